@@ -1,0 +1,46 @@
+"""Input checks shared by every public function: one error type, messages with value, rule and way out."""
+
+from __future__ import annotations
+
+import operator
+from typing import Any
+
+import numpy as np
+
+
+class InputError(ValueError):
+    """A value the caller gave breaks a rule; the message names the value, the rule and the way out."""
+
+
+def as_int(name: str, value: Any, *, low: int | None = None, high: int | None = None) -> int:
+    """Return ``value`` as a Python int within ``[low, high]``, or raise `InputError`."""
+    if isinstance(value, (bool, np.bool_)):
+        raise InputError(f"{name}={value!r} is a truth value: give an integer")
+    try:
+        number = operator.index(value)
+    except TypeError:
+        raise InputError(f"{name}={value!r} is not an integer: give a whole number such as 4") from None
+    if low is not None and number < low:
+        raise InputError(f"{name}={number} is too small: it must be at least {low}")
+    if high is not None and number > high:
+        raise InputError(f"{name}={number} is too large: it must be at most {high}")
+    return number
+
+
+def as_choice(name: str, value: Any, choices: tuple[str, ...]) -> str:
+    """Return ``value`` if it is one of ``choices``, or raise `InputError` listing them."""
+    if value not in choices:
+        raise InputError(f"{name}={value!r} is unknown: choose one of {', '.join(choices)}")
+    return str(value)
+
+
+def as_generator(seed: int | np.random.Generator) -> np.random.Generator:
+    """Return a `numpy.random.Generator` from a generator (as it is) or a non-negative int."""
+    if isinstance(seed, np.random.Generator):
+        return seed
+    return np.random.default_rng(as_int("seed", seed, low=0))
+
+
+def smallest_unsigned(count: int) -> np.dtype[Any]:
+    """Smallest unsigned integer dtype that holds ``0 .. count - 1``."""
+    return np.min_scalar_type(max(count - 1, 0))

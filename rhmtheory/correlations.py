@@ -1,0 +1,125 @@
+"""Covariances between any two nodes of one grammar's derivation tree, exactly and without sampling."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from rhmtheory._checks import as_int
+from rhmtheory.grammar import Grammar
+
+FloatArray = npt.NDArray[np.float64]
+
+_LARGEST_BLOCK = 1 << 22
+"""Floats held at once for the covariances of one level, when all distances are asked for (32 MiB)."""
+
+
+def covariance(grammar: Grammar, i: int, j: int, *, levels: tuple[int, int] = (0, 0)) -> FloatArray:
+    r"""Exact covariance of the symbols at two nodes.
+
+    With ``c`` the symbol of the lowest common ancestor (LCA), at level ``l``, and ``p != q`` the branches
+    that lead to the two nodes, the children of the LCA have the joint probability
+    ``sum_c pi(c) (1/m) sum_r [R(c,r)_p = a] [R(c,r)_q = b]``; the covariance is that less the product of the
+    marginals, and each side is pushed down by the transition matrices ``T_p(mu | a)`` of the lower levels.
+    The cost is O(L v**3), whatever the number of tokens.
+
+    Parameters
+    ----------
+    grammar : Grammar
+    i, j : int
+        Positions of the nodes within their levels; for tokens 0 .. d - 1.
+    levels : pair of ints
+        Levels of the two nodes; (0, 0) for two tokens, (k, 0) for a hidden symbol and a token.
+
+    Returns
+    -------
+    array, shape (v_level_i, v_level_j)
+        ``P(x_i = a, x_j = b) - P(x_i = a) P(x_j = b)``. Rows and columns sum to zero.
+
+    Raises
+    ------
+    InputError
+        For a level or position outside the tree.
+
+    Notes
+    -----
+    The covariance with the s-tuple that a symbol ``c`` produces is that with ``c`` divided by ``m``, for
+    each of its rules. Source: arXiv:2406.00048, section 3, for the mean; the formula above is elementary.
+    """
+    rhm = grammar.rhm
+    nodes = []
+    for name, position, level in (("i", i, levels[0]), ("j", j, levels[1])):
+        level = as_int("level", level, low=0, high=rhm.L)
+        nodes.append((level, as_int(name, position, low=0, high=rhm.width(level) - 1)))
+    paths = [grammar.path(level, position) for level, position in nodes]
+    shared = 0
+    while shared < min(map(len, paths)) and paths[0][shared] == paths[1][shared]:
+        shared += 1
+    ancestor = rhm.L - shared
+    pi = grammar.marginal(ancestor, nodes[0][1] // (rhm.span(ancestor) // rhm.span(nodes[0][0])))
+    below = [path[shared:] for path in paths]
+    if below[0] and below[1]:
+        C = _sibling_covariance(grammar, ancestor, pi, below[0][0], below[1][0])
+        start, below = ancestor - 1, [branches[1:] for branches in below]
+    else:  # one node is the ancestor of the other, or is the other
+        C, start = np.diag(pi) - np.outer(pi, pi), ancestor
+    for level, branch in zip(range(start, 0, -1), below[0], strict=False):
+        C = grammar.transition(level)[branch].T @ C
+    for level, branch in zip(range(start, 0, -1), below[1], strict=False):
+        C = C @ grammar.transition(level)[branch]
+    return C
+
+
+def correlation_function(grammar: Grammar) -> FloatArray:
+    """RMS over the entries of the covariance with the last token, against distance.
+
+    Parameters
+    ----------
+    grammar : Grammar
+
+    Returns
+    -------
+    array, shape (d,)
+        Entry ``t`` is ``sqrt(mean_ab C_ab**2)`` for tokens ``d - 1 - t`` and ``d - 1``; entry 0 is that of the
+        last token with itself. All pairs share the upper parts of their paths, so the cost is O(d v**3),
+        and memory is bounded whatever ``d``.
+    """
+    rhm = grammar.rhm
+    by_position = []
+    # target side: covariance of a level-l node with the last token needs the product of last branches below
+    for level in range(rhm.L, 0, -1):
+        s = rhm.children(level)
+        pi = grammar.marginal(level, rhm.width(level) - 1)
+        target = np.eye(rhm.symbols(level - 1))
+        for below in range(level - 1, 0, -1):
+            target = target @ grammar.transition(below)[-1]
+        # (s - 1, v_(l-1), v_0) covariances of the target's left siblings with it
+        stack = np.stack([_sibling_covariance(grammar, level, pi, p, s - 1) @ target for p in range(s - 1)])
+        by_position.append(_descend(grammar, stack, level - 1))
+    last = grammar.marginal(0, rhm.d - 1)
+    itself = np.mean((np.diag(last) - np.outer(last, last)) ** 2)
+    return np.sqrt(np.concatenate([*by_position, [itself]])[::-1])
+
+
+def _descend(grammar: Grammar, stack: FloatArray, level: int) -> FloatArray:
+    """Mean squares at all tokens below ``stack`` (nodes, v_level, v_0), in order of position."""
+    if level == 0:
+        return np.mean(stack**2, axis=(1, 2))
+    T = grammar.transition(level)  # (s, v_level, v_(level-1))
+    nodes = len(stack)
+    if nodes > 1 and nodes * T.shape[0] * T.shape[2] * stack.shape[2] > _LARGEST_BLOCK:
+        halves = stack[: nodes // 2], stack[nodes // 2 :]
+        return np.concatenate([_descend(grammar, half, level) for half in halves])
+    children = np.matmul(T.transpose(0, 2, 1)[None], stack[:, None])
+    return _descend(grammar, children.reshape(-1, *children.shape[2:]), level - 1)
+
+
+def _sibling_covariance(grammar: Grammar, level: int, pi: FloatArray, p: int, q: int) -> FloatArray:
+    """Covariance of children p != q of a level-``level`` node whose symbol has marginal ``pi``."""
+    rules = grammar.rules(level)  # (v_l, m, s)
+    below = grammar.rhm.symbols(level - 1)
+    weight = np.broadcast_to((pi / rules.shape[1])[:, None], rules.shape[:2])
+    joint = np.zeros((below, below))
+    np.add.at(joint, (rules[:, :, p], rules[:, :, q]), weight)
+    T = grammar.transition(level)
+    return joint - np.outer(pi @ T[p], pi @ T[q])

@@ -1,0 +1,109 @@
+"""Averages over grammars: moments of the correlations and the chain of compatible symbols behind the plateaus."""
+
+from __future__ import annotations
+
+from math import sqrt
+
+import numpy as np
+import numpy.typing as npt
+
+from rhmtheory._checks import as_choice, as_int
+from rhmtheory.rhm import RHM
+
+FloatArray = npt.NDArray[np.float64]
+
+
+def rms_correlation(rhm: RHM, level: int, method: str = "asymptotic") -> float:
+    r"""RMS, over entries and grammars, of the covariance of two tokens whose LCA is at ``level``.
+
+    Parameters
+    ----------
+    rhm : RHM
+    level : int
+        LCA level, 1..L.
+    method : {"asymptotic"}
+        ``C_l**2 = (1 - f) / (v**3 m**(2l - 1))``, the limit of large v (arXiv:2406.00048, eq. 9).
+
+    Returns
+    -------
+    float
+        Probability units (a covariance of indicator variables).
+    """
+    as_choice("method", method, ("asymptotic",))
+    level = as_int("level", level, low=1, high=rhm.L)
+    v, m, _ = rhm.homogeneous()
+    return sqrt((1 - rhm.f) / (v**3 * float(m) ** (2 * level - 1)))
+
+
+def plateaus(rhm: RHM, method: str = "chain") -> FloatArray:
+    r"""Loss plateaus ``H_0 .. H_L`` of the ensemble.
+
+    Of ``v`` symbols, ``n_k`` remain compatible with the context when ``k`` levels have been read. With a
+    uniform prior and rules drawn without replacement they form a Markov chain, ``n_0 = v`` and
+    ``n_(k+1) = 1 + Hypergeom(v**s - 1, m n_k - 1, v - 1)``: the true symbol, and each other symbol whose tuple
+    belongs to a compatible parent.
+
+    Parameters
+    ----------
+    rhm : RHM
+        Levels may differ; context level ``k`` then starts from the ``v_k`` symbols of level ``k``.
+    method : {"chain", "annealed"}
+        ``"chain"``: ``H_k = E[ln n_k]``, exact for a uniform prior. ``"annealed"``: its upper bound
+        ``ln E[n_k]``, where ``E[n_k]`` obeys the linear recursion of the chain (for large v it is
+        ``1/(1-f) + v f**k``, arXiv:2406.00048).
+
+    Returns
+    -------
+    array, shape (L + 1,), nats
+        Marginals of a real grammar are not uniform, which lowers its plateaus by some percent: see
+        `Grammar.plateaus` for one grammar.
+
+    Examples
+    --------
+    >>> plateaus(RHM(v=16, m=4, s=2, L=4)).round(4)
+    array([2.7726, 1.4809, 0.595 , 0.2673, 0.1806])
+    """
+    as_choice("method", method, ("chain", "annealed"))
+    if method == "annealed":
+        return np.array([np.log(_mean_compatible(rhm, k)) for k in range(rhm.L + 1)])
+    return np.array([_mean_log_compatible(rhm, k) for k in range(rhm.L + 1)])
+
+
+def _mean_compatible(rhm: RHM, k: int) -> float:
+    mean = float(rhm.symbols(k))
+    for level in range(k, 0, -1):
+        v, tuples = rhm.symbols(level - 1), rhm.symbols(level - 1) ** rhm.children(level)
+        mean = 1 + (v - 1) * (rhm.rules(level) * mean - 1) / (tuples - 1)
+    return mean
+
+
+def _mean_log_compatible(rhm: RHM, k: int) -> float:
+    # probability[i]: that i + 1 symbols are compatible
+    probability = np.zeros(rhm.symbols(k))
+    probability[-1] = 1
+    for level in range(k, 0, -1):
+        probability = probability @ _compatible_step(rhm, level)
+    return float(probability @ np.log(np.arange(1, len(probability) + 1)))
+
+
+def _compatible_step(rhm: RHM, level: int) -> FloatArray:
+    """Transition matrix (v_l, v_(l-1)) of the number of compatible symbols, both counted from one."""
+    v = rhm.symbols(level - 1)
+    tuples = v ** rhm.children(level)
+    parents = np.arange(1, rhm.symbols(level) + 1)
+    return np.stack([_hypergeometric(tuples - 1, rhm.rules(level) * int(n) - 1, v - 1) for n in parents])
+
+
+def _hypergeometric(population: int, marked: int, draws: int) -> FloatArray:
+    """Probabilities of 0..draws marked items; by ratios of neighbours, exact for any size of population."""
+    j = np.arange(draws, dtype=np.float64)
+    up = np.maximum(marked - j, 0) * (draws - j)
+    # float of the difference, not difference of floats: the population may exceed 2**53
+    down = (j + 1) * np.array([max(population - marked - draws + i + 1, 0) for i in range(draws)], dtype=np.float64)
+    log_p = np.full(draws + 1, -np.inf)
+    least = max(0, draws - (population - marked))
+    most = min(draws, marked)
+    log_p[least] = 0
+    log_p[least + 1 : most + 1] = np.cumsum(np.log(up[least:most]) - np.log(down[least:most]))
+    p: FloatArray = np.exp(log_p - log_p.max())
+    return p / p.sum()

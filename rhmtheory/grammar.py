@@ -1,0 +1,357 @@
+"""One grammar: the rules that one draw of the ensemble fixes, how to look them up, store and import them."""
+
+from __future__ import annotations
+
+import hashlib
+import zipfile
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
+from os import PathLike
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from rhmtheory._checks import InputError, as_generator, as_int, smallest_unsigned
+from rhmtheory.rhm import RHM
+
+IntArray = npt.NDArray[np.integer[Any]]
+FloatArray = npt.NDArray[np.float64]
+
+UNGRAMMATICAL = -1
+"""What parent lookup returns for a tuple that no rule produces."""
+
+_FILE_FORMAT = 1
+_LARGEST_CODE = 2**63 - 1
+
+
+class Grammar:
+    """One draw of the Random Hierarchy Model: the production rules of every level.
+
+    Make one with `RHM.grammar`, `Grammar.draw`, `Grammar.from_rules` or `Grammar.load`. A grammar cannot be
+    changed: its tables are read-only arrays. Two grammars are equal when their parameters and tables are.
+
+    Attributes
+    ----------
+    rhm : RHM
+        The parameters of the grammar.
+    """
+
+    rhm: RHM
+
+    def __init__(self, rhm: RHM, rules: Sequence[IntArray]) -> None:
+        """Take checked tables, bottom-up: ``rules[l - 1]`` has shape (v_l, m_l, s_l). Prefer `from_rules`."""
+        self.rhm = rhm
+        self._rules = tuple(_read_only(table) for table in rules)
+
+    # --- making one ----------------------------------------------------------------------------------
+
+    @classmethod
+    def draw(cls, rhm: RHM, seed: int | np.random.Generator = 0) -> Grammar:
+        """Draw the rules uniformly without replacement from all tuples, level by level from the root.
+
+        The tuples are never listed: memory is proportional to the number of rules, whatever ``v**s``.
+
+        Parameters
+        ----------
+        rhm : RHM
+            Parameters of the ensemble.
+        seed : int or numpy.random.Generator
+            The same seed gives the same grammar.
+
+        Raises
+        ------
+        InputError
+            If ``v**s`` does not fit in 63 bits, so that tuples cannot be numbered.
+        """
+        rng = as_generator(seed)
+        tables: list[IntArray] = []
+        for level in range(rhm.L, 0, -1):
+            base, s = rhm.symbols(level - 1), rhm.children(level)
+            shape = (rhm.symbols(level), rhm.rules(level))
+            codes = rng.choice(_tuple_count(base, s), size=shape[0] * shape[1], replace=False)
+            tuples = _decode(codes, base, s).reshape(*shape, s)
+            tables.append(tuples.astype(smallest_unsigned(base)))
+        return cls(rhm, tables[::-1])
+
+    @classmethod
+    def from_rules(cls, rules: Sequence[Any] | Mapping[int, Any], *, v: int | None = None) -> Grammar:
+        """Take tables as published code stores them: top-down, ``rules[0]`` those of the root.
+
+        Parameters
+        ----------
+        rules : sequence of arrays, or mapping from 0..L-1 to arrays
+            Integer tables (numpy arrays, torch tensors or nested lists) of shape (symbols, m, s).
+        v : int, optional
+            Number of token symbols. By default that of level 1, or, for a single table, the largest token
+            plus one.
+
+        Raises
+        ------
+        InputError
+            For a table of another shape or type, a symbol out of range, or a tuple with two parents.
+        """
+        tables = _as_tables(rules)
+        L = len(tables)
+        if v is None:
+            v = tables[0].shape[0] if L > 1 else max(2, int(tables[0].max()) + 1)
+        counts = [as_int("v", v, low=2)] + [table.shape[0] for table in tables]
+        for level, table in enumerate(tables, start=1):
+            _check_table(level, L, table, counts[level - 1])
+        rhm = RHM(
+            v=tuple(counts[:-1]),
+            m=tuple(table.shape[1] for table in tables),
+            s=tuple(table.shape[2] for table in tables),
+            L=L,
+            n=counts[-1],
+        )
+        return cls(rhm, [t.astype(smallest_unsigned(counts[i])) for i, t in enumerate(tables)])
+
+    @classmethod
+    def load(cls, path: str | PathLike[str]) -> Grammar:
+        """Read a grammar written by `save`; raises `InputError` for any other file, `OSError` as open does."""
+        try:
+            with np.load(path, allow_pickle=False) as stored:
+                version, v = int(stored["format"]), int(stored["v"])
+                tables = [stored[f"rules_{level}"] for level in range(int(stored["L"]), 0, -1)]
+        except (ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+            raise InputError(f"{path} is not a grammar file: write one with Grammar.save ({error})") from error
+        if version != _FILE_FORMAT:
+            raise InputError(f"{path} has file format {version}, this version reads {_FILE_FORMAT}: save it anew")
+        return cls.from_rules(tables, v=v)
+
+    def save(self, path: str | PathLike[str]) -> None:
+        """Write the grammar to one ``.npz`` file, at exactly this path."""
+        tables: dict[str, Any] = {f"rules_{level}": self.rules(level) for level in range(1, self.rhm.L + 1)}
+        with open(path, "wb") as file:
+            np.savez_compressed(file, format=_FILE_FORMAT, L=self.rhm.L, v=self.rhm.symbols(0), **tables)
+
+    # --- the tables ----------------------------------------------------------------------------------
+
+    def rules(self, level: int) -> IntArray:
+        """Rules of a level, ``1 <= level <= L``: read-only, shape (v_l, m_l, s_l), level ``l - 1`` symbols."""
+        return self._rules[as_int("level", level, low=1, high=self.rhm.L) - 1]
+
+    def parents(self, level: int, tuples: npt.ArrayLike) -> npt.NDArray[np.int64]:
+        """Parent symbols of level ``level`` for tuples of level ``level - 1`` symbols.
+
+        Parameters
+        ----------
+        level : int
+            Level of the parents, ``1 <= level <= L``.
+        tuples : integer array, shape (..., s)
+            Tuples of children.
+
+        Returns
+        -------
+        int64 array, shape (...)
+            The one symbol with a rule for the tuple, or `UNGRAMMATICAL` (-1) where there is none.
+        """
+        level = as_int("level", level, low=1, high=self.rhm.L)
+        base, s = self.rhm.symbols(level - 1), self.rhm.children(level)
+        array = np.asarray(tuples)
+        if array.dtype.kind not in "iu":
+            raise InputError(f"tuples are of type {array.dtype}: give integers")
+        if array.ndim == 0 or array.shape[-1] != s:
+            raise InputError(f"tuples have shape {array.shape}: the last axis must hold s={s} children")
+        array = array.astype(np.int64)
+        inside = ((array >= 0) & (array < base)).all(axis=-1)
+        codes = _encode(np.where(inside[..., None], array, 0), base)
+        known, parent = self._parent_tables[level - 1]
+        at = np.minimum(np.searchsorted(known, codes), len(known) - 1)
+        return np.where(inside & (known[at] == codes), parent[at], UNGRAMMATICAL)
+
+    @cached_property
+    def _parent_tables(self) -> tuple[tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]], ...]:
+        """For each level: sorted tuple codes and their parents."""
+        tables = []
+        for level in range(1, self.rhm.L + 1):
+            rules = self.rules(level)
+            codes = _encode(rules.astype(np.int64), self.rhm.symbols(level - 1)).ravel()
+            order = np.argsort(codes)
+            tables.append((codes[order], np.repeat(np.arange(rules.shape[0]), rules.shape[1])[order]))
+        return tuple(tables)
+
+    def parse(self, tokens: npt.ArrayLike) -> list[npt.NDArray[np.int64]]:
+        """Read the hidden symbols of every level off the tokens; the grammar is unambiguous, so they are unique.
+
+        Parameters
+        ----------
+        tokens : integer array, shape (..., d)
+
+        Returns
+        -------
+        list of L + 1 int64 arrays
+            Entry ``l`` has shape (..., d / s**l); a node above an ungrammatical tuple is `UNGRAMMATICAL`.
+        """
+        array = np.asarray(tokens)
+        if array.ndim == 0 or array.shape[-1] != self.rhm.d:
+            raise InputError(f"tokens have shape {array.shape}: the last axis must hold d={self.rhm.d} tokens")
+        levels = [array.astype(np.int64)]
+        for level in range(1, self.rhm.L + 1):
+            below = levels[-1]
+            levels.append(self.parents(level, below.reshape(*below.shape[:-1], -1, self.rhm.children(level))))
+        return levels
+
+    def transition(self, level: int) -> FloatArray:
+        """Transition matrices ``T_p(mu | a)`` of a level, shape (s_l, v_l, v_(l-1)), rows summing to one.
+
+        ``T_p(mu | a)`` is the fraction of the rules of level-``l`` symbol ``a`` whose child ``p`` is ``mu``.
+        """
+        return self._transitions[as_int("level", level, low=1, high=self.rhm.L) - 1]
+
+    @cached_property
+    def _transitions(self) -> tuple[FloatArray, ...]:
+        out = []
+        for level in range(1, self.rhm.L + 1):
+            rules = self.rules(level)
+            v, m, s = rules.shape
+            T = np.zeros((s, v, self.rhm.symbols(level - 1)))
+            branch, symbol = np.arange(s)[:, None, None], np.arange(v)[None, :, None]
+            np.add.at(T, (branch, symbol, rules.transpose(2, 0, 1)), 1 / m)
+            out.append(_read_only(T))
+        return tuple(out)
+
+    def path(self, level: int, position: int) -> tuple[int, ...]:
+        """Branches taken from the root down to node ``position`` of a level; the first one is at level L."""
+        position = as_int("position", position, low=0, high=self.rhm.width(level) - 1)
+        branches = []
+        for above in range(level + 1, self.rhm.L + 1):
+            position, branch = divmod(position, self.rhm.children(above))
+            branches.append(branch)
+        return tuple(branches[::-1])
+
+    def marginal(self, level: int, position: int) -> FloatArray:
+        """Probability of each symbol at one node, shape (v_l,). Not uniform: it depends on the path from the root."""
+        n = self.rhm.symbols(self.rhm.L)
+        pi = np.full(n, 1 / n)
+        for above, branch in zip(range(self.rhm.L, level, -1), self.path(level, position), strict=True):
+            pi = pi @ self.transition(above)[branch]
+        return pi
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 of the parameters and tables (hex): names this grammar in records of experiments."""
+        digest = hashlib.sha256(repr(self.rhm).encode())
+        for table in self._rules:
+            digest.update(np.ascontiguousarray(table).tobytes())
+        return digest.hexdigest()
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Grammar):
+            return NotImplemented
+        return self.rhm == other.rhm and all(map(np.array_equal, self._rules, other._rules))
+
+    def __hash__(self) -> int:
+        return hash(self.fingerprint)
+
+    def __repr__(self) -> str:
+        return f"<Grammar {self.fingerprint[:12]} of {self.rhm}>"
+
+    # --- what is computed from one grammar (implemented on the floor above) --------------------------
+
+    def sample(
+        self, n: int, seed: int | np.random.Generator = 0, *, trees: bool = False, threads: int | None = None
+    ) -> Any:
+        """Draw ``n`` sentences, shape (n, d), or all levels of their trees: see `sampling.sample`."""
+        from rhmtheory import sampling
+
+        return sampling.sample(self, n, seed, trees=trees, threads=threads)
+
+    def stream(self, batch_size: int, seed: int | np.random.Generator = 0) -> Iterator[IntArray]:
+        """Endless batches of sentences, memory bounded by one batch: see `sampling.stream`."""
+        from rhmtheory import sampling
+
+        return sampling.stream(self, batch_size, seed)
+
+    def covariance(self, i: int, j: int) -> FloatArray:
+        """Exact covariance of the tokens at positions i and j, shape (v, v): see `correlations.covariance`."""
+        from rhmtheory import correlations
+
+        return correlations.covariance(self, i, j)
+
+    def correlation_function(self) -> FloatArray:
+        """RMS covariance with the last token, indexed by distance, shape (d,): see `correlations`."""
+        from rhmtheory import correlations
+
+        return correlations.correlation_function(self)
+
+    def plateaus(self) -> FloatArray:
+        """Exact loss plateaus ``H_0 .. H_L`` of this grammar in nats, shape (L+1,): see `entropy.plateaus`."""
+        from rhmtheory import entropy
+
+        return entropy.plateaus(self)
+
+
+def _read_only(array: Any) -> Any:
+    array = np.ascontiguousarray(array)
+    array.flags.writeable = False
+    return array
+
+
+def _tuple_count(base: int, s: int) -> int:
+    if base**s > _LARGEST_CODE:
+        raise InputError(
+            f"v**s = {base}**{s} = {base**s:.3g} tuples cannot be numbered in 63 bits: lower v or s "
+            "(predictions for the ensemble need no grammar and work at any size)"
+        )
+    return base**s
+
+
+def _encode(tuples: npt.NDArray[np.int64], base: int) -> npt.NDArray[np.int64]:
+    """Number tuples in base ``base``, first child most significant; the last axis is the tuple."""
+    codes = np.zeros(tuples.shape[:-1], dtype=np.int64)
+    for p in range(tuples.shape[-1]):
+        codes = codes * base + tuples[..., p]
+    return codes
+
+
+def _decode(codes: npt.NDArray[np.int64], base: int, s: int) -> npt.NDArray[np.int64]:
+    out = np.empty((*codes.shape, s), dtype=np.int64)
+    for p in range(s - 1, -1, -1):
+        codes, out[..., p] = np.divmod(codes, base)
+    return out
+
+
+def _as_tables(rules: Sequence[Any] | Mapping[int, Any]) -> list[IntArray]:
+    """Read top-down tables of any array type and return them bottom-up."""
+    if isinstance(rules, Mapping):
+        if sorted(rules) != list(range(len(rules))):
+            raise InputError(f"rules have keys {list(rules)}: number the tables 0 .. L-1, 0 for the root's")
+        rules = [rules[i] for i in range(len(rules))]
+    if len(rules) == 0:
+        raise InputError("rules hold no table: give at least the root's, of shape (symbols, m, s)")
+    tables = []
+    for i, given in enumerate(rules):
+        # a torch tensor may live on another device and carry gradients
+        table = np.asarray(given.detach().cpu() if hasattr(given, "detach") else given)
+        if table.dtype.kind not in "iu":
+            raise InputError(f"rules[{i}] is of type {table.dtype}: a table holds integers")
+        if table.ndim != 3 or 0 in table.shape:
+            raise InputError(f"rules[{i}] has shape {table.shape}: a table is (symbols, m, s)")
+        tables.append(table)
+    return tables[::-1]
+
+
+def _check_table(level: int, L: int, table: IntArray, base: int) -> None:
+    name = f"rules[{L - level}] (level {level})"
+    s = table.shape[2]
+    if s < 2:
+        raise InputError(f"{name} has s={s} children per rule: it must have at least 2")
+    _tuple_count(base, s)
+    outside = np.argwhere((table < 0) | (table >= base))
+    if len(outside):
+        c, r, p = map(int, outside[0])
+        hint = "; pass v= if the tokens have more symbols than level 1" if level == 1 else ""
+        raise InputError(
+            f"{name} holds symbol {table[c, r, p]} at [{c}, {r}, {p}], outside 0..{base - 1}{hint}"
+        )
+    codes = _encode(table.astype(np.int64), base).ravel()
+    order = np.argsort(codes, kind="stable")
+    same = np.flatnonzero(np.diff(codes[order]) == 0)
+    if len(same):
+        (c1, r1), (c2, r2) = (divmod(int(order[same[0] + i]), table.shape[1]) for i in (0, 1))
+        raise InputError(
+            f"{name} repeats the tuple {tuple(table[c1, r1].tolist())}: rule {r1} of symbol {c1} and rule {r2} "
+            f"of symbol {c2}; an unambiguous grammar gives each tuple one parent"
+        )

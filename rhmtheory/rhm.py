@@ -1,0 +1,178 @@
+"""The ensemble: the parameters of the Random Hierarchy Model and what follows from them alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import prod
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from rhmtheory._checks import InputError, as_int
+
+if TYPE_CHECKING:
+    from rhmtheory.grammar import Grammar
+
+    PerLevel = int | tuple[int, ...]
+
+
+def _per_level(name: str, value: Any, L: int, low: int, first: int) -> PerLevel:
+    """Check one parameter: an int for every level, or one int a level; equal entries collapse to one int."""
+    if not isinstance(value, (tuple, list, np.ndarray)):
+        return as_int(name, value, low=low)
+    if len(value) != L:
+        raise InputError(
+            f"{name} has {len(value)} entries, but L={L}: give one int, or one a level "
+            f"({name}_{first} .. {name}_{first + L - 1}, from the leaves up)"
+        )
+    entries = tuple(as_int(f"{name}_{first + i}", x, low=low) for i, x in enumerate(value))
+    return entries[0] if len(set(entries)) == 1 else entries
+
+
+@dataclass(frozen=True)
+class RHM:
+    """The Random Hierarchy Model: an ensemble of random, unambiguous context-free grammars.
+
+    Levels are counted from the leaves: level 0 holds the ``d`` tokens, level ``L`` the root. Each symbol of
+    level ``l >= 1`` has ``m`` equally likely production rules, each an ``s``-tuple of level ``l - 1``
+    symbols; the rules of a level are drawn without replacement from all ``v**s`` tuples, so that a tuple has
+    at most one parent. Source: arXiv:2307.02129, section 2.
+
+    Parameters
+    ----------
+    v : int or sequence of L ints
+        Symbols per level; as a sequence ``v_0 .. v_(L-1)``, from the leaves up.
+    m : int or sequence of L ints
+        Production rules per symbol; as a sequence ``m_1 .. m_L``.
+    s : int or sequence of L ints
+        Children per rule; as a sequence ``s_1 .. s_L``.
+    L : int
+        Number of levels of rules.
+    n : int, optional
+        Number of root symbols (classes); by default that of the level below the root.
+
+    Raises
+    ------
+    InputError
+        For non-integers, ``v < 2``, ``m < 1``, ``s < 2``, ``L < 1``, ``n < 1``, sequences of a wrong length,
+        and where a level would need more tuples than exist (``m > v**(s-1)`` when all levels are alike).
+
+    Examples
+    --------
+    >>> rhm = RHM(v=16, m=4, s=2, L=4)
+    >>> rhm.d, rhm.f
+    (16, 0.25)
+    """
+
+    v: PerLevel
+    m: PerLevel
+    s: PerLevel
+    L: int
+    n: int | None = None
+
+    def __post_init__(self) -> None:
+        L = as_int("L", self.L, low=1)
+        checked = {
+            "L": L,
+            "v": _per_level("v", self.v, L, low=2, first=0),
+            "m": _per_level("m", self.m, L, low=1, first=1),
+            "s": _per_level("s", self.s, L, low=2, first=1),
+        }
+        top = checked["v"] if isinstance(checked["v"], int) else checked["v"][-1]  # type: ignore[index]
+        checked["n"] = top if self.n is None else as_int("n", self.n, low=1)
+        for name, value in checked.items():
+            object.__setattr__(self, name, value)
+        for level in range(1, L + 1):
+            self._check_room(level)
+
+    def _check_room(self, level: int) -> None:
+        v, m, s, below = self.symbols(level), self.rules(level), self.children(level), self.symbols(level - 1)
+        if v * m <= below**s:
+            return
+        most = below**s // v
+        where = "" if self.is_homogeneous else f" at level {level}"
+        what = "v" if level < self.L or self.n == self.v else "n"
+        lower = "v" if self.is_homogeneous else f"v_{level - 1}"
+        way_out = f"lower m to at most {most}" if most else f"lower {what} or raise s"
+        raise InputError(
+            f"m={m} rules x {what}={v} symbols{where} need {v * m} tuples, but {lower}**s = {below**s}: {way_out}"
+        )
+
+    # --- the shape of the tree, by level -------------------------------------------------------------
+
+    def symbols(self, level: int) -> int:
+        """Number of symbols ``v_l`` of a level, ``0 <= level <= L`` (``n`` at the root)."""
+        level = as_int("level", level, low=0, high=self.L)
+        if level == self.L:
+            assert self.n is not None
+            return self.n
+        return self.v if isinstance(self.v, int) else self.v[level]
+
+    def rules(self, level: int) -> int:
+        """Number of rules ``m_l`` of each symbol of a level, ``1 <= level <= L``."""
+        level = as_int("level", level, low=1, high=self.L)
+        return self.m if isinstance(self.m, int) else self.m[level - 1]
+
+    def children(self, level: int) -> int:
+        """Number of children ``s_l`` of each symbol of a level, ``1 <= level <= L``."""
+        level = as_int("level", level, low=1, high=self.L)
+        return self.s if isinstance(self.s, int) else self.s[level - 1]
+
+    def width(self, level: int) -> int:
+        """Number of nodes of the derivation tree at a level: ``d`` at level 0, one at level ``L``."""
+        level = as_int("level", level, low=0, high=self.L)
+        return prod(self.children(above) for above in range(level + 1, self.L + 1))
+
+    def span(self, level: int) -> int:
+        """Number of tokens below one node of a level: ``s**level`` when all levels are alike."""
+        level = as_int("level", level, low=0, high=self.L)
+        return prod(self.children(below) for below in range(1, level + 1))
+
+    def fraction(self, level: int) -> float:
+        """Fraction of the tuples of children that are grammatical at a level, ``v_l m_l / v_(l-1)**s_l``."""
+        return self.symbols(level) * self.rules(level) / self.symbols(level - 1) ** self.children(level)
+
+    @property
+    def is_homogeneous(self) -> bool:
+        """Whether v, m and s are the same at every level (the root may differ: n)."""
+        return isinstance(self.v, int) and isinstance(self.m, int) and isinstance(self.s, int)
+
+    def homogeneous(self) -> tuple[int, int, int]:
+        """``(v, m, s)`` as ints; raises `InputError` where they differ from level to level."""
+        if not (isinstance(self.v, int) and isinstance(self.m, int) and isinstance(self.s, int)):
+            raise InputError(
+                f"{self} has no single (v, m, s): this formula is known for one value of each; "
+                "use the exact statistics, which take any levels"
+            )
+        return self.v, self.m, self.s
+
+    @property
+    def d(self) -> int:
+        """Number of tokens, ``s**L``."""
+        return self.width(0)
+
+    @property
+    def f(self) -> float:
+        """Fraction of grammatical tuples, ``m / v**(s-1)``; by `fraction` where levels differ."""
+        v, m, s = self.homogeneous()
+        return m / v ** (s - 1)
+
+    # --- what is computed from the ensemble (implemented on the floor above) -------------------------
+
+    def grammar(self, seed: int | np.random.Generator = 0) -> Grammar:
+        """Draw one grammar: see `rhmtheory.Grammar.draw`."""
+        from rhmtheory.grammar import Grammar
+
+        return Grammar.draw(self, seed)
+
+    def rms_correlation(self, level: int, method: str = "asymptotic") -> float:
+        """Ensemble RMS of the token-token covariance at LCA level ``level``: see `ensemble.rms_correlation`."""
+        from rhmtheory import ensemble
+
+        return ensemble.rms_correlation(self, level, method=method)
+
+    def plateaus(self, method: str = "chain") -> np.ndarray[Any, np.dtype[np.float64]]:
+        """Ensemble loss plateaus ``H_0 .. H_L`` in nats, shape (L+1,): see `ensemble.plateaus`."""
+        from rhmtheory import ensemble
+
+        return ensemble.plateaus(self, method=method)

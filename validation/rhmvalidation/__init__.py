@@ -1,0 +1,1 @@
+"""Trained networks set against the theory."""
