@@ -10,7 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from rhmtheory._checks import InputError
-from rhmtheory.rhm import RHM
+from rhmtheory.rhm import RHM, zipf
 
 if TYPE_CHECKING:
     from rhmtheory.grammar import UNGRAMMATICAL, Grammar
@@ -25,7 +25,7 @@ _LAZY = {
     "UNGRAMMATICAL": "grammar",
 }
 
-__all__ = ["ARCHITECTURES", "RHM", "UNGRAMMATICAL", "Grammar", "InputError", "Prediction", "predict"]
+__all__ = ["ARCHITECTURES", "RHM", "UNGRAMMATICAL", "Grammar", "InputError", "Prediction", "predict", "zipf"]
 __version__ = "0.1.0"
 
 

@@ -44,3 +44,25 @@ def as_generator(seed: int | np.random.Generator) -> np.random.Generator:
 def smallest_unsigned(count: int) -> np.dtype[Any]:
     """Smallest unsigned integer dtype that holds ``0 .. count - 1``."""
     return np.min_scalar_type(max(count - 1, 0))
+
+
+def as_probabilities(name: str, value: Any, shape: tuple[int, ...]) -> np.ndarray[Any, np.dtype[np.float64]]:
+    """Return probabilities of the given shape whose last axis sums to one, or raise `InputError`."""
+    try:
+        p = np.asarray(value, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise InputError(f"{name} are not numbers: give an array of shape {shape}") from None
+    if p.shape != shape:
+        raise InputError(f"{name} have shape {p.shape}: they must have shape {shape}")
+    bad = np.argwhere(~(p >= 0) | np.isinf(p))
+    if len(bad):
+        at = tuple(map(int, bad[0]))
+        raise InputError(f"{name} hold {p[at]} at {list(at)}: probabilities are finite and not negative")
+    total = p.sum(axis=-1)
+    wrong = np.argwhere(np.abs(np.atleast_1d(total) - 1) > 1e-9)
+    if len(wrong):
+        at = tuple(map(int, wrong[0])) if p.ndim > 1 else ()
+        where = f" at {list(at)}" if at else ""
+        raise InputError(f"{name}{where} sum to {total[at]:.10g}: they must sum to one; divide by their sum")
+    # what is one but for rounding stays as it is, so that stored tables come back bit for bit
+    return p / np.where(np.abs(total - 1) > 1e-12, total, 1.0)[..., None]

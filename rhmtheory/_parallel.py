@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 
 from rhmtheory._checks import as_int
 
@@ -35,5 +36,5 @@ def for_ranges(
     pieces = min(4 * workers, max(workers, count // max(1, least)))
     edges = [count * i // pieces for i in range(pieces + 1)]
     with ThreadPoolExecutor(workers) as pool:
-        for done in [pool.submit(work, a, b) for a, b in zip(edges, edges[1:], strict=False)]:
+        for done in [pool.submit(work, a, b) for a, b in pairwise(edges)]:
             done.result()

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
 from rhmtheory._checks import as_int
+from rhmtheory._types import FloatArray
 from rhmtheory.grammar import Grammar
-
-FloatArray = npt.NDArray[np.float64]
 
 _LARGEST_BLOCK = 1 << 22
 """Floats held at once for the covariances of one level, when all distances are asked for (32 MiB)."""
@@ -19,7 +17,7 @@ def covariance(grammar: Grammar, i: int, j: int, *, levels: tuple[int, int] = (0
 
     With ``c`` the symbol of the lowest common ancestor (LCA), at level ``l``, and ``p != q`` the branches
     that lead to the two nodes, the children of the LCA have the joint probability
-    ``sum_c pi(c) (1/m) sum_r [R(c,r)_p = a] [R(c,r)_q = b]``; the covariance is that less the product of the
+    ``sum_c pi(c) sum_r p(r|c) [R(c,r)_p = a] [R(c,r)_q = b]``; the covariance is that less the product of the
     marginals, and each side is pushed down by the transition matrices ``T_p(mu | a)`` of the lower levels.
     The cost is O(L v**3), whatever the number of tokens.
 
@@ -43,8 +41,8 @@ def covariance(grammar: Grammar, i: int, j: int, *, levels: tuple[int, int] = (0
 
     Notes
     -----
-    The covariance with the s-tuple that a symbol ``c`` produces is that with ``c`` divided by ``m``, for
-    each of its rules. Source: arXiv:2406.00048, section 3, for the mean; the formula above is elementary.
+    The covariance with the s-tuple of rule ``r`` of a symbol ``c`` is that with ``c`` times ``p(r|c)``
+    (``1/m`` for equally likely rules). The law of the joint probability is that of arXiv:2406.00048, section 3.
     """
     rhm = grammar.rhm
     nodes = []
@@ -98,13 +96,13 @@ def correlation_function(grammar: Grammar) -> FloatArray:
         by_position.append(_descend(grammar, stack, level - 1))
     last = grammar.marginal(0, rhm.d - 1)
     itself = np.mean((np.diag(last) - np.outer(last, last)) ** 2)
-    return np.sqrt(np.concatenate([*by_position, [itself]])[::-1])
+    return np.asarray(np.sqrt(np.concatenate([*by_position, [itself]])[::-1]))
 
 
 def _descend(grammar: Grammar, stack: FloatArray, level: int) -> FloatArray:
     """Mean squares at all tokens below ``stack`` (nodes, v_level, v_0), in order of position."""
     if level == 0:
-        return np.mean(stack**2, axis=(1, 2))
+        return np.asarray(np.mean(stack**2, axis=(1, 2)))
     T = grammar.transition(level)  # (s, v_level, v_(level-1))
     nodes = len(stack)
     if nodes > 1 and nodes * T.shape[0] * T.shape[2] * stack.shape[2] > _LARGEST_BLOCK:
@@ -118,8 +116,8 @@ def _sibling_covariance(grammar: Grammar, level: int, pi: FloatArray, p: int, q:
     """Covariance of children p != q of a level-``level`` node whose symbol has marginal ``pi``."""
     rules = grammar.rules(level)  # (v_l, m, s)
     below = grammar.rhm.symbols(level - 1)
-    weight = np.broadcast_to((pi / rules.shape[1])[:, None], rules.shape[:2])
+    weight = pi[:, None] * grammar.rule_probabilities(level)
     joint = np.zeros((below, below))
     np.add.at(joint, (rules[:, :, p], rules[:, :, q]), weight)
     T = grammar.transition(level)
-    return joint - np.outer(pi @ T[p], pi @ T[q])
+    return np.asarray(joint - np.outer(pi @ T[p], pi @ T[q]))

@@ -5,12 +5,10 @@ from __future__ import annotations
 from math import sqrt
 
 import numpy as np
-import numpy.typing as npt
 
 from rhmtheory._checks import as_choice, as_int
+from rhmtheory._types import FloatArray
 from rhmtheory.rhm import RHM
-
-FloatArray = npt.NDArray[np.float64]
 
 
 def rms_correlation(rhm: RHM, level: int, method: str = "asymptotic") -> float:
@@ -106,4 +104,4 @@ def _hypergeometric(population: int, marked: int, draws: int) -> FloatArray:
     log_p[least] = 0
     log_p[least + 1 : most + 1] = np.cumsum(np.log(up[least:most]) - np.log(down[least:most]))
     p: FloatArray = np.exp(log_p - log_p.max())
-    return p / p.sum()
+    return np.asarray(p / p.sum())

@@ -5,13 +5,11 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from rhmtheory._checks import InputError
 from rhmtheory._kernels import entropy as kernels
+from rhmtheory._types import FloatArray
 from rhmtheory.grammar import Grammar
-
-FloatArray = npt.NDArray[np.float64]
 
 _RESOLUTION = 2.0**-40
 """Beliefs that agree to this absolute precision (1e-12) are one state."""
@@ -22,7 +20,7 @@ _LARGEST_STATES = 1 << 26
 
 
 class _States(NamedTuple):
-    """Distinct beliefs about one node of the spine, (states, v_l) with rows summing to one, and their probability."""
+    """Distinct beliefs about one node of the spine, (states, v_l), rows summing to one, and their probability."""
 
     beliefs: FloatArray
     probability: FloatArray
@@ -67,7 +65,7 @@ def plateaus(grammar: Grammar) -> FloatArray:
 
 def shannon(p: FloatArray) -> FloatArray:
     """Shannon entropy in nats over the last axis."""
-    return -np.sum(p * np.log(np.where(p > 0, p, 1.0)), axis=-1)
+    return np.asarray(-np.sum(p * np.log(np.where(p > 0, p, 1.0)), axis=-1))
 
 
 def _observe_left_siblings(grammar: Grammar, level: int, states: _States) -> _States:
@@ -76,7 +74,7 @@ def _observe_left_siblings(grammar: Grammar, level: int, states: _States) -> _St
     v, m, s = rules.shape
     _, observed = np.unique(rules[:, :, :-1].reshape(-1, s - 1), axis=0, return_inverse=True)
     parent, child = np.repeat(np.arange(v), m), rules[:, :, -1].ravel().astype(np.int64)
-    weight = np.full(v * m, 1 / m)
+    weight = grammar.rule_probabilities(level).ravel()
     shape = int(observed.max()) + 1, grammar.rhm.symbols(level - 1)
     block = max(1, _LARGEST_BLOCK // (shape[0] * shape[1]))
     parts = []
@@ -89,12 +87,14 @@ def _observe_left_siblings(grammar: Grammar, level: int, states: _States) -> _St
         if sum(part.beliefs.size for part in parts) > _LARGEST_STATES:
             raise InputError(
                 f"the exact plateaus of {grammar} need more than {_LARGEST_STATES // shape[1]} distinct beliefs "
-                f"at level {level - 1}: use fewer levels or a sparser grammar (f={grammar.rhm.fraction(level):.3g} here)"
+                f"at level {level - 1}: use fewer levels or a sparser grammar "
+                f"(here f={grammar.rhm.fraction(level):.3g})"
             )
     if len(parts) == 1:
         return parts[0]
-    joined = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
-    return _merge(*joined)
+    return _merge(
+        np.concatenate([part.beliefs for part in parts]), np.concatenate([part.probability for part in parts])
+    )
 
 
 def _merge(weights: FloatArray, prior: FloatArray) -> _States:
@@ -106,4 +106,4 @@ def _merge(weights: FloatArray, prior: FloatArray) -> _States:
     possible = np.flatnonzero(mass)
     _, first, which = np.unique(keys[possible], return_index=True, return_inverse=True)
     probability = np.bincount(which, weights=(mass * prior)[possible], minlength=len(first))
-    return _States(weights[possible[first]], probability)
+    return _States(weights[possible[first]], probability.astype(np.float64))

@@ -5,22 +5,22 @@ from __future__ import annotations
 import hashlib
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from os import PathLike
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
-from rhmtheory._checks import InputError, as_generator, as_int, smallest_unsigned
+from rhmtheory._checks import InputError, as_generator, as_int, as_probabilities, smallest_unsigned
+from rhmtheory._types import FloatArray, IntArray
 from rhmtheory.rhm import RHM
-
-IntArray = npt.NDArray[np.integer[Any]]
-FloatArray = npt.NDArray[np.float64]
 
 UNGRAMMATICAL = -1
 """What parent lookup returns for a tuple that no rule produces."""
 
+_Scalar = TypeVar("_Scalar", bound=np.generic)
 _FILE_FORMAT = 1
 _LARGEST_CODE = 2**63 - 1
 
@@ -34,15 +34,31 @@ class Grammar:
     Attributes
     ----------
     rhm : RHM
-        The parameters of the grammar.
+        The parameters of the grammar. Its ``rule_probabilities`` are None also where they differ from symbol
+        to symbol; those of the grammar itself are given by `rule_probabilities` and `prior`.
+    prior : array, shape (n,)
+        Probabilities of the root symbols (classes).
     """
 
     rhm: RHM
 
-    def __init__(self, rhm: RHM, rules: Sequence[IntArray]) -> None:
+    def __init__(
+        self,
+        rhm: RHM,
+        rules: Sequence[IntArray],
+        rule_probabilities: Sequence[FloatArray] | None = None,
+        prior: FloatArray | None = None,
+    ) -> None:
         """Take checked tables, bottom-up: ``rules[l - 1]`` has shape (v_l, m_l, s_l). Prefer `from_rules`."""
         self.rhm = rhm
         self._rules = tuple(_read_only(table) for table in rules)
+        if rule_probabilities is None:
+            rule_probabilities = [
+                np.tile(rhm.probabilities(level), (rhm.symbols(level), 1)) for level in range(1, rhm.L + 1)
+            ]
+        self._probabilities = tuple(_read_only(table) for table in rule_probabilities)
+        n = rhm.symbols(rhm.L)
+        self.prior: FloatArray = _read_only(np.full(n, 1 / n) if prior is None else prior)
 
     # --- making one ----------------------------------------------------------------------------------
 
@@ -75,7 +91,14 @@ class Grammar:
         return cls(rhm, tables[::-1])
 
     @classmethod
-    def from_rules(cls, rules: Sequence[Any] | Mapping[int, Any], *, v: int | None = None) -> Grammar:
+    def from_rules(
+        cls,
+        rules: Sequence[Any] | Mapping[int, Any],
+        *,
+        v: int | None = None,
+        rule_probabilities: Sequence[npt.ArrayLike] | None = None,
+        prior: npt.ArrayLike | None = None,
+    ) -> Grammar:
         """Take tables as published code stores them: top-down, ``rules[0]`` those of the root.
 
         Parameters
@@ -85,11 +108,16 @@ class Grammar:
         v : int, optional
             Number of token symbols. By default that of level 1, or, for a single table, the largest token
             plus one.
+        rule_probabilities : sequence of L arrays of shape (symbols, m), optional
+            Top-down like the rules, rows summing to one; uniform by default.
+        prior : array of shape (n,), optional
+            Probabilities of the root symbols; uniform by default.
 
         Raises
         ------
         InputError
-            For a table of another shape or type, a symbol out of range, or a tuple with two parents.
+            For a table of another shape or type, a symbol out of range, a tuple with two parents, or
+            probabilities that are not.
         """
         tables = _as_tables(rules)
         L = len(tables)
@@ -105,7 +133,29 @@ class Grammar:
             L=L,
             n=counts[-1],
         )
-        return cls(rhm, [t.astype(smallest_unsigned(counts[i])) for i, t in enumerate(tables)])
+        grammar = cls(rhm, [t.astype(smallest_unsigned(counts[i])) for i, t in enumerate(tables)])
+        return grammar.reweighted(rule_probabilities, prior)
+
+    def reweighted(
+        self,
+        rule_probabilities: Sequence[npt.ArrayLike] | None = None,
+        prior: npt.ArrayLike | None = None,
+    ) -> Grammar:
+        """Return a grammar of the same rules with other probabilities, given as in `from_rules`."""
+        L = self.rhm.L
+        tables: list[FloatArray] = list(self._probabilities)
+        if rule_probabilities is not None:
+            if len(rule_probabilities) != L:
+                raise InputError(f"rule_probabilities hold {len(rule_probabilities)} tables: L={L} levels need {L}")
+            tables = [
+                as_probabilities(f"rule_probabilities[{L - level}] (level {level})", p, self.rules(level).shape[:2])
+                for level, p in zip(range(1, L + 1), list(rule_probabilities)[::-1], strict=True)
+            ]
+        pi = self.prior if prior is None else as_probabilities("prior", prior, self.prior.shape)
+        # the ensemble's parameters keep what all symbols of a level share
+        shared = all((table == table[0]).all() for table in tables)
+        rhm = replace(self.rhm, rule_probabilities=tuple(table[0] for table in tables) if shared else None)
+        return Grammar(rhm, self._rules, tables, pi)
 
     @classmethod
     def load(cls, path: str | PathLike[str]) -> Grammar:
@@ -113,24 +163,40 @@ class Grammar:
         try:
             with np.load(path, allow_pickle=False) as stored:
                 version, v = int(stored["format"]), int(stored["v"])
-                tables = [stored[f"rules_{level}"] for level in range(int(stored["L"]), 0, -1)]
+                levels = range(int(stored["L"]), 0, -1)
+                tables = [stored[f"rules_{level}"] for level in levels]
+                probabilities = [stored[f"rule_probabilities_{level}"] for level in levels]
+                prior = stored["prior"]
         except (ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
             raise InputError(f"{path} is not a grammar file: write one with Grammar.save ({error})") from error
         if version != _FILE_FORMAT:
             raise InputError(f"{path} has file format {version}, this version reads {_FILE_FORMAT}: save it anew")
-        return cls.from_rules(tables, v=v)
+        return cls.from_rules(tables, v=v, rule_probabilities=probabilities, prior=prior)
 
     def save(self, path: str | PathLike[str]) -> None:
         """Write the grammar to one ``.npz`` file, at exactly this path."""
-        tables: dict[str, Any] = {f"rules_{level}": self.rules(level) for level in range(1, self.rhm.L + 1)}
+        arrays: dict[str, Any] = {"prior": self.prior}
+        for level in range(1, self.rhm.L + 1):
+            arrays[f"rules_{level}"] = self.rules(level)
+            arrays[f"rule_probabilities_{level}"] = self.rule_probabilities(level)
         with open(path, "wb") as file:
-            np.savez_compressed(file, format=_FILE_FORMAT, L=self.rhm.L, v=self.rhm.symbols(0), **tables)
+            np.savez_compressed(file, format=_FILE_FORMAT, L=self.rhm.L, v=self.rhm.symbols(0), **arrays)
 
     # --- the tables ----------------------------------------------------------------------------------
 
     def rules(self, level: int) -> IntArray:
         """Rules of a level, ``1 <= level <= L``: read-only, shape (v_l, m_l, s_l), level ``l - 1`` symbols."""
         return self._rules[as_int("level", level, low=1, high=self.rhm.L) - 1]
+
+    def rule_probabilities(self, level: int) -> FloatArray:
+        """Probabilities of the rules of a level, read-only, shape (v_l, m_l), rows summing to one."""
+        return self._probabilities[as_int("level", level, low=1, high=self.rhm.L) - 1]
+
+    @cached_property
+    def is_uniform(self) -> bool:
+        """Whether the rules of a symbol, and the classes, are equally likely."""
+        tables = [*self._probabilities, self.prior]
+        return all(np.allclose(p, 1 / p.shape[-1], rtol=1e-12, atol=0) for p in tables)
 
     def parents(self, level: int, tuples: npt.ArrayLike) -> npt.NDArray[np.int64]:
         """Parent symbols of level ``level`` for tuples of level ``level - 1`` symbols.
@@ -155,7 +221,7 @@ class Grammar:
         if array.ndim == 0 or array.shape[-1] != s:
             raise InputError(f"tuples have shape {array.shape}: the last axis must hold s={s} children")
         array = array.astype(np.int64)
-        inside = ((array >= 0) & (array < base)).all(axis=-1)
+        inside = np.asarray(((array >= 0) & (array < base)).all(axis=-1))
         codes = _encode(np.where(inside[..., None], array, 0), base)
         known, parent = self._parent_tables[level - 1]
         at = np.minimum(np.searchsorted(known, codes), len(known) - 1)
@@ -196,7 +262,8 @@ class Grammar:
     def transition(self, level: int) -> FloatArray:
         """Transition matrices ``T_p(mu | a)`` of a level, shape (s_l, v_l, v_(l-1)), rows summing to one.
 
-        ``T_p(mu | a)`` is the fraction of the rules of level-``l`` symbol ``a`` whose child ``p`` is ``mu``.
+        ``T_p(mu | a)`` is the probability that a level-``l`` symbol ``a`` has ``mu`` as its child ``p``: for
+        equally likely rules, the fraction of its rules that do.
         """
         return self._transitions[as_int("level", level, low=1, high=self.rhm.L) - 1]
 
@@ -205,10 +272,10 @@ class Grammar:
         out = []
         for level in range(1, self.rhm.L + 1):
             rules = self.rules(level)
-            v, m, s = rules.shape
+            v, _, s = rules.shape
             T = np.zeros((s, v, self.rhm.symbols(level - 1)))
             branch, symbol = np.arange(s)[:, None, None], np.arange(v)[None, :, None]
-            np.add.at(T, (branch, symbol, rules.transpose(2, 0, 1)), 1 / m)
+            np.add.at(T, (branch, symbol, rules.transpose(2, 0, 1)), self.rule_probabilities(level))
             out.append(_read_only(T))
         return tuple(out)
 
@@ -222,9 +289,8 @@ class Grammar:
         return tuple(branches[::-1])
 
     def marginal(self, level: int, position: int) -> FloatArray:
-        """Probability of each symbol at one node, shape (v_l,). Not uniform: it depends on the path from the root."""
-        n = self.rhm.symbols(self.rhm.L)
-        pi = np.full(n, 1 / n)
+        """Probability of each symbol at one node, shape (v_l,); it depends on the path from the root."""
+        pi = self.prior
         for above, branch in zip(range(self.rhm.L, level, -1), self.path(level, position), strict=True):
             pi = pi @ self.transition(above)[branch]
         return pi
@@ -233,14 +299,20 @@ class Grammar:
     def fingerprint(self) -> str:
         """SHA-256 of the parameters and tables (hex): names this grammar in records of experiments."""
         digest = hashlib.sha256(repr(self.rhm).encode())
-        for table in self._rules:
-            digest.update(np.ascontiguousarray(table).tobytes())
+        for table in (*self._rules, *self._probabilities, self.prior):
+            digest.update(table.tobytes())
         return digest.hexdigest()
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Grammar):
             return NotImplemented
-        return self.rhm == other.rhm and all(map(np.array_equal, self._rules, other._rules))
+        return self.rhm == other.rhm and all(
+            map(
+                np.array_equal,
+                (*self._rules, *self._probabilities, self.prior),
+                (*other._rules, *other._probabilities, other.prior),
+            )
+        )
 
     def __hash__(self) -> int:
         return hash(self.fingerprint)
@@ -256,7 +328,9 @@ class Grammar:
         """Draw ``n`` sentences, shape (n, d), or all levels of their trees: see `sampling.sample`."""
         from rhmtheory import sampling
 
-        return sampling.sample(self, n, seed, trees=trees, threads=threads)
+        if trees:
+            return sampling.sample(self, n, seed, trees=True, threads=threads)
+        return sampling.sample(self, n, seed, threads=threads)
 
     def stream(self, batch_size: int, seed: int | np.random.Generator = 0) -> Iterator[IntArray]:
         """Endless batches of sentences, memory bounded by one batch: see `sampling.stream`."""
@@ -283,7 +357,7 @@ class Grammar:
         return entropy.plateaus(self)
 
 
-def _read_only(array: Any) -> Any:
+def _read_only(array: npt.NDArray[_Scalar]) -> npt.NDArray[_Scalar]:
     array = np.ascontiguousarray(array)
     array.flags.writeable = False
     return array
@@ -295,7 +369,7 @@ def _tuple_count(base: int, s: int) -> int:
             f"v**s = {base}**{s} = {base**s:.3g} tuples cannot be numbered in 63 bits: lower v or s "
             "(predictions for the ensemble need no grammar and work at any size)"
         )
-    return base**s
+    return int(base**s)
 
 
 def _encode(tuples: npt.NDArray[np.int64], base: int) -> npt.NDArray[np.int64]:
@@ -343,9 +417,7 @@ def _check_table(level: int, L: int, table: IntArray, base: int) -> None:
     if len(outside):
         c, r, p = map(int, outside[0])
         hint = "; pass v= if the tokens have more symbols than level 1" if level == 1 else ""
-        raise InputError(
-            f"{name} holds symbol {table[c, r, p]} at [{c}, {r}, {p}], outside 0..{base - 1}{hint}"
-        )
+        raise InputError(f"{name} holds symbol {table[c, r, p]} at [{c}, {r}, {p}], outside 0..{base - 1}{hint}")
     codes = _encode(table.astype(np.int64), base).ravel()
     order = np.argsort(codes, kind="stable")
     same = np.flatnonzero(np.diff(codes[order]) == 0)

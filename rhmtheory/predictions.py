@@ -10,10 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from rhmtheory._checks import InputError, as_choice, as_int
+from rhmtheory._types import FloatArray
 from rhmtheory.rhm import RHM
 from rhmtheory.scaling import slope
-
-FloatArray = npt.NDArray[np.float64]
 
 ARCHITECTURES = ("transformer", "lcn", "cnn")
 """Names of the learners with a prediction: attention, locally connected, convolutional."""
@@ -79,8 +78,10 @@ class Prediction:
     def _repr_html_(self) -> str:
         """Table for notebooks."""
         rows = "".join(
-            f"<tr><td>{k}</td><td>{P:.4g}</td><td>{self.plateaus[k]:.4f}</td><td>{self.plateaus[k + 1]:.4f}</td></tr>"
-            for k, P in enumerate(self.sample_complexity)
+            f"<tr><td>{k}</td><td>{P:.4g}</td><td>{before:.4f}</td><td>{after:.4f}</td></tr>"
+            for k, (P, before, after) in enumerate(
+                zip(self.sample_complexity, self.plateaus, self.plateaus[1:], strict=False)
+            )
         )
         return (
             f"<table><caption>{self.architecture} on {self.rhm}: exponent {self.exponent:.4g}, finite-size "

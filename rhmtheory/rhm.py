@@ -8,12 +8,25 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rhmtheory._checks import InputError, as_int
+from rhmtheory._checks import InputError, as_int, as_probabilities
+from rhmtheory._types import FloatArray
 
 if TYPE_CHECKING:
     from rhmtheory.grammar import Grammar
 
     PerLevel = int | tuple[int, ...]
+
+
+def zipf(m: int, a: float) -> tuple[float, ...]:
+    """Zipf-distributed rule probabilities, ``p_r ~ r**-(1 + a)`` for r = 1..m (arXiv:2505.07067).
+
+    Raises `InputError` for ``m < 1`` and for an exponent that is negative or not a finite number.
+    """
+    m = as_int("m", m, low=1)
+    if not 0 <= a < np.inf:
+        raise InputError(f"a={a} is no Zipf exponent: p_r ~ r**-(1 + a) needs a finite a >= 0")
+    weights = np.arange(1, m + 1) ** -(1.0 + a)
+    return tuple((weights / weights.sum()).tolist())
 
 
 def _per_level(name: str, value: Any, L: int, low: int, first: int) -> PerLevel:
@@ -50,12 +63,16 @@ class RHM:
         Number of levels of rules.
     n : int, optional
         Number of root symbols (classes); by default that of the level below the root.
+    rule_probabilities : sequence of m floats, or L such sequences, optional
+        Probability of the r-th rule of every symbol (one sequence a level, from level 1 up, where they
+        differ); uniform by default. See `zipf`.
 
     Raises
     ------
     InputError
         For non-integers, ``v < 2``, ``m < 1``, ``s < 2``, ``L < 1``, ``n < 1``, sequences of a wrong length,
-        and where a level would need more tuples than exist (``m > v**(s-1)`` when all levels are alike).
+        probabilities that are negative or do not sum to one, and where a level would need more tuples than
+        exist (``m > v**(s-1)`` when all levels are alike).
 
     Examples
     --------
@@ -69,6 +86,7 @@ class RHM:
     s: PerLevel
     L: int
     n: int | None = None
+    rule_probabilities: tuple[float, ...] | tuple[tuple[float, ...], ...] | None = None
 
     def __post_init__(self) -> None:
         L = as_int("L", self.L, low=1)
@@ -78,12 +96,32 @@ class RHM:
             "m": _per_level("m", self.m, L, low=1, first=1),
             "s": _per_level("s", self.s, L, low=2, first=1),
         }
-        top = checked["v"] if isinstance(checked["v"], int) else checked["v"][-1]  # type: ignore[index]
+        top = checked["v"] if isinstance(checked["v"], int) else checked["v"][-1]
         checked["n"] = top if self.n is None else as_int("n", self.n, low=1)
         for name, value in checked.items():
             object.__setattr__(self, name, value)
         for level in range(1, L + 1):
             self._check_room(level)
+        if self.rule_probabilities is not None:
+            object.__setattr__(self, "rule_probabilities", self._check_probabilities(self.rule_probabilities))
+
+    def _check_probabilities(self, given: Any) -> Any:
+        if len(given) and isinstance(given[0], (tuple, list, np.ndarray)):
+            if len(given) != self.L:
+                raise InputError(
+                    f"rule_probabilities hold {len(given)} levels, but L={self.L}: give one list a level"
+                )
+            lists = list(given)
+        else:
+            lists = [given] * self.L
+        checked = [
+            as_probabilities(f"rule_probabilities of level {level}", p, (self.rules(level),))
+            for level, p in enumerate(lists, start=1)
+        ]
+        if all(np.allclose(p, 1 / len(p), rtol=1e-12) for p in checked):
+            return None
+        tuples = tuple(tuple(p.tolist()) for p in checked)
+        return tuples[0] if len(set(tuples)) == 1 else tuples
 
     def _check_room(self, level: int) -> None:
         v, m, s, below = self.symbols(level), self.rules(level), self.children(level), self.symbols(level - 1)
@@ -128,9 +166,17 @@ class RHM:
         level = as_int("level", level, low=0, high=self.L)
         return prod(self.children(below) for below in range(1, level + 1))
 
+    def probabilities(self, level: int) -> FloatArray:
+        """Probabilities of the rules of each symbol of a level, shape (m_l,)."""
+        m = self.rules(level)
+        if self.rule_probabilities is None:
+            return np.full(m, 1 / m)
+        p: Any = self.rule_probabilities
+        return np.array(p[level - 1] if isinstance(p[0], tuple) else p)
+
     def fraction(self, level: int) -> float:
         """Fraction of the tuples of children that are grammatical at a level, ``v_l m_l / v_(l-1)**s_l``."""
-        return self.symbols(level) * self.rules(level) / self.symbols(level - 1) ** self.children(level)
+        return self.symbols(level) * self.rules(level) / int(self.symbols(level - 1) ** self.children(level))
 
     @property
     def is_homogeneous(self) -> bool:
@@ -155,7 +201,7 @@ class RHM:
     def f(self) -> float:
         """Fraction of grammatical tuples, ``m / v**(s-1)``; by `fraction` where levels differ."""
         v, m, s = self.homogeneous()
-        return m / v ** (s - 1)
+        return m / int(v ** (s - 1))
 
     # --- what is computed from the ensemble (implemented on the floor above) -------------------------
 
@@ -171,7 +217,7 @@ class RHM:
 
         return ensemble.rms_correlation(self, level, method=method)
 
-    def plateaus(self, method: str = "chain") -> np.ndarray[Any, np.dtype[np.float64]]:
+    def plateaus(self, method: str = "chain") -> FloatArray:
         """Ensemble loss plateaus ``H_0 .. H_L`` in nats, shape (L+1,): see `ensemble.plateaus`."""
         from rhmtheory import ensemble
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import partial
-from typing import Any, Literal, overload
+from typing import Literal, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -12,9 +11,8 @@ import numpy.typing as npt
 from rhmtheory._checks import InputError, as_generator, as_int, smallest_unsigned
 from rhmtheory._kernels import sampling as kernels
 from rhmtheory._parallel import for_ranges
+from rhmtheory._types import IntArray
 from rhmtheory.grammar import Grammar
-
-IntArray = npt.NDArray[np.integer[Any]]
 
 _LEAST_TOKENS_A_THREAD = 1 << 16
 
@@ -79,8 +77,7 @@ def sample(
         nodes = _draw(grammar, n, 0, _key(seed), trees=True, threads=threads)
         starts = _Layout(grammar).node_start
         return [
-            nodes[:, starts[level] : starts[level] + grammar.rhm.width(level)]
-            for level in range(grammar.rhm.L + 1)
+            nodes[:, starts[level] : starts[level] + grammar.rhm.width(level)] for level in range(grammar.rhm.L + 1)
         ]
     return _draw(grammar, n, 0, _key(seed), trees=False, threads=threads)
 
@@ -111,23 +108,50 @@ class _Layout:
     def __init__(self, grammar: Grammar) -> None:
         rhm = grammar.rhm
         levels = range(1, rhm.L + 1)
-        largest = max(rhm.symbols(level) for level in range(rhm.L + 1))
-        self.dtype = smallest_unsigned(largest)
-        self.rules = np.concatenate([grammar.rules(level).ravel() for level in levels]).astype(self.dtype)
-        sizes = [grammar.rules(level).size for level in levels]
-        self.rule_start = np.cumsum([0, *sizes[:-1]])
-        self.m = np.array([rhm.rules(level) for level in levels])
-        self.s = np.array([rhm.children(level) for level in levels])
-        self.width = np.array([rhm.width(level) for level in range(rhm.L + 1)])
+        self.dtype = smallest_unsigned(max(rhm.symbols(level) for level in range(rhm.L + 1)))
+        width = np.array([rhm.width(level) for level in range(rhm.L + 1)])
         # a row holds the root first and the tokens last
-        self.node_start = np.cumsum(np.concatenate([[0], self.width[:0:-1]]))[::-1].copy()
-        self.nodes = int(self.width.sum())
-        self.n = np.uint64(rhm.symbols(rhm.L))
+        self.node_start = np.cumsum(np.concatenate([[0], width[:0:-1]]))[::-1].copy()
+        self.nodes = int(width.sum())
+        tables = [grammar.rules(level) for level in levels]
+        # one slot a rule, and at the end one a class: the outcomes that the alias method weighs
+        weights = [] if grammar.is_uniform else [grammar.rule_probabilities(level) for level in levels]
+        accept, alias = _alias_tables([*weights, grammar.prior[None]] if weights else [])
+        self.tables = (
+            np.concatenate([table.ravel() for table in tables]).astype(self.dtype),
+            np.cumsum([0, *(table.size for table in tables[:-1])]),
+            np.array([rhm.rules(level) for level in levels]),
+            np.array([rhm.children(level) for level in levels]),
+            width,
+            self.node_start,
+            np.uint64(rhm.symbols(rhm.L)),
+            accept,
+            alias,
+            np.cumsum([0, *(table.shape[0] * table.shape[1] for table in tables)]),
+        )
 
 
-def _draw(
-    grammar: Grammar, n: int, first: int, key: int, *, trees: bool, threads: int | None
-) -> IntArray:
+def _alias_tables(
+    weights: list[npt.NDArray[np.float64]],
+) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.int64]]:
+    """Thresholds out of 2**32, and aliases, for the rows of all tables one after another."""
+    rows = [row for table in weights for row in table]
+    accept = [np.full(len(row), 2**32, np.uint64) for row in rows]
+    alias = [np.arange(len(row)) for row in rows]
+    for row, threshold, other in zip(rows, accept, alias, strict=True):
+        share = row * len(row)
+        small, large = list(np.flatnonzero(share < 1)), list(np.flatnonzero(share >= 1))
+        while small and large:
+            a, b = small.pop(), large[-1]
+            threshold[a], other[a] = round(share[a] * 2**32), b
+            share[b] -= 1 - share[a]
+            if share[b] < 1:
+                small.append(large.pop())
+    empty = [np.empty(0, np.int64)]
+    return np.concatenate([*accept, empty[0].astype(np.uint64)]), np.concatenate(alias + empty)
+
+
+def _draw(grammar: Grammar, n: int, first: int, key: int, *, trees: bool, threads: int | None) -> IntArray:
     layout = _Layout(grammar)
     columns = layout.nodes if trees else grammar.rhm.d
     dtype = layout.dtype if trees else smallest_unsigned(grammar.rhm.symbols(0))
@@ -137,17 +161,14 @@ def _draw(
         raise InputError(
             f"n={n} samples of {columns} symbols do not fit in memory: draw fewer, or use stream()"
         ) from error
-    kernel = kernels.sample_trees if trees else kernels.sample_tokens
-    draw_range = partial(_draw_range, kernel, out, first, layout, key)
+    halves = np.uint64(key & 0xFFFFFFFF), np.uint64(key >> 32)
+
+    def draw_range(start: int, stop: int) -> None:
+        # the number of a sample is first + its row
+        if trees:
+            kernels.sample_trees(out[start:stop], first + start, layout.tables, *halves)
+        else:
+            kernels.sample_tokens(out[start:stop], first + start, layout.nodes, layout.tables, *halves)
+
     for_ranges(draw_range, n, threads=threads, least=max(1, _LEAST_TOKENS_A_THREAD // columns))
     return out
-
-
-def _draw_range(
-    kernel: Any, out: IntArray, first: int, layout: _Layout, key: int, start: int, stop: int
-) -> None:
-    # (samples, columns) rows start..stop; a sample's number is first + row
-    kernel(
-        out[start:stop], first + start, layout.rules, layout.rule_start, layout.m, layout.s, layout.width,
-        layout.node_start, layout.n, np.uint64(key & 0xFFFFFFFF), np.uint64(key >> 32),
-    )  # fmt: skip

@@ -43,42 +43,59 @@ def _below(bound, word, node, sample, k0, k1):
 
 
 @njit(inline="always")
-def _expand(row, words, rules, rule_start, m, s, width, node_start, n, sample, k0, k1):
+def _weighted(outcome, first, accept, alias, node, sample, k0, k1):
+    """Turn a uniform outcome into a weighted one: keep it, or take its alias (Walker's method, 2**-32 fine)."""
+    # counter word 1 = all ones: a stream of its own beside the blocks (0) and the retries (1, 2, ...)
+    word, _, _, _ = _philox(np.uint64(node), _MASK, sample & _MASK, sample >> _SHIFT, k0, k1)
+    return outcome if word < accept[first + outcome] else alias[first + outcome]
+
+
+@njit(inline="always")
+def _expand(row, words, tables, sample, k0, k1):
     """Fill ``row`` with one tree: level l at node_start[l] .. node_start[l] + width[l]."""
+    rules, rule_start, m, s, width, node_start, n, accept, alias, slot_start = tables
+    weighted = len(accept) > 0
     zero = np.uint64(0)
     for block in range(len(words) // 4):
         w0, w1, w2, w3 = _philox(np.uint64(block), zero, sample & _MASK, sample >> _SHIFT, k0, k1)
         words[4 * block], words[4 * block + 1] = w0, w1
         words[4 * block + 2], words[4 * block + 3] = w2, w3
     L = len(m)
-    row[node_start[L]] = _below(n, np.uint64(words[0]), zero, sample, k0, k1)
+    root = np.int64(_below(n, np.uint64(words[0]), zero, sample, k0, k1))
+    if weighted:
+        root = _weighted(root, slot_start[L], accept, alias, 0, sample, k0, k1)
+    row[node_start[L]] = root
     node = 1
     for level in range(L, 0, -1):
         parents, children = node_start[level], node_start[level - 1]
         m_l, s_l = m[level - 1], s[level - 1]
         start = rule_start[level - 1]
         for i in range(width[level]):
-            rule = _below(np.uint64(m_l), np.uint64(words[node]), np.uint64(node), sample, k0, k1)
+            rule = np.int64(_below(np.uint64(m_l), np.uint64(words[node]), np.uint64(node), sample, k0, k1))
             # rules of a level lie as (symbol, rule, child)
-            at = start + (np.int64(row[parents + i]) * m_l + np.int64(rule)) * s_l
+            slot = np.int64(row[parents + i]) * m_l
+            if weighted:
+                rule = _weighted(rule, slot_start[level - 1] + slot, accept, alias, node, sample, k0, k1)
+            at = start + (slot + rule) * s_l
             for p in range(s_l):
                 row[children + i * s_l + p] = rules[at + p]
             node += 1
 
 
 @njit(nogil=True, cache=True)
-def sample_trees(out, first, rules, rule_start, m, s, width, node_start, n, k0, k1):
+def sample_trees(out, first, tables, k0, k1):
     """Rows of ``out`` (samples, nodes) become the trees of samples first, first + 1, ..."""
-    words = np.empty((node_start[0] + 4) // 4 * 4, np.uint32)
+    nodes = out.shape[1]
+    words = np.empty((nodes + 3) // 4 * 4, np.uint32)
     for i in range(out.shape[0]):
-        _expand(out[i], words, rules, rule_start, m, s, width, node_start, n, np.uint64(first + i), k0, k1)
+        _expand(out[i], words, tables, np.uint64(first + i), k0, k1)
 
 
 @njit(nogil=True, cache=True)
-def sample_tokens(out, first, rules, rule_start, m, s, width, node_start, n, k0, k1):
+def sample_tokens(out, first, nodes, tables, k0, k1):
     """Rows of ``out`` (samples, d) become the leaves of samples first, first + 1, ..."""
-    words = np.empty((node_start[0] + 4) // 4 * 4, np.uint32)
-    row = np.empty(node_start[0] + width[0], rules.dtype)
+    row = np.empty(nodes, tables[0].dtype)
+    words = np.empty((nodes - out.shape[1] + 3) // 4 * 4, np.uint32)
     for i in range(out.shape[0]):
-        _expand(row, words, rules, rule_start, m, s, width, node_start, n, np.uint64(first + i), k0, k1)
-        out[i] = row[node_start[0] :]
+        _expand(row, words, tables, np.uint64(first + i), k0, k1)
+        out[i] = row[nodes - out.shape[1] :]

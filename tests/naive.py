@@ -1,0 +1,75 @@
+"""Brute-force twins: every statistic from the list of all derivations of a tiny grammar.
+
+Plain Python on nested lists; nothing numerical comes from the package. A grammar is given as ``tables``,
+top-down: ``tables[0][c][r]`` is the tuple that rule r of root symbol c produces.
+"""
+
+from collections import defaultdict
+from itertools import product
+from math import log, prod
+
+
+def tables_of(grammar):
+    """Nested lists, top-down, of a Grammar: rules, their probabilities, and the prior."""
+    levels = range(grammar.rhm.L, 0, -1)
+    rules = [grammar.rules(level).tolist() for level in levels]
+    return rules, [grammar.rule_probabilities(level).tolist() for level in levels], grammar.prior.tolist()
+
+
+def derivations(tables, probabilities=None, prior=None):
+    """All derivations as (levels, probability); levels[0] is the root as a 1-tuple, levels[-1] the tokens."""
+    probabilities = probabilities or [[[1 / len(rules)] * len(rules) for rules in table] for table in tables]
+    prior = prior or [1 / len(tables[0])] * len(tables[0])
+    trees = [([(c,)], p) for c, p in enumerate(prior) if p > 0]
+    for table, weights in zip(tables, probabilities, strict=True):
+        grown = []
+        for levels, p in trees:
+            # one rule for each node of the lowest level so far
+            for choice in product(*(range(len(table[symbol])) for symbol in levels[-1])):
+                nodes = list(zip(levels[-1], choice, strict=True))
+                q = p * prod(weights[symbol][r] for symbol, r in nodes)
+                if q > 0:
+                    children = tuple(x for symbol, r in nodes for x in table[symbol][r])
+                    grown.append(([*levels, children], q))
+        trees = grown
+    return trees
+
+
+def distribution(trees, function):
+    """Probabilities of the values of ``function(levels)``."""
+    out = defaultdict(float)
+    for levels, p in trees:
+        out[function(levels)] += p
+    return dict(out)
+
+
+def entropy(p):
+    """Shannon entropy of a dict of probabilities, nats."""
+    return -sum(q * log(q) for q in p.values() if q > 0)
+
+
+def conditional_entropy(trees, target, given):
+    """Entropy in nats of ``target(levels)`` given ``given(levels)``."""
+    joint = distribution(trees, lambda levels: (given(levels), target(levels)))
+    return entropy(joint) - entropy(distribution(trees, given))
+
+
+def covariance(trees, first, second, shape):
+    """Covariance of the indicators of two symbols, as nested lists of the given shape."""
+    joint = distribution(trees, lambda levels: (first(levels), second(levels)))
+    a, b = distribution(trees, first), distribution(trees, second)
+    return [
+        [joint.get((x, y), 0.0) - a.get(x, 0.0) * b.get(y, 0.0) for y in range(shape[1])] for x in range(shape[0])
+    ]
+
+
+def plateaus(trees, spans):
+    """H_k: entropy of the last token given the spans[k] - 1 tokens before it."""
+    return [
+        conditional_entropy(
+            trees,
+            lambda levels: levels[-1][-1],
+            lambda levels, span=span: levels[-1][len(levels[-1]) - span : -1],
+        )
+        for span in spans
+    ]
