@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import zipfile
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
@@ -23,6 +24,17 @@ UNGRAMMATICAL = -1
 _Scalar = TypeVar("_Scalar", bound=np.generic)
 _FILE_FORMAT = 1
 _LARGEST_CODE = 2**63 - 1
+# what numpy and zipfile raise for files that are cut, altered or of another kind
+_UNREADABLE = (
+    ValueError,
+    TypeError,
+    KeyError,
+    EOFError,
+    OSError,
+    NotImplementedError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
 
 
 class Grammar:
@@ -160,15 +172,16 @@ class Grammar:
     @classmethod
     def load(cls, path: str | PathLike[str]) -> Grammar:
         """Read a grammar written by `save`; raises `InputError` for any other file, `OSError` as open does."""
-        try:
-            with np.load(path, allow_pickle=False) as stored:
-                version, v = int(stored["format"]), int(stored["v"])
-                levels = range(int(stored["L"]), 0, -1)
-                tables = [stored[f"rules_{level}"] for level in levels]
-                probabilities = [stored[f"rule_probabilities_{level}"] for level in levels]
-                prior = stored["prior"]
-        except (ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-            raise InputError(f"{path} is not a grammar file: write one with Grammar.save ({error})") from error
+        with open(path, "rb") as file:
+            try:
+                with np.load(file, allow_pickle=False) as stored:
+                    version, v = int(stored["format"]), int(stored["v"])
+                    levels = range(int(stored["L"]), 0, -1)
+                    tables = [stored[f"rules_{level}"] for level in levels]
+                    probabilities = [stored[f"rule_probabilities_{level}"] for level in levels]
+                    prior = stored["prior"]
+            except _UNREADABLE as error:
+                raise InputError(f"{path} is not a grammar file: write one with Grammar.save ({error})") from error
         if version != _FILE_FORMAT:
             raise InputError(f"{path} has file format {version}, this version reads {_FILE_FORMAT}: save it anew")
         return cls.from_rules(tables, v=v, rule_probabilities=probabilities, prior=prior)
@@ -253,10 +266,12 @@ class Grammar:
         array = np.asarray(tokens)
         if array.ndim == 0 or array.shape[-1] != self.rhm.d:
             raise InputError(f"tokens have shape {array.shape}: the last axis must hold d={self.rhm.d} tokens")
+        if array.dtype.kind not in "iu":
+            raise InputError(f"tokens are of type {array.dtype}: give integers")
         levels = [array.astype(np.int64)]
         for level in range(1, self.rhm.L + 1):
-            below = levels[-1]
-            levels.append(self.parents(level, below.reshape(*below.shape[:-1], -1, self.rhm.children(level))))
+            nodes = (*array.shape[:-1], self.rhm.width(level), self.rhm.children(level))
+            levels.append(self.parents(level, levels[-1].reshape(nodes)))
         return levels
 
     def transition(self, level: int) -> FloatArray:
@@ -317,6 +332,10 @@ class Grammar:
     def __hash__(self) -> int:
         return hash(self.fingerprint)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # by way of the constructor: arrays restored by pickle or copy would be writable
+        return Grammar, (self.rhm, self._rules, self._probabilities, self.prior)
+
     def __repr__(self) -> str:
         return f"<Grammar {self.fingerprint[:12]} of {self.rhm}>"
 
@@ -366,7 +385,7 @@ def _read_only(array: npt.NDArray[_Scalar]) -> npt.NDArray[_Scalar]:
 def _tuple_count(base: int, s: int) -> int:
     if base**s > _LARGEST_CODE:
         raise InputError(
-            f"v**s = {base}**{s} = {base**s:.3g} tuples cannot be numbered in 63 bits: lower v or s "
+            f"v**s = {base}**{s} tuples cannot be numbered in 63 bits: lower v or s "
             "(predictions for the ensemble need no grammar and work at any size)"
         )
     return int(base**s)
@@ -398,7 +417,10 @@ def _as_tables(rules: Sequence[Any] | Mapping[int, Any]) -> list[IntArray]:
     tables = []
     for i, given in enumerate(rules):
         # a torch tensor may live on another device and carry gradients
-        table = np.asarray(given.detach().cpu() if hasattr(given, "detach") else given)
+        try:
+            table = np.asarray(given.detach().cpu() if hasattr(given, "detach") else given)
+        except ValueError:
+            raise InputError(f"rules[{i}] has rows of different lengths: a table is (symbols, m, s)") from None
         if table.dtype.kind not in "iu":
             raise InputError(f"rules[{i}] is of type {table.dtype}: a table holds integers")
         if table.ndim != 3 or 0 in table.shape:

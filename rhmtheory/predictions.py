@@ -186,11 +186,13 @@ def staircase_exponent(P: npt.ArrayLike, plateaus: npt.ArrayLike) -> float:
     Returns
     -------
     float
-        NaN with fewer than two usable steps.
+        NaN with fewer than two usable steps, or where all come at the same P (``m = 1``).
     """
     P, H = np.asarray(P, dtype=float), np.asarray(plateaus, dtype=float)
     # a floor of zero has no geometric mean with it, and a step of no height cannot be crossed
     usable = np.isfinite(P) & (crossing_levels(H) > H[-1]) & (np.arange(len(P)) >= first_step(len(P)))
+    if len(np.unique(P[usable])) < 2:
+        return float("nan")
     return -slope(np.log(P[usable]), np.log(crossing_levels(H)[usable] - H[-1]))
 
 

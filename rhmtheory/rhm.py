@@ -106,7 +106,8 @@ class RHM:
             object.__setattr__(self, "rule_probabilities", self._check_probabilities(self.rule_probabilities))
 
     def _check_probabilities(self, given: Any) -> Any:
-        if len(given) and isinstance(given[0], (tuple, list, np.ndarray)):
+        several = (tuple, list, np.ndarray)
+        if isinstance(given, several) and len(given) and isinstance(given[0], several):
             if len(given) != self.L:
                 raise InputError(
                     f"rule_probabilities hold {len(given)} levels, but L={self.L}: give one list a level"
@@ -118,7 +119,7 @@ class RHM:
             as_probabilities(f"rule_probabilities of level {level}", p, (self.rules(level),))
             for level, p in enumerate(lists, start=1)
         ]
-        if all(np.allclose(p, 1 / len(p), rtol=1e-12) for p in checked):
+        if all(np.allclose(p, 1 / len(p), rtol=1e-12, atol=0) for p in checked):
             return None
         tuples = tuple(tuple(p.tolist()) for p in checked)
         return tuples[0] if len(set(tuples)) == 1 else tuples

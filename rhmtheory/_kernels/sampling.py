@@ -95,7 +95,8 @@ def sample_trees(out, first, tables, k0, k1):
 def sample_tokens(out, first, nodes, tables, k0, k1):
     """Rows of ``out`` (samples, d) become the leaves of samples first, first + 1, ..."""
     row = np.empty(nodes, tables[0].dtype)
-    words = np.empty((nodes - out.shape[1] + 3) // 4 * 4, np.uint32)
+    # one word for the root symbol and one for the rule of every node above the tokens, in whole blocks of four
+    words = np.empty((nodes - out.shape[1] + 1 + 3) // 4 * 4, np.uint32)
     for i in range(out.shape[0]):
         _expand(row, words, tables, np.uint64(first + i), k0, k1)
         out[i] = row[nodes - out.shape[1] :]
