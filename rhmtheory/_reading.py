@@ -1,0 +1,75 @@
+"""Reading token files in pieces, so that a file larger than memory is never held at once."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+import numpy.typing as npt
+
+from rhmtheory._checks import InputError
+
+PIECE_TOKENS = 1 << 22
+"""Tokens read, checked and counted at a time."""
+
+
+def npy_pieces(path: str | os.PathLike[str], tokens: int = PIECE_TOKENS) -> Iterator[npt.NDArray[Any]]:
+    """Yield the array in a ``.npy`` file as pieces along its first axis, each of about ``tokens`` entries.
+
+    The file is read, not mapped: one that is cut short while it is read raises `InputError` with how much was
+    read, where a mapping would end the process.
+    """
+    with open(path, "rb") as file:
+        shape, dtype = _header(file, path)
+        before = os.fstat(file.fileno())
+        row = int(np.prod(shape[1:], dtype=np.int64))
+        rows = max(1, tokens // max(1, row))
+        total, done = shape[0] * row, 0
+        for start in range(0, shape[0], rows):
+            wanted = (min(start + rows, shape[0]) - start) * row
+            piece = np.fromfile(file, dtype, wanted)
+            done += len(piece)
+            if len(piece) < wanted:
+                raise InputError(
+                    f"{path} ended after {done} of {total} tokens: it was cut short; write it anew, or give the "
+                    "part that is whole as an array"
+                )
+            check_unchanged(file, before, path, f"{done} of {total} tokens")
+            yield piece.reshape(-1, *shape[1:])
+
+
+def check_unchanged(file: BinaryIO, before: os.stat_result, path: str | os.PathLike[str], done: str) -> None:
+    """Raise `InputError` if the open file was written to since ``before``."""
+    now = os.fstat(file.fileno())
+    if (now.st_size, now.st_mtime_ns) != (before.st_size, before.st_mtime_ns):
+        raise InputError(f"{path} changed while it was read, after {done}: count it again when it is complete")
+
+
+def read_whole(path: str | os.PathLike[str]) -> bytes:
+    """All bytes of a file; raises `InputError` if it is empty or changes while it is read."""
+    with open(path, "rb") as file:
+        before = os.fstat(file.fileno())
+        content = file.read()
+        check_unchanged(file, before, path, f"{len(content)} of {before.st_size} bytes")
+    if not content:
+        raise InputError(f"{path} is empty: give a file with text")
+    return content
+
+
+def _header(file: BinaryIO, path: str | os.PathLike[str]) -> tuple[tuple[int, ...], np.dtype[Any]]:
+    try:
+        version = np.lib.format.read_magic(file)
+        read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        shape, fortran, dtype = read(file)
+    except ValueError as error:
+        raise InputError(f"{Path(path)} is not a .npy file: write one with numpy.save ({error})") from error
+    if dtype.kind not in "iu":
+        raise InputError(f"{path} holds {dtype}: tokens are integers, counted from zero")
+    if len(shape) not in (1, 2) or 0 in shape:
+        raise InputError(f"{path} has shape {shape}: give one sequence (N,) or sequences of one length (n, d)")
+    if fortran and len(shape) == 2:
+        raise InputError(f"{path} is stored column by column: save numpy.ascontiguousarray of it")
+    return shape, dtype
