@@ -312,8 +312,9 @@ class Grammar:
 
     @cached_property
     def fingerprint(self) -> str:
-        """SHA-256 of the parameters and tables (hex): names this grammar in records of experiments."""
-        digest = hashlib.sha256(repr(self.rhm).encode())
+        """SHA-256 of the tables and their shapes (hex): names this grammar in records of experiments."""
+        shapes = [self.rhm.symbols(0), *(table.shape for table in self._rules)]
+        digest = hashlib.sha256(repr(shapes).encode())
         for table in (*self._rules, *self._probabilities, self.prior):
             digest.update(table.tobytes())
         return digest.hexdigest()

@@ -6,7 +6,7 @@ top-down: ``tables[0][c][r]`` is the tuple that rule r of root symbol c produces
 
 from collections import defaultdict
 from itertools import product
-from math import log, prod
+from math import log, prod, sqrt
 
 
 def tables_of(grammar):
@@ -72,4 +72,50 @@ def plateaus(trees, spans):
             lambda levels, span=span: levels[-1][len(levels[-1]) - span : -1],
         )
         for span in spans
+    ]
+
+
+def node_covariances(trees, sizes):
+    """Covariances of every ordered pair of nodes, {((level, i), (level, j)): nested lists}.
+
+    Levels are counted from the leaves, and ``sizes[level]`` is the number of symbols there.
+    """
+    single, joint = defaultdict(float), defaultdict(float)
+    for levels, p in trees:
+        nodes = [((level, i), x) for level, row in enumerate(levels[::-1]) for i, x in enumerate(row)]
+        for a in nodes:
+            single[a] += p
+            for b in nodes:
+                joint[a, b] += p
+    nodes = sorted({node for node, _ in single})
+    return {
+        (a, b): [
+            [
+                joint.get(((a, x), (b, y)), 0.0) - single.get((a, x), 0.0) * single.get((b, y), 0.0)
+                for y in range(sizes[b[0]])
+            ]
+            for x in range(sizes[a[0]])
+        ]
+        for a in nodes
+        for b in nodes
+    }
+
+
+def correlation_function(trees, size):
+    """RMS over entries of the covariance of the last token and the one t places before it, t = 0 .. d - 1."""
+    last = len(trees[0][0][-1]) - 1
+    out = []
+    for t in range(last + 1):
+        C = covariance(
+            trees, lambda levels, t=t: levels[-1][last - t], lambda levels: levels[-1][last], (size, size)
+        )
+        out.append(sqrt(sum(x * x for row in C for x in row) / size**2))
+    return out
+
+
+def transition(table, weights, branch, size):
+    """Probability of each symbol as child ``branch``, one row a parent."""
+    return [
+        [sum(w for rule, w in zip(rules, row, strict=True) if rule[branch] == x) for x in range(size)]
+        for rules, row in zip(table, weights, strict=True)
     ]

@@ -1,0 +1,234 @@
+"""The ensemble's parameters: what is accepted, what is derived, and what is refused with which words."""
+
+import dataclasses
+import pickle
+from fractions import Fraction
+from math import prod
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rhmtheory import RHM, InputError, zipf
+
+LEVELS = RHM(v=(16, 8, 4), m=(3, 5, 2), s=(2, 3, 2), L=3, n=6)
+
+
+def test_derived_numbers():
+    rhm = RHM(v=32, m=8, s=2, L=4)
+    assert (rhm.d, rhm.f, rhm.n) == (16, 0.25, 32)
+    assert RHM(v=8, m=8, s=3, L=3).f == 1 / 8
+    assert RHM(v=6, m=9, s=3, L=4).d == 81
+
+
+def test_symbols_rules_and_children_by_level():
+    assert [LEVELS.symbols(level) for level in range(4)] == [16, 8, 4, 6]
+    assert [LEVELS.rules(level) for level in range(1, 4)] == [3, 5, 2]
+    assert [LEVELS.children(level) for level in range(1, 4)] == [2, 3, 2]
+    assert [LEVELS.width(level) for level in range(4)] == [12, 6, 2, 1]
+    assert [LEVELS.span(level) for level in range(4)] == [1, 2, 6, 12]
+    assert LEVELS.fraction(1) == 8 * 3 / 16**2
+    assert LEVELS.fraction(2) == 4 * 5 / 8**3
+    assert LEVELS.fraction(3) == 6 * 2 / 4**2
+
+
+@st.composite
+def parameters(draw):
+    L = draw(st.integers(1, 4))
+    v = draw(st.lists(st.integers(2, 40), min_size=L, max_size=L))
+    s = draw(st.lists(st.integers(2, 4), min_size=L, max_size=L))
+    n = draw(st.integers(1, 40))
+    room = [v[i] ** s[i] // above for i, above in enumerate([*v[1:], n])]
+    m = [draw(st.integers(1, r)) if r else 0 for r in room]
+    return v, m, s, L, n
+
+
+@given(parameters())
+def test_any_levels(given_parameters):
+    v, m, s, L, n = given_parameters
+    if 0 in m:
+        with pytest.raises(InputError):
+            RHM(v, [max(x, 1) for x in m], s, L, n)
+        return
+    rhm = RHM(v, m, s, L, n)
+    assert rhm.d == prod(s)
+    for level in range(L + 1):
+        assert rhm.symbols(level) == [*v, n][level]
+        assert rhm.width(level) * rhm.span(level) == rhm.d
+    for level in range(1, L + 1):
+        assert 0 < rhm.fraction(level) <= 1
+        exact = Fraction(rhm.symbols(level) * m[level - 1], v[level - 1] ** s[level - 1])
+        assert rhm.fraction(level) == pytest.approx(float(exact), rel=1e-15)
+
+
+def test_equal_levels_are_one_number():
+    """However it is written, the same ensemble is equal, hashes alike and prints the same."""
+    one = RHM(v=4, m=2, s=2, L=3)
+    for other in (RHM([4, 4, 4], (2, 2, 2), np.array([2, 2, 2]), 3), RHM(np.int64(4), 2, 2, 3, n=4)):
+        assert other == one
+        assert hash(other) == hash(one)
+        assert repr(other) == repr(one)
+        assert other.is_homogeneous
+        assert other.homogeneous() == (4, 2, 2)
+    assert type(RHM(np.int64(4), 2, 2, 3).v) is int
+    assert one != RHM(v=4, m=2, s=2, L=3, n=5)
+    assert one != RHM(v=4, m=2, s=2, L=4)
+
+
+def test_it_is_frozen_and_survives_pickling():
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        LEVELS.L = 2
+    assert pickle.loads(pickle.dumps(LEVELS)) == LEVELS
+    assert dataclasses.replace(LEVELS, n=3).n == 3
+
+
+def test_no_single_fraction_where_levels_differ():
+    assert not LEVELS.is_homogeneous
+    with pytest.raises(InputError, match=r"no single \(v, m, s\)"):
+        LEVELS.homogeneous()
+    with pytest.raises(InputError, match=r"no single \(v, m, s\)"):
+        _ = LEVELS.f
+
+
+@pytest.mark.parametrize("full", [RHM(v=4, m=4, s=2, L=2), RHM(v=3, m=9, s=3, L=1), RHM(v=2, m=2, s=2, L=5)])
+def test_every_tuple_may_be_grammatical(full):
+    assert full.f == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"v": 1}, "v=1 is too small: it must be at least 2"),
+        ({"m": 0}, "m=0 is too small: it must be at least 1"),
+        ({"s": 1}, "s=1 is too small: it must be at least 2"),
+        ({"L": 0}, "L=0 is too small: it must be at least 1"),
+        ({"n": 0}, "n=0 is too small: it must be at least 1"),
+        ({"v": 4.0}, "v=4.0 is not an integer: give a whole number such as 4"),
+        ({"m": "2"}, "m='2' is not an integer"),
+        ({"s": None}, "s=None is not an integer"),
+        ({"L": True}, "L=True is a truth value: give an integer"),
+        (
+            {"v": (4, 4)},
+            r"v has 2 entries, but L=3: give one int, or one a level \(v_0 .. v_2, from the leaves up\)",
+        ),
+        ({"m": [2] * 4}, r"m has 4 entries, but L=3: give one int, or one a level \(m_1 .. m_3"),
+        ({"v": (4, 1, 4)}, "v_1=1 is too small"),
+        ({"m": (2, 2, 0)}, "m_3=0 is too small"),
+        ({"s": (2, 2.5, 2)}, "s_2=2.5 is not an integer"),
+        (
+            {"v": 16, "m": 20},
+            r"m=20 rules x v=16 symbols need 320 tuples, but v\*\*s = 256: lower m to at most 16",
+        ),
+        ({"m": 2, "n": 100}, r"m=2 rules x n=100 symbols need 200 tuples, but v\*\*s = 16: lower n or raise s"),
+        (
+            {"v": (4, 9, 4)},
+            r"m=2 rules x v=9 symbols at level 1 need 18 tuples, but v_0\*\*s = 16: lower m to at most 1",
+        ),
+        ({"v": (2, 9, 4)}, r"at level 1 need 18 tuples, but v_0\*\*s = 4: lower v or raise s"),
+    ],
+)
+def test_refused(arguments, message):
+    with pytest.raises(InputError, match=message):
+        RHM(**({"v": 4, "m": 2, "s": 2, "L": 3} | arguments))
+
+
+def test_input_errors_are_value_errors():
+    with pytest.raises(ValueError, match="too small"):
+        RHM(1, 1, 2, 1)
+
+
+@pytest.mark.parametrize("method", ["symbols", "width", "span"])
+@pytest.mark.parametrize("level", [-1, 4])
+def test_levels_outside(method, level):
+    with pytest.raises(InputError, match=f"level={level} is too"):
+        getattr(LEVELS, method)(level)
+
+
+@pytest.mark.parametrize("method", ["rules", "children", "probabilities", "fraction"])
+@pytest.mark.parametrize("level", [0, 4])
+def test_levels_without_rules(method, level):
+    with pytest.raises(InputError, match=r"level=-?\d is too"):
+        getattr(LEVELS, method)(level)
+
+
+# --- rule probabilities ---------------------------------------------------------------------------------
+
+
+def test_uniform_by_default():
+    assert LEVELS.rule_probabilities is None
+    np.testing.assert_array_equal(LEVELS.probabilities(2), [0.2] * 5)
+
+
+def test_one_list_for_all_levels_or_one_a_level():
+    p, q = (0.5, 0.3, 0.2), (0.7, 0.2, 0.1)
+    same = RHM(4, 3, 2, 2, rule_probabilities=p)
+    assert (
+        same == RHM(4, 3, 2, 2, rule_probabilities=[p, p]) == RHM(4, 3, 2, 2, rule_probabilities=np.array([p, p]))
+    )
+    assert hash(same) == hash(RHM(4, 3, 2, 2, rule_probabilities=np.array(p)))
+    np.testing.assert_array_equal(same.probabilities(1), p)
+    both = RHM(4, 3, 2, 2, rule_probabilities=[p, q])
+    np.testing.assert_array_equal(both.probabilities(1), p)
+    np.testing.assert_array_equal(both.probabilities(2), q)
+    assert both != same
+
+
+def test_as_many_rules_as_the_level_has():
+    rhm = RHM(4, (3, 2), 2, 2, rule_probabilities=[zipf(3, 1), zipf(2, 1)])
+    assert [len(rhm.probabilities(level)) for level in (1, 2)] == [3, 2]
+    with pytest.raises(
+        InputError, match=r"rule_probabilities of level 2 have shape \(3,\): they must have shape \(2,\)"
+    ):
+        RHM(4, (3, 2), 2, 2, rule_probabilities=zipf(3, 1))
+
+
+def test_uniform_probabilities_are_the_default():
+    assert RHM(4, 3, 2, 2, rule_probabilities=[1 / 3] * 3) == RHM(4, 3, 2, 2)
+    assert RHM(4, 3, 2, 2, rule_probabilities=zipf(3, 0)) != RHM(4, 3, 2, 2)
+    nearly = (1 / 3 + 1e-9, 1 / 3, 1 / 3 - 1e-9)
+    assert RHM(4, 3, 2, 2, rule_probabilities=nearly).rule_probabilities == nearly
+
+
+@pytest.mark.parametrize(
+    ("p", "message"),
+    [
+        ((0.5, 0.5), r"rule_probabilities of level 1 have shape \(2,\): they must have shape \(3,\)"),
+        ((0.5, 0.6, 0.2), "sum to 1.3: they must sum to one; divide by their sum"),
+        ((0.5, 0.7, -0.2), r"hold -0.2 at \[2\]: probabilities are finite and not negative"),
+        ((0.5, float("nan"), 0.5), r"hold nan at \[1\]"),
+        ((float("inf"), 0, 0), r"hold inf at \[0\]"),
+        (("a", "b", "c"), "are not numbers"),
+        ([(0.5, 0.3, 0.2)], "rule_probabilities hold 1 levels, but L=2: give one list a level"),
+        ([(0.5, 0.3, 0.2), (0.5, 0.5, 0.5)], "rule_probabilities of level 2 sum to 1.5"),
+        (0.5, r"have shape \(\): they must have shape \(3,\)"),
+        ((), r"have shape \(0,\)"),
+    ],
+)
+def test_bad_probabilities(p, message):
+    with pytest.raises(InputError, match=message):
+        RHM(4, 3, 2, 2, rule_probabilities=p)
+
+
+def test_zipf():
+    assert zipf(1, 2.0) == (1.0,)
+    np.testing.assert_allclose(zipf(3, 0), np.array([6, 3, 2]) / 11, rtol=1e-15)
+    np.testing.assert_allclose(zipf(2, 1), [0.8, 0.2], rtol=1e-15)
+    p = np.array(zipf(50, 0.7))
+    assert p.sum() == pytest.approx(1, abs=1e-15)
+    np.testing.assert_allclose(np.diff(np.log(p)) / np.diff(np.log(np.arange(1, 51))), -1.7, rtol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("m", "a", "message"),
+    [
+        (0, 1.0, "m=0 is too small"),
+        (2.5, 1.0, "m=2.5 is not an integer"),
+        (3, -0.5, "a=-0.5 is no Zipf exponent"),
+        (3, float("inf"), "a=inf is no Zipf exponent"),
+        (3, float("nan"), "a=nan is no Zipf exponent"),
+    ],
+)
+def test_bad_zipf(m, a, message):
+    with pytest.raises(InputError, match=message):
+        zipf(m, a)
