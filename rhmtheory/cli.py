@@ -1,0 +1,324 @@
+"""The command line: tables for people, ``--json`` for programs, ``--plot FILE`` for a figure."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from rhmtheory import ARCHITECTURES, RHM, InputError, __version__, predict
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    """Run the command line with these arguments (those of the process by default) and return its exit code.
+
+    0 for success, 2 for input that cannot be used, 130 when interrupted.
+    """
+    try:
+        # commands return None or, after --help and --version, an exit code
+        return cli.main(args, prog_name="rhmtheory", standalone_mode=False) or 0
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (click.Abort, KeyboardInterrupt) as interruption:
+        click.echo(f"interrupted: {interruption}".rstrip(": "), err=True)
+        return 130
+    except (InputError, OSError) as error:
+        click.echo(f"error: {error}", err=True)
+        return 2
+
+
+class _PerLevel(click.ParamType):  # type: ignore[type-arg]
+    """An integer, or one a level separated by commas, from the leaves up."""
+
+    name = "INT[,INT...]"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> Any:
+        """Parse the text; the checks of the ensemble follow in `RHM`."""
+        if not isinstance(value, str):
+            return value
+        try:
+            numbers = tuple(int(part) for part in value.split(","))
+        except ValueError:
+            self.fail(f"{value!r} is not an integer, nor integers separated by commas", param, ctx)
+        return numbers[0] if len(numbers) == 1 else numbers
+
+
+def _ensemble_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add --v --m --s --L --n, and hand the command the ensemble as ``rhm``."""
+
+    def with_ensemble(v: Any, m: Any, s: Any, levels: int, n: int | None, **rest: Any) -> None:
+        command(rhm=RHM(v=v, m=m, s=s, L=levels, n=n), **rest)
+
+    with_ensemble.__doc__ = command.__doc__
+    with_ensemble.__name__ = command.__name__
+    with_ensemble.__click_params__ = getattr(command, "__click_params__", [])  # type: ignore[attr-defined]
+    for option in (
+        click.option("--n", type=int, help="Root symbols (classes); by default v."),
+        click.option("--L", "levels", type=int, required=True, help="Levels of rules."),
+        click.option("--s", type=_PerLevel(), required=True, help="Children per rule."),
+        click.option("--m", type=_PerLevel(), required=True, help="Production rules per symbol."),
+        click.option("--v", type=_PerLevel(), required=True, help="Symbols per level."),
+    ):
+        option(with_ensemble)
+    return with_ensemble
+
+
+_json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables.")
+_plot_option = click.option("--plot", type=click.Path(dir_okay=False), help="Write a figure (png, pdf, svg).")
+_seed_option = click.option("--seed", type=int, default=0, show_default=True, help="Seed of the grammar.")
+
+
+@click.group(context_settings={"max_content_width": 100})
+@click.version_option(__version__, prog_name="rhmtheory")
+def cli() -> None:
+    """How much data a network needs to learn a hierarchical language (the Random Hierarchy Model)."""
+
+
+@cli.command("predict")
+@_json_option
+@_plot_option
+@click.option(
+    "--architecture", "architectures", multiple=True, help=f"One of {', '.join(ARCHITECTURES)}; may be repeated."
+)
+@click.option("--plateaus", "method", default="chain", show_default=True, help="Method for the plateaus H_k.")
+@_ensemble_options
+def predict_command(rhm: RHM, architectures: tuple[str, ...], method: str, plot: str | None, as_json: bool) -> None:
+    """Sample complexities, plateaus and exponents of the learning curves."""
+    H = rhm.plateaus(method)
+    predictions = [predict(rhm, name, plateaus=H) for name in architectures or ARCHITECTURES]
+    if plot:
+        from rhmtheory.plotting import plot_predictions
+
+        _save_figure(plot, lambda ax: plot_predictions(predictions, ax))
+    if as_json:
+        _print_json([p.to_dict() for p in predictions])
+        return
+    names = [p.architecture for p in predictions]
+    steps = _table(
+        f"{rhm}: samples P_k at which step k is made, and loss (nats) before and after",
+        ["step k", *(f"P_k {name}" for name in names), "H_k", "H_(k+1)"],
+    )
+    for k in range(rhm.L):
+        complexities = [f"{p.sample_complexity[k]:.4g}" for p in predictions]
+        steps.add_row(str(k), *complexities, f"{H[k]:.4f}", f"{H[k + 1]:.4f}")
+    exponents = _table(
+        "excess loss ~ P**-exponent", ["architecture", "step factor", "exponent (many levels)", "finite-size"]
+    )
+    for p in predictions:
+        exponents.add_row(
+            p.architecture, f"{p.step_factor:.4g}", f"{p.exponent:.4f}", f"{p.finite_size_exponent:.4f}"
+        )
+    _print_tables(steps, exponents)
+
+
+@cli.command("correlations")
+@_json_option
+@_plot_option
+@_seed_option
+@_ensemble_options
+def correlations_command(rhm: RHM, seed: int, plot: str | None, as_json: bool) -> None:
+    """RMS covariance of two tokens by level of their lowest common ancestor."""
+    import numpy as np
+
+    grammar = rhm.grammar(seed)
+    square = grammar.correlation_function() ** 2
+    rows = []
+    for level in range(1, rhm.L + 1):
+        distances = slice(rhm.span(level - 1), rhm.span(level))
+        rows.append(
+            {
+                "level": level,
+                "asymptotic": rhm.rms_correlation(level, method="asymptotic"),
+                "grammar": float(np.sqrt(square[distances].mean())),
+            }
+        )
+    if plot:
+        from rhmtheory.plotting import plot_correlations
+
+        _save_figure(plot, lambda ax: plot_correlations(grammar, ax))
+    if as_json:
+        _print_json({"rms_correlation": rows, "grammar": {"seed": seed, "fingerprint": grammar.fingerprint}})
+        return
+    table = _table(
+        f"{rhm}: RMS token-token covariance by LCA level",
+        ["LCA level", "asymptotic", f"grammar {seed} (exact)", "ratio"],
+    )
+    for row in rows:
+        ratio = row["grammar"] / row["asymptotic"] if row["asymptotic"] else float("nan")
+        table.add_row(str(row["level"]), f"{row['asymptotic']:.4e}", f"{row['grammar']:.4e}", f"{ratio:.3f}")
+    _print_tables(table)
+
+
+@cli.command("plateaus")
+@_json_option
+@_plot_option
+@_seed_option
+@_ensemble_options
+def plateaus_command(rhm: RHM, seed: int, plot: str | None, as_json: bool) -> None:
+    """Entropy of the last token given the s**k - 1 tokens before it."""
+    grammar = rhm.grammar(seed)
+    columns = {
+        f"grammar {seed} (exact)": grammar.plateaus(),
+        "chain": rhm.plateaus("chain"),
+        "annealed": rhm.plateaus("annealed"),
+    }
+    if plot:
+        from rhmtheory.plotting import plot_plateau_methods
+
+        _save_figure(plot, lambda ax: plot_plateau_methods(columns, rhm, ax))
+    if as_json:
+        names = ("grammar", "chain", "annealed")
+        values = {name: H.tolist() for name, H in zip(names, columns.values(), strict=True)}
+        _print_json({"plateaus": values, "grammar": {"seed": seed, "fingerprint": grammar.fingerprint}})
+        return
+    table = _table(f"{rhm}: loss plateaus H_k in nats", ["k", "context (tokens)", *columns])
+    for k in range(rhm.L + 1):
+        table.add_row(str(k), str(rhm.span(k) - 1), *(f"{H[k]:.6f}" for H in columns.values()))
+    _print_tables(table)
+
+
+@cli.command("sample")
+@_json_option
+@_plot_option
+@_seed_option
+@click.option("--sample-seed", type=int, default=0, show_default=True, help="Seed of the sentences.")
+@click.option("--count", type=int, default=10, show_default=True, help="Number of sentences.")
+@click.option("--trees", is_flag=True, help="Print the hidden symbols of all levels, too.")
+@click.option("--out", type=click.Path(dir_okay=False), help="Write the tokens to a .npy file instead.")
+@_ensemble_options
+def sample_command(
+    rhm: RHM, seed: int, sample_seed: int, count: int, trees: bool, out: str | None, plot: str | None, as_json: bool
+) -> None:
+    """Draw sentences, one a line; --plot draws the tree of the first."""
+    grammar = rhm.grammar(seed)
+    levels = grammar.sample(count, sample_seed, trees=True) if trees or plot else None
+    tokens = grammar.sample(count, sample_seed) if levels is None else levels[0]
+    if plot:
+        from rhmtheory.plotting import plot_tree
+
+        if count < 1:
+            raise InputError("count=0 sentences leave no tree to plot: draw at least 1")
+        _save_figure(plot, lambda ax: plot_tree(grammar, [level[0] for level in levels or []], ax))
+    if out:
+        import numpy as np
+
+        with open(out, "wb") as file:
+            np.save(file, tokens)
+        if not as_json:
+            click.echo(f"{count} sentences of {rhm.d} tokens written to {out}")
+            return
+    if as_json:
+        content: dict[str, Any] = {"file": out} if out else {"tokens": tokens.tolist()}
+        if trees and levels:
+            content["levels"] = [level.tolist() for level in levels]
+        _print_json({**content, "grammar": {"seed": seed, "fingerprint": grammar.fingerprint}})
+        return
+    for i in range(count):
+        # with trees: root first, tokens last, levels apart by bars
+        row = [levels[level][i] for level in range(rhm.L, -1, -1)] if trees and levels else [tokens[i]]
+        click.echo(" | ".join(" ".join(map(str, symbols)) for symbols in row))
+
+
+@cli.command("compare")
+@_json_option
+@_plot_option
+@click.option("--preset", default="quick", show_default=True, help="Name of a preset, or a TOML file.")
+@click.option("--out", type=click.Path(file_okay=False), help="Results folder; by default results/PRESET.")
+@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, ...")
+def compare_command(preset: str, out: str | None, device: str, plot: str | None, as_json: bool) -> None:
+    """Train networks and set them against the theory. Interrupted, it goes on where it stopped."""
+    try:
+        from rhmvalidation import main_job
+    except ModuleNotFoundError as error:
+        if error.name and error.name.split(".")[0] in ("torch", "rhmvalidation"):
+            raise InputError(
+                f"compare trains networks and needs {error.name}, which is missing: "
+                "pip install 'rhmtheory[validation]'"
+            ) from None
+        raise
+    report = main_job.run(preset, Path(out) if out else None, device, command=_command_line())
+    if plot:
+        _write_figure(plot, report.figure())
+    if as_json:
+        _print_json(report.to_dict())
+        return
+    _print_tables(*(_comparison_table(c) for c in report.comparisons))
+    click.echo(f"runs, comparison and figure are in {report.folder}")
+
+
+def _comparison_table(comparison: Any) -> Table:
+    table = _table(
+        f"{comparison.rhm}: theory against experiment",
+        [
+            "architecture", "steps", "step factor: predicted", "measured [95%]",
+            "exponent: predicted (many levels, same window)", "measured [95%]", "verdict",
+        ],
+    )  # fmt: skip
+    for m in comparison.measurements:
+        table.add_row(
+            m.curves.architecture, ", ".join(map(str, m.steps)) or "none", f"{m.prediction.step_factor:.3g}",
+            _interval(m.step_factor), f"{m.prediction.exponent:.3g}, {m.predicted_exponent:.3g}",
+            _interval(m.exponent), m.verdict,
+        )  # fmt: skip
+    if comparison.ratio is not None:
+        table.add_row(
+            "CNN / transformer", "shared", "", "", f"2, {comparison.predicted_ratio:.3g}",
+            _interval(comparison.ratio), comparison.ratio_verdict,
+        )  # fmt: skip
+    return table
+
+
+def _interval(fit: Any) -> str:
+    return f"{fit.best:.3g} [{fit.low:.3g}, {fit.high:.3g}]"
+
+
+def _command_line() -> str:
+    return " ".join(["rhmtheory", *sys.argv[1:]])
+
+
+def _table(title: str, columns: Sequence[str]) -> Table:
+    table = Table(title=title, title_justify="left", title_style="bold")
+    for column in columns:
+        table.add_column(column, justify="right")
+    return table
+
+
+def _print_tables(*tables: Table) -> None:
+    # a pipe has no width of its own: do not wrap there
+    console = Console(width=None if sys.stdout.isatty() else 160)
+    for table in tables:
+        console.print(table)
+
+
+def _print_json(content: Any) -> None:
+    click.echo(json.dumps(content, indent=1, allow_nan=False))
+
+
+def _save_figure(path: str, draw: Callable[[Axes], object]) -> None:
+    from rhmtheory.plotting import new_figure
+
+    figure, axes = new_figure()
+    draw(axes[0])
+    _write_figure(path, figure)
+
+
+def _write_figure(path: str, figure: Any) -> None:
+    try:
+        figure.savefig(path, dpi=150)
+    except ValueError as error:  # the ending of the file names no format
+        raise InputError(f"cannot write the figure {path}: {error}") from error
+    click.echo(f"figure written to {path}", err=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,148 @@
+"""Figures. Every function draws into the axes it is given and returns them; none shows or saves anything."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from rhmtheory.grammar import Grammar
+from rhmtheory.predictions import Prediction
+from rhmtheory.rhm import RHM
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+COLORS = {"transformer": "tab:blue", "lcn": "tab:green", "cnn": "tab:red"}
+LABELS = {"transformer": "transformer", "lcn": "locally connected", "cnn": "CNN"}
+
+
+def new_figure(columns: int = 1, width: float = 6.4, height: float = 4.6) -> tuple[Figure, list[Axes]]:
+    """Make a figure outside pyplot's global state, with axes side by side."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width * columns, height), layout="constrained")
+    axes = [figure.add_subplot(1, columns, i + 1) for i in range(columns)]
+    return figure, axes
+
+
+def plot_predictions(predictions: Sequence[Prediction], ax: Axes) -> Axes:
+    """Predicted staircases of the loss, one line an architecture, with the plateaus as horizontal lines."""
+    complexities = np.concatenate([p.sample_complexity for p in predictions])
+    P = np.geomspace(complexities.min() / 10, complexities.max() * 10, 2000)
+    for prediction in predictions:
+        ax.plot(
+            P, prediction.loss(P), color=COLORS[prediction.architecture], label=_with_exponent(prediction), lw=2
+        )
+    plot_plateaus(predictions[0].plateaus, ax)
+    _label_curves(ax, f"predicted, {_name(predictions[0].rhm)}")
+    return ax
+
+
+def plot_learning_curve(
+    prediction: Prediction, P: npt.ArrayLike, loss: npt.ArrayLike, ax: Axes, *, level: float = 1.0
+) -> Axes:
+    """Measured losses (realisations, sizes) with their geometric mean; ``P_k`` as vertical lines."""
+    color = COLORS[prediction.architecture]
+    P, loss = np.asarray(P, dtype=float), np.atleast_2d(np.asarray(loss, dtype=float))
+    for one in loss:
+        ax.plot(P, one, color=color, alpha=0.25, lw=0.8)
+    ax.plot(
+        P, np.exp(np.log(loss).mean(axis=0)), color=color, marker="o", ms=4, lw=2, label=_with_exponent(prediction)
+    )
+    for k, P_k in enumerate(prediction.sample_complexity):
+        ax.axvline(P_k, color=color, ls="--", lw=1, alpha=0.8)
+        ax.annotate(
+            f"$P_{k}$", (P_k, level), xycoords=("data", "axes fraction"), color=color, fontsize=8,
+            xytext=(2, -10), textcoords="offset points",
+        )  # fmt: skip
+    return ax
+
+
+def plot_plateaus(plateaus: npt.ArrayLike, ax: Axes) -> Axes:
+    """Horizontal lines at ``H_k``, named at the right edge; a floor of zero has no place on a log axis."""
+    for k, H in enumerate(np.asarray(plateaus, dtype=float)):
+        if H > 0:
+            ax.axhline(H, color="0.6", lw=0.8, zorder=0)
+            ax.annotate(
+                f"$H_{k}$", (1, H), xycoords=("axes fraction", "data"), fontsize=8, color="0.4",
+                xytext=(3, -3), textcoords="offset points",
+            )  # fmt: skip
+    return ax
+
+
+def plot_comparison(rhm: RHM, curves: Sequence[tuple[Prediction, npt.ArrayLike, npt.ArrayLike]], ax: Axes) -> Axes:
+    """Learning curves of several architectures over the predictions.
+
+    ``curves`` holds (prediction, P, loss) with loss of shape (grammars, sizes).
+    """
+    for i, (prediction, P, loss) in enumerate(curves):
+        plot_learning_curve(prediction, P, loss, ax, level=1.0 - 0.045 * i)
+    plot_plateaus(curves[0][0].plateaus, ax)
+    _label_curves(ax, f"measured curves; predicted $P_k$ (dashed) and $H_k$; {_name(rhm)}")
+    return ax
+
+
+def plot_correlations(grammar: Grammar, ax: Axes) -> Axes:
+    """RMS covariance with the last token against distance, exact for one grammar, and the ensemble's levels."""
+    rhm = grammar.rhm
+    C = grammar.correlation_function()
+    t = np.arange(1, len(C))
+    ax.plot(t, C[1:], ".", ms=3, color="0.3", label="this grammar (exact)")
+    for level in range(1, rhm.L + 1):
+        span = rhm.span(level - 1), rhm.span(level)
+        if rhm.is_homogeneous:
+            value = rhm.rms_correlation(level, method="asymptotic")
+            label = "ensemble (asymptotic)" if level == 1 else None
+            ax.plot([span[0], span[1] - 0.5], [value, value], color="tab:orange", lw=2, label=label)
+    ax.set(xscale="log", yscale="log", xlabel="distance from the last token", ylabel="RMS covariance")
+    ax.set_title(f"correlations, {_name(rhm)}", fontsize=10)
+    ax.legend(fontsize=8)
+    return ax
+
+
+def plot_plateau_methods(rows: Mapping[str, npt.ArrayLike], rhm: RHM, ax: Axes) -> Axes:
+    """Plateaus ``H_k`` against k, one line a method."""
+    for name, H in rows.items():
+        H = np.asarray(H, dtype=float)
+        ax.plot(np.arange(len(H)), np.where(H > 0, H, np.nan), marker="o", ms=4, label=name)
+    ax.set(yscale="log", xlabel="context level k ($s^k - 1$ tokens)", ylabel="$H_k$ (nats)")
+    ax.set_xticks(range(rhm.L + 1))
+    ax.set_title(f"loss plateaus, {_name(rhm)}", fontsize=10)
+    ax.legend(fontsize=8)
+    return ax
+
+
+def plot_tree(grammar: Grammar, levels: Sequence[npt.ArrayLike], ax: Axes) -> Axes:
+    """One derivation tree, root at the top; ``levels[l]`` holds the symbols of level l."""
+    rhm = grammar.rhm
+    for level, symbols in enumerate(levels):
+        # a node stands above the middle of its tokens
+        x = (np.arange(rhm.width(level)) + 0.5) * rhm.span(level)
+        if level < rhm.L:
+            above = (np.arange(rhm.width(level + 1)) + 0.5) * rhm.span(level + 1)
+            above = np.repeat(above, rhm.children(level + 1))
+            ax.plot(np.stack([x, above]), [[level], [level + 1]], color="0.7", lw=1, zorder=0)
+        for position, symbol in zip(x, np.asarray(symbols), strict=True):
+            ax.text(position, level, str(symbol), ha="center", va="center", fontsize=8,
+                    bbox={"boxstyle": "circle", "facecolor": "white", "edgecolor": "0.4"})  # fmt: skip
+    ax.set(xlim=(0, rhm.d), ylim=(-0.5, rhm.L + 0.5), ylabel="level", xticks=[], yticks=range(rhm.L + 1))
+    ax.set_title(f"derivation tree, {_name(rhm)}", fontsize=10)
+    return ax
+
+
+def _label_curves(ax: Axes, title: str) -> None:
+    ax.set(xscale="log", yscale="log", xlabel="training samples $P$", ylabel="test loss (nats)")
+    ax.set_title(title, fontsize=10)
+    ax.legend(fontsize=8, loc="lower left")
+
+
+def _with_exponent(prediction: Prediction) -> str:
+    return rf"{LABELS[prediction.architecture]}: predicted $\alpha={prediction.exponent:.3g}$"
+
+
+def _name(rhm: RHM) -> Any:
+    return f"$v={rhm.v}$, $m={rhm.m}$, $s={rhm.s}$, $L={rhm.L}$"
