@@ -1,0 +1,168 @@
+"""The chain of compatible symbols: the plateaus of the ensemble with a uniform prior, and their annealed bound."""
+
+from fractions import Fraction
+from itertools import permutations, product
+from math import comb, log
+
+import naive
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.stats import hypergeom
+
+from rhmtheory import RHM, InputError
+
+
+@pytest.mark.parametrize(
+    ("rhm", "expected"),
+    [
+        (RHM(v=16, m=4, s=2, L=4), [2.7726, 1.4809, 0.5950, 0.2673, 0.1806]),
+        (RHM(v=32, m=8, s=2, L=3), [3.4657, 2.1262, 1.0007, 0.4243]),
+    ],
+    ids=repr,
+)
+def test_numbers_on_record(rhm, expected):
+    np.testing.assert_allclose(rhm.plateaus(), expected, atol=5.1e-5)
+    assert (rhm.plateaus(method="chain") == rhm.plateaus()).all()
+
+
+@pytest.mark.parametrize(
+    ("rhm", "published", "percent"),
+    [
+        (RHM(v=16, m=4, s=2, L=4), [1.4926, 0.5973, 0.2686, 0.1758], 3),
+        (
+            RHM(v=32, m=8, s=2, L=8),
+            [2.1266, 1.0060, 0.4300, 0.2491, 0.2025, 0.1911, 0.1883, 0.1876],
+            4,
+        ),
+    ],
+    ids=repr,
+)
+def test_plateaus_that_the_authors_tabulate(rhm, published, percent):
+    """Estimates from samples of grammars, in the notebooks published with arXiv:2505.07070."""
+    np.testing.assert_allclose(rhm.plateaus()[1:], published, rtol=percent / 100)
+
+
+def all_grammars(rhm):
+    """Rule tables, top-down, of every grammar of the ensemble."""
+    levels = []
+    for level in range(rhm.L, 0, -1):
+        v, m, s = rhm.symbols(level), rhm.rules(level), rhm.children(level)
+        tuples = list(product(range(rhm.symbols(level - 1)), repeat=s))
+        levels.append([[chosen[m * c : m * (c + 1)] for c in range(v)] for chosen in permutations(tuples, v * m)])
+    return product(*levels)
+
+
+@pytest.mark.parametrize(
+    "rhm",
+    [
+        RHM(v=3, m=2, s=2, L=1, n=2),
+        RHM(v=3, m=1, s=2, L=1),
+        RHM(v=2, m=2, s=3, L=1),
+        RHM(v=3, m=4, s=2, L=1, n=1),
+        RHM(v=2, m=1, s=2, L=2),
+        RHM(v=(3, 2), m=(1, 2), s=2, L=2, n=1),
+        RHM(v=(2, 3), m=1, s=2, L=2, n=2),
+    ],
+    ids=repr,
+)
+def test_the_floor_is_the_mean_over_all_grammars(rhm):
+    """H_L of every grammar of a tiny ensemble, by listing derivations: the prior of the root is uniform."""
+    floors = [naive.plateaus(naive.derivations(tables), [rhm.d])[0] for tables in all_grammars(rhm)]
+    assert rhm.plateaus()[-1] == pytest.approx(np.mean(floors), abs=1e-12)
+
+
+def chain_in_fractions(rhm, k):
+    """Law of the number of compatible symbols at the target, {number: probability}, without rounding."""
+    law = {rhm.symbols(k): Fraction(1)}
+    for level in range(k, 0, -1):
+        v = rhm.symbols(level - 1)
+        tuples = v ** rhm.children(level)
+        below = {}
+        for n, p in law.items():
+            marked = rhm.rules(level) * n - 1
+            for j in range(v):
+                ways = comb(marked, j) * comb(tuples - 1 - marked, v - 1 - j)
+                below[j + 1] = below.get(j + 1, 0) + p * Fraction(ways, comb(tuples - 1, v - 1))
+        law = below
+    return law
+
+
+EXACT = [
+    RHM(v=4, m=2, s=2, L=3),
+    RHM(v=5, m=25, s=3, L=2),
+    RHM(v=6, m=1, s=2, L=4),
+    RHM(v=(5, 3, 8), m=(4, 1, 9), s=(2, 2, 3), L=3, n=4),
+    RHM(v=2, m=2, s=2, L=3),
+    # populations far beyond 2**53: 50**9 = 2e15 and 40**30 = 1e48 tuples
+    RHM(v=50, m=10**13, s=9, L=1),
+    RHM(v=50, m=3, s=9, L=1),
+    RHM(v=50, m=50**8, s=9, L=1),
+    RHM(v=50, m=50**8 - 1, s=9, L=1),
+    RHM(v=40, m=10**46, s=30, L=1),
+]
+
+
+@pytest.mark.parametrize("rhm", EXACT, ids=repr)
+def test_chain_in_exact_arithmetic(rhm):
+    for k, H in enumerate(rhm.plateaus()):
+        law = chain_in_fractions(rhm, k)
+        assert sum(law.values()) == 1
+        assert pytest.approx(sum(float(p) * log(n) for n, p in law.items()), rel=1e-11, abs=1e-15) == H
+
+
+@pytest.mark.parametrize("rhm", EXACT, ids=repr)
+def test_annealed_is_the_log_of_the_mean_number(rhm):
+    for k, bound in enumerate(rhm.plateaus(method="annealed")):
+        mean = sum(p * n for n, p in chain_in_fractions(rhm, k).items())
+        assert bound == pytest.approx(log(mean), rel=1e-12, abs=1e-15)
+
+
+def test_one_step_against_scipy():
+    rhm = RHM(v=64, m=16, s=2, L=1)
+    p = hypergeom.pmf(np.arange(64), 64**2 - 1, 16 * 64 - 1, 63)
+    assert rhm.plateaus()[1] == pytest.approx(p @ np.log(np.arange(1, 65)), rel=1e-10)
+
+
+@st.composite
+def ensembles(draw):
+    v, s = draw(st.integers(2, 30)), draw(st.integers(2, 4))
+    return RHM(v=v, m=draw(st.integers(1, v ** (s - 1))), s=s, L=draw(st.integers(1, 6)), n=None)
+
+
+@given(ensembles())
+def test_bounds(rhm):
+    """Below the annealed bound (Jensen), not negative, and falling with every level of context."""
+    chain, annealed = rhm.plateaus(), rhm.plateaus(method="annealed")
+    assert chain.shape == annealed.shape == (rhm.L + 1,)
+    assert (chain <= annealed + 1e-12).all()
+    assert (chain >= 0).all()
+    assert chain[0] == annealed[0] == pytest.approx(log(rhm.v))
+    assert (np.diff(chain) <= 1e-12).all()
+    assert (np.diff(annealed) <= 1e-12).all()
+
+
+def test_annealed_at_large_v():
+    """ln(1/(1-f) + v f**k), the published limit."""
+    rhm = RHM(v=10**6, m=250_000, s=2, L=8)
+    k = np.arange(9)
+    np.testing.assert_allclose(rhm.plateaus(method="annealed"), np.log(4 / 3 + 10**6 * 0.25**k), atol=2e-5)
+
+
+@pytest.mark.parametrize("method", ["chain", "annealed"])
+def test_nothing_is_learnt_where_every_tuple_is_grammatical(method):
+    np.testing.assert_allclose(RHM(v=5, m=5, s=2, L=4).plateaus(method=method), log(5), rtol=1e-12)
+
+
+def test_only_the_levels_below_matter():
+    """H_k does not change when levels are added above k, nor with the number of classes."""
+    short, tall = RHM(v=12, m=3, s=2, L=3).plateaus(), RHM(v=12, m=3, s=2, L=6).plateaus()
+    np.testing.assert_array_equal(tall[:4], short)
+    np.testing.assert_array_equal(RHM(v=12, m=3, s=2, L=3, n=5).plateaus()[:3], short[:3])
+    assert RHM(v=12, m=3, s=2, L=3, n=5).plateaus()[3] < short[3]
+
+
+def test_unknown_method():
+    with pytest.raises(InputError, match=r"method='exact' is unknown: choose one of chain, annealed"):
+        RHM(v=4, m=2, s=2, L=2).plateaus(method="exact")
