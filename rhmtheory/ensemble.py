@@ -2,16 +2,38 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from fractions import Fraction
+from functools import lru_cache
 from math import sqrt
+from typing import Any, Literal, NamedTuple, overload
 
 import numpy as np
 
-from rhmtheory._checks import as_choice, as_int
+from rhmtheory._checks import InputError, as_choice, as_int
+from rhmtheory._moments import Level, Moments
 from rhmtheory._types import FloatArray
 from rhmtheory.rhm import RHM
 
+_LARGEST_CANCELLATION = 1e4
+"""Where terms cancel to less than this part of them, floats (good to 1e-12 so far) give way to fractions."""
 
-def rms_correlation(rhm: RHM, level: int, method: str = "asymptotic") -> float:
+Branches = str | Sequence[bool]
+"""Which way two nodes descend from their common ancestor: see `second_moment`."""
+
+
+# --- moments of the correlations ---------------------------------------------------------------------
+
+
+def rms_correlation(
+    rhm: RHM,
+    level: int,
+    method: str = "exact",
+    branches: Branches = "mean",
+    *,
+    grammars: int = 64,
+    seed: int = 0,
+) -> float:
     r"""RMS, over entries and grammars, of the covariance of two tokens whose LCA is at ``level``.
 
     Parameters
@@ -19,21 +41,308 @@ def rms_correlation(rhm: RHM, level: int, method: str = "asymptotic") -> float:
     rhm : RHM
     level : int
         LCA level, 1..L.
-    method : {"asymptotic"}
-        ``C_l**2 = (1 - f) / (v**3 m**(2l - 1))``, the limit of large v (arXiv:2406.00048, eq. 9).
+    method : {"exact", "asymptotic", "quenched"}
+        ``"exact"``: the square root of `second_moment`, for any ensemble of any size.
+        ``"asymptotic"``: ``C_l**2 = (1 - f) / (v**3 m**(2l - 1))``, the limit of large v at fixed f
+        (arXiv:2406.00048, eq. 9); at v = 8..32 the mean square differs from it by -70% to +25%.
+        ``"quenched"``: average of the mean square over drawn grammars, see
+        `quenched.quenched_correlations`.
+    branches : str or sequence of bools
+        See `second_moment`; the asymptotic formula does not depend on it.
+    grammars, seed : int
+        For ``"quenched"``.
 
     Returns
     -------
     float
         Probability units (a covariance of indicator variables).
+
+    Raises
+    ------
+    InputError
+        For a level outside the tree, an unknown method or branches, and, with ``"asymptotic"``, for levels
+        that differ or rules that are not equally likely.
+
+    Examples
+    --------
+    >>> rhm = RHM(v=16, m=4, s=2, L=4)
+    >>> rms_correlation(rhm, 4) / rms_correlation(rhm, 4, "asymptotic")
+    0.7868...
     """
-    as_choice("method", method, ("asymptotic",))
+    as_choice("method", method, ("exact", "asymptotic", "quenched"))
     level = as_int("level", level, low=1, high=rhm.L)
+    if method == "exact":
+        return sqrt(second_moment(rhm, level, branches=branches))
+    if method == "quenched":
+        from rhmtheory.quenched import quenched_correlations
+
+        if not isinstance(branches, str):
+            raise InputError(
+                f"branches={branches!r} is not one choice for all levels: name it, or use the exact method"
+            )
+        return sqrt(quenched_correlations(rhm, grammars, seed, branches=branches).mean[level - 1])
     v, m, _ = rhm.homogeneous()
-    return sqrt((1 - rhm.f) / (v**3 * float(m) ** (2 * level - 1)))
+    if rhm.rule_probabilities is not None:
+        raise InputError('the asymptotic formula is for equally likely rules: use method="exact"')
+    # the root is taken first: squares leave the range of floats in deep trees
+    return sqrt((1 - rhm.f) / (v**3 * m)) * float(m) ** (1 - level)
 
 
-def plateaus(rhm: RHM, method: str = "chain") -> FloatArray:
+class QuadraticForms(NamedTuple):
+    """The four quadratic forms of a covariance that do not depend on how its symbols are numbered.
+
+    Attributes
+    ----------
+    square : float or Fraction
+        ``sum_ab C_ab**2``.
+    transpose : float or Fraction
+        ``sum_ab C_ab C_ba``.
+    diagonal : float or Fraction
+        ``sum_a C_aa**2``.
+    trace : float or Fraction
+        ``(sum_a C_aa)**2``.
+    """
+
+    square: Any
+    transpose: Any
+    diagonal: Any
+    trace: Any
+
+
+@overload
+def second_moment(
+    rhm: RHM,
+    level: int,
+    *,
+    levels: tuple[int, int] = ...,
+    tuples: tuple[bool, bool] = ...,
+    branches: Branches = ...,
+    exact: Literal[False] = ...,
+) -> float: ...
+
+
+@overload
+def second_moment(
+    rhm: RHM,
+    level: int,
+    *,
+    levels: tuple[int, int] = ...,
+    tuples: tuple[bool, bool] = ...,
+    branches: Branches = ...,
+    exact: Literal[True],
+) -> Fraction: ...
+
+
+def second_moment(
+    rhm: RHM,
+    level: int,
+    *,
+    levels: tuple[int, int] = (0, 0),
+    tuples: tuple[bool, bool] = (False, False),
+    branches: Branches = "mean",
+    exact: bool = False,
+) -> float | Fraction:
+    r"""Exact mean square, over entries and grammars, of the covariance of two nodes.
+
+    ``E[mean_ab C_ab**2]`` with ``C_ab = P(x = a, y = b) - P(x = a) P(y = b)``, for any v, m, s (also differing
+    from level to level), L, n and rule probabilities that the symbols of a level share. Nothing is
+    asymptotic: rules drawn without replacement have moments that are ratios of falling factorials.
+
+    Parameters
+    ----------
+    rhm : RHM
+    level : int
+        Level of the lowest common ancestor (LCA) of the two nodes, 1..L.
+    levels : pair of ints
+        Levels of the two nodes, 0 .. level: (0, 0) for two tokens, (k, 0) for a level-k symbol and a token.
+        A node at ``level`` is the ancestor itself: (L, 0) is the class and a token.
+    tuples : pair of bools
+        Whether a side is, instead of the symbol at its level k, the tuple of children that the symbol
+        produces. The mean is then over the ``v_k m_k`` grammatical tuples; a tuple's probability is its parent's
+        times ``p_r``.
+    branches : {"mean", "different", "same"} or sequence of bools
+        At the ancestor the two nodes take different branches. At each level below, down to that of the
+        higher node, they take the same branch (both the p-th child, say) or not: never for
+        ``"different"``, always for ``"same"``, as a sequence says (True is same; from level ``level - 1``
+        down), or with probability ``1/s`` independently for ``"mean"``, the average over all pairs of nodes
+        with this LCA level.
+    exact : bool
+        Return a `Fraction`. Rule probabilities given as floats are taken at their exact binary value,
+        divided by their sum.
+
+    Returns
+    -------
+    float or Fraction
+        Probability squared. Floats are good to 1e-10 relative; below 1e-308 they are zero.
+
+    Raises
+    ------
+    InputError
+        For a level outside the tree, an unknown or too short ``branches``, and the tuple that the common
+        ancestor itself produces.
+
+    Notes
+    -----
+    The derivation is in the documentation (Correlations over the ensemble): the ancestor's marginal enters
+    through its power sums up to order 4, `marginal_moments`; each lower level is a 4x4 matrix on the
+    `quadratic_forms`. For large v at fixed f it tends to arXiv:2406.00048, eq. 9: see `rms_correlation`.
+
+    Examples
+    --------
+    >>> second_moment(RHM(v=2, m=1, s=2, L=2), 1, exact=True)
+    Fraction(1, 72)
+    """
+    level = as_int("level", level, low=1, high=rhm.L)
+    first, second = _pair("levels", levels, "levels such as (1, 0)")
+    pair = as_int("levels[0]", first, low=0, high=level), as_int("levels[1]", second, low=0, high=level)
+    same = _same_branch(rhm, level, max(pair), branches)
+    size: Any = 1
+    probabilities: Any = 1
+    for k, is_tuple in zip(pair, _pair("tuples", tuples, "truth values such as (True, False)"), strict=True):
+        size *= rhm.symbols(k)
+        if is_tuple:
+            if not 1 <= k < level:
+                raise InputError(
+                    f"levels={pair}: a tuple needs a parent below the common ancestor, at level 1..{level - 1}"
+                )
+            size *= rhm.rules(k)
+            probabilities *= _levels(rhm)[k - 1].q[0]
+    if not exact:
+        moments = _moments(rhm, float)
+        if moments.cancellation(level, max(pair)) <= _LARGEST_CANCELLATION:
+            return float(moments.square(level, same, pair) * float(probabilities) / size)
+    value = _moments(rhm, Fraction).square(level, same, pair) * probabilities / size
+    return Fraction(value) if exact else float(value)
+
+
+def quadratic_forms(
+    rhm: RHM, level: int, *, k: int = 0, branches: Branches = "mean", exact: bool = False
+) -> QuadraticForms:
+    r"""Exact ensemble means of the four quadratic forms of the covariance of two nodes of one level.
+
+    The ensemble does not change when symbols are renumbered, and rows and columns of a covariance sum to
+    zero; these four numbers therefore fix all means ``E[C_ab C_cd]``.
+
+    Parameters
+    ----------
+    rhm : RHM
+    level : int
+        Level of the lowest common ancestor, 1..L.
+    k : int
+        Level of the two nodes, 0 .. level - 1; 0 for tokens.
+    branches : str or sequence of bools
+        See `second_moment`.
+    exact : bool
+        Return fractions.
+
+    Returns
+    -------
+    QuadraticForms
+        Sums over entries, probability squared.
+
+    Raises
+    ------
+    InputError
+        As `second_moment`.
+    """
+    level = as_int("level", level, low=1, high=rhm.L)
+    k = as_int("k", k, low=0, high=level - 1)
+    same = _same_branch(rhm, level, k, branches)
+    moments = _moments(rhm, float)
+    if not exact and moments.cancellation(level, k) <= _LARGEST_CANCELLATION:
+        return QuadraticForms(*moments.quadratic(level, same))
+    forms = _moments(rhm, Fraction).quadratic(level, same)
+    return QuadraticForms(*(forms if exact else map(float, forms)))
+
+
+def marginal_moments(rhm: RHM, level: int, *, exact: bool = False) -> tuple[Any, Any, Any, Any]:
+    r"""Exact ensemble means of the power sums of the marginal of one node.
+
+    With ``pi_c`` the probability of symbol ``c`` in one grammar and ``P_j = sum_c pi_c**j``, these are the
+    means of ``P_2, P_3, P_4, P_2**2``, the same for all nodes of a level. A uniform marginal, which the root
+    has, gives ``1/v, 1/v**2, 1/v**3, 1/v**2``; ``1 / P_2`` is the effective number of symbols.
+
+    Parameters
+    ----------
+    rhm : RHM
+    level : int
+        Level of the node, 0..L.
+    exact : bool
+        Return fractions.
+
+    Raises
+    ------
+    InputError
+        For a level outside the tree.
+
+    Examples
+    --------
+    >>> marginal_moments(RHM(v=16, m=4, s=2, L=1), 0, exact=True)[0]
+    Fraction(5, 68)
+    """
+    level = as_int("level", level, low=0, high=rhm.L)
+    _, p2, p3, p4, p22 = _moments(rhm, Fraction if exact else float).power_sums[level]
+    return p2, p3, p4, p22
+
+
+def _pair(name: str, value: Any, hint: str) -> tuple[Any, Any]:
+    try:
+        first, second = value
+    except (TypeError, ValueError):
+        raise InputError(f"{name}={value!r} is not a pair: give two {hint}") from None
+    return first, second
+
+
+def _same_branch(rhm: RHM, level: int, end: int, branches: Branches) -> tuple[Fraction, ...]:
+    """Probabilities that both sides take the same branch, at levels ``level - 1`` down to ``end + 1``."""
+    below = range(level - 1, end, -1)
+    if isinstance(branches, str):
+        as_choice("branches", branches, ("mean", "different", "same"))
+        same = {"different": Fraction(0), "same": Fraction(1)}
+        return tuple(same[branches] if branches in same else Fraction(1, rhm.children(k)) for k in below)
+    if not isinstance(branches, Sequence | np.ndarray):
+        raise InputError(f"branches={branches!r} is neither a name nor a sequence of True (same) and False")
+    for choice in branches:
+        if not isinstance(choice, (bool, np.bool_)):
+            raise InputError(f"branches={branches!r} hold {choice!r}: give True (same) or False (different)")
+    if len(branches) != len(below):
+        raise InputError(
+            f"branches={branches!r} has {len(branches)} entries: LCA level {level} and nodes at level {end} "
+            f"leave {len(below)} levels between them"
+        )
+    return tuple(Fraction(bool(choice)) for choice in branches)
+
+
+@lru_cache(maxsize=64)
+def _levels(rhm: RHM) -> tuple[Level, ...]:
+    return tuple(
+        Level(
+            Fraction(rhm.symbols(level)),
+            Fraction(rhm.symbols(level - 1)),
+            rhm.children(level),
+            _power_sums_of_rules(rhm, level),
+        )
+        for level in range(1, rhm.L + 1)
+    )
+
+
+def _power_sums_of_rules(rhm: RHM, level: int) -> tuple[Fraction, ...]:
+    if rhm.rule_probabilities is None:
+        return tuple(Fraction(1, rhm.rules(level) ** (j - 1)) for j in (2, 3, 4))
+    given = [Fraction(p) for p in rhm.probabilities(level).tolist()]
+    total = sum(given)
+    return tuple(sum((p**j for p in given), Fraction(0)) / total**j for j in (2, 3, 4))
+
+
+@lru_cache(maxsize=64)
+def _moments(rhm: RHM, number: Callable[[Any], Any]) -> Moments:
+    return Moments(_levels(rhm), number)
+
+
+# --- loss plateaus -----------------------------------------------------------------------------------
+
+
+def plateaus(rhm: RHM, method: str = "chain", *, grammars: int = 64, seed: int = 0) -> FloatArray:
     r"""Loss plateaus ``H_0 .. H_L`` of the ensemble.
 
     Of ``v`` symbols, ``n_k`` remain compatible with the context when ``k`` levels have been read. With a
@@ -45,10 +354,13 @@ def plateaus(rhm: RHM, method: str = "chain") -> FloatArray:
     ----------
     rhm : RHM
         Levels may differ; context level ``k`` then starts from the ``v_k`` symbols of level ``k``.
-    method : {"chain", "annealed"}
+    method : {"chain", "annealed", "quenched"}
         ``"chain"``: ``H_k = E[ln n_k]``, exact for a uniform prior. ``"annealed"``: its upper bound
         ``ln E[n_k]``, where ``E[n_k]`` obeys the linear recursion of the chain (for large v it is
-        ``1/(1-f) + v f**k``, arXiv:2406.00048).
+        ``1/(1-f) + v f**k``, arXiv:2406.00048). ``"quenched"``: the true ensemble mean, estimated from drawn
+        grammars; `quenched.quenched_plateaus` gives its error too.
+    grammars, seed : int
+        For ``"quenched"``.
 
     Returns
     -------
@@ -56,12 +368,21 @@ def plateaus(rhm: RHM, method: str = "chain") -> FloatArray:
         Marginals of a real grammar are not uniform, which lowers its plateaus by some percent: see
         `Grammar.plateaus` for one grammar.
 
+    Raises
+    ------
+    InputError
+        For an unknown method.
+
     Examples
     --------
     >>> plateaus(RHM(v=16, m=4, s=2, L=4)).round(4)
     array([2.7726, 1.4809, 0.595 , 0.2673, 0.1806])
     """
-    as_choice("method", method, ("chain", "annealed"))
+    as_choice("method", method, ("chain", "annealed", "quenched"))
+    if method == "quenched":
+        from rhmtheory.quenched import quenched_plateaus
+
+        return quenched_plateaus(rhm, grammars, seed).mean
     if method == "annealed":
         return np.array([np.log(_mean_compatible(rhm, k)) for k in range(rhm.L + 1)])
     return np.array([_mean_log_compatible(rhm, k) for k in range(rhm.L + 1)])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
 from typing import TYPE_CHECKING, Any
@@ -87,6 +88,15 @@ class RHM:
     L: int
     n: int | None = None
     rule_probabilities: tuple[float, ...] | tuple[tuple[float, ...], ...] | None = None
+
+    def __repr__(self) -> str:
+        """Arguments that make an equal one; what has its default value is left out."""
+        shown: dict[str, Any] = {"v": self.v, "m": self.m, "s": self.s, "L": self.L}
+        if self.n != self.symbols(self.L - 1):
+            shown["n"] = self.n
+        if self.rule_probabilities is not None:
+            shown["rule_probabilities"] = self.rule_probabilities
+        return f"RHM({', '.join(f'{name}={value}' for name, value in shown.items())})"
 
     def __post_init__(self) -> None:
         L = as_int("L", self.L, low=1)
@@ -212,14 +222,22 @@ class RHM:
 
         return Grammar.draw(self, seed)
 
-    def rms_correlation(self, level: int, method: str = "asymptotic") -> float:
+    def rms_correlation(
+        self,
+        level: int,
+        method: str = "exact",
+        branches: str | Sequence[bool] = "mean",
+        *,
+        grammars: int = 64,
+        seed: int = 0,
+    ) -> float:
         """Ensemble RMS of the token-token covariance at LCA level ``level``: see `ensemble.rms_correlation`."""
         from rhmtheory import ensemble
 
-        return ensemble.rms_correlation(self, level, method=method)
+        return ensemble.rms_correlation(self, level, method, branches, grammars=grammars, seed=seed)
 
-    def plateaus(self, method: str = "chain") -> FloatArray:
+    def plateaus(self, method: str = "chain", *, grammars: int = 64, seed: int = 0) -> FloatArray:
         """Ensemble loss plateaus ``H_0 .. H_L`` in nats, shape (L+1,): see `ensemble.plateaus`."""
         from rhmtheory import ensemble
 
-        return ensemble.plateaus(self, method=method)
+        return ensemble.plateaus(self, method, grammars=grammars, seed=seed)
