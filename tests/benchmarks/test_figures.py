@@ -1,0 +1,54 @@
+"""How long the work behind a figure takes. Run with ``pytest tests/benchmarks --benchmark-only``."""
+
+import shutil
+import subprocess
+
+import numpy as np
+import pytest
+
+from rhmtheory import RHM
+
+
+@pytest.mark.parametrize("rhm", [RHM(v=32, m=8, s=2, L=3), RHM(v=16, m=4, s=2, L=8)], ids=repr)
+def test_sampling(benchmark, rhm):
+    """Tokens a second on all cores."""
+    g = rhm.grammar(seed=0)
+    n = 8_000_000 // rhm.d
+    g.sample(n, seed=0)  # compiled
+    tokens = benchmark(g.sample, n, seed=1)
+    assert tokens.shape == (n, rhm.d)
+    if benchmark.stats is not None:
+        benchmark.extra_info["tokens per second"] = tokens.size / benchmark.stats.stats.median
+
+
+def test_prediction_from_a_cold_start(benchmark):
+    """A new process each time: interpreter, imports, answer."""
+    command = shutil.which("rhmtheory")
+    if command is None:
+        pytest.skip("the command rhmtheory is not on the path")
+    arguments = [command, "predict", "--v", "32", "--m", "8", "--s", "2", "--L", "4"]
+    run = benchmark.pedantic(
+        subprocess.run,
+        (arguments,),
+        {"capture_output": True, "text": True, "check": True},
+        rounds=5,
+        warmup_rounds=1,
+    )
+    assert run.stdout
+
+
+def test_covariance_of_a_far_pair(benchmark):
+    """A million tokens apart; the matrices of the grammar are at hand after the first call."""
+    g = RHM(v=64, m=8, s=2, L=20).grammar(seed=0)
+    g.covariance(0, g.rhm.d - 1)
+    C = benchmark(g.covariance, 0, g.rhm.d - 1)
+    assert C.shape == (64, 64)
+    assert np.abs(C.sum(axis=0)).max() < 1e-12
+
+
+def test_correlation_function(benchmark):
+    """All 1024 distances."""
+    g = RHM(v=32, m=8, s=2, L=10).grammar(seed=0)
+    C = benchmark(g.correlation_function)
+    assert C.shape == (g.rhm.d,)
+    benchmark.extra_info["distances"] = g.rhm.d

@@ -1,0 +1,345 @@
+"""Sample complexities, the staircase of the loss and its exponents."""
+
+import json
+from html.parser import HTMLParser
+from math import inf, isnan, log
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rhmtheory import ARCHITECTURES, RHM, InputError, Prediction, predict
+from rhmtheory.predictions import (
+    crossing_levels,
+    exponent,
+    first_step,
+    sample_complexity,
+    staircase_exponent,
+    step_factor,
+)
+
+RHMS = [RHM(v=16, m=4, s=2, L=4), RHM(v=32, m=8, s=2, L=3), RHM(v=8, m=8, s=3, L=5), RHM(v=8, m=2, s=2, L=4)]
+UNSHARED = ("transformer", "lcn")
+
+
+@pytest.fixture(params=RHMS, ids=repr)
+def rhm(request):
+    return request.param
+
+
+@pytest.fixture(params=ARCHITECTURES)
+def architecture(request):
+    return request.param
+
+
+# --- sample complexities --------------------------------------------------------------------------------
+
+
+def test_numbers_on_record():
+    """(16, 4, 2): v m / (1 - f) = 85.3, and m**2 = 16 or m = 4 times as much at every further level."""
+    P0 = 16 * 4 / 0.75
+    rhm = RHMS[0]
+    np.testing.assert_allclose(predict(rhm, "transformer").sample_complexity, P0 * 4.0 ** np.array([0, 2, 4, 6]))
+    np.testing.assert_allclose(predict(rhm, "lcn").sample_complexity, P0 * 4.0 ** np.array([0, 2, 4, 6]))
+    np.testing.assert_allclose(predict(rhm, "cnn").sample_complexity, P0 * 4.0 ** np.array([0, 2, 3, 4]))
+
+
+def test_formulas(rhm, architecture):
+    """Signal, squared correlation at LCA level k + 1 seen through tuples of known symbols, over noise."""
+    v, m, f = rhm.v, rhm.m, rhm.f
+    P = predict(rhm, architecture).sample_complexity
+    assert P.shape == (rhm.L,)
+    for k in range(rhm.L):
+        squared = (1 - f) / (v**3 * m ** (2 * k + 1))
+        if architecture == "cnn" and k >= 1:
+            squared *= m ** (k - 1)  # a tuple of level-(k-1) symbols instead of one of tokens
+        assert P[k] == pytest.approx(1 / (v**2 * squared), rel=1e-12)
+        assert sample_complexity(rhm, architecture, k) == P[k]
+
+
+def test_all_architectures_agree_on_the_first_two_steps(rhm):
+    P = [predict(rhm, a).sample_complexity[:2] for a in ARCHITECTURES]
+    np.testing.assert_allclose(P, np.tile(rhm.v * np.array([rhm.m, rhm.m**3.0]) / (1 - rhm.f), (3, 1)))
+
+
+def test_step_factors(rhm, architecture):
+    p = predict(rhm, architecture)
+    assert p.step_factor == step_factor(rhm, architecture) == (rhm.m if architecture == "cnn" else rhm.m**2)
+    np.testing.assert_allclose(p.sample_complexity[2:] / p.sample_complexity[1:-1], p.step_factor)
+
+
+# --- exponents ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("rhm", "transformer"),
+    [
+        (RHM(v=16, m=4, s=2, L=4), 1 / 2),
+        (RHM(v=32, m=8, s=2, L=4), 1 / 3),
+        (RHM(v=8, m=2, s=2, L=4), 1),
+        (RHM(v=8, m=8, s=3, L=3), 1 / 2),
+    ],
+    ids=repr,
+)
+def test_asymptotic_exponents(rhm, transformer):
+    assert predict(rhm, "transformer").exponent == pytest.approx(transformer, rel=1e-12)
+    assert predict(rhm, "lcn").exponent == pytest.approx(transformer, rel=1e-12)
+    assert predict(rhm, "cnn").exponent == pytest.approx(2 * transformer, rel=1e-12)
+
+
+@given(v=st.integers(3, 60), s=st.integers(2, 4), L=st.integers(1, 6), data=st.data())
+def test_the_ratio_of_the_exponents_is_two(v, s, L, data):
+    rhm = RHM(v=v, m=data.draw(st.integers(2, v ** (s - 1) - 1)), s=s, L=L)
+    assert exponent(rhm, "cnn") == pytest.approx(2 * exponent(rhm, "transformer"), rel=1e-12)
+    # gamma / (2 beta): entropy against range, correlation against distance (arXiv:2602.07488)
+    beta, gamma = log(rhm.m) / log(s), log(1 / rhm.f) / log(s)
+    assert exponent(rhm, "transformer") == pytest.approx(gamma / (2 * beta), rel=1e-9)
+
+
+@pytest.mark.parametrize("L", [2, 3, 4, 9])
+def test_finite_size_exponent_of_a_geometric_staircase(rhm, architecture, L):
+    """H_k ~ f**k above a floor of zero: few steps show the exponent of many, where they all have one factor."""
+    rhm = RHM(v=rhm.v, m=rhm.m, s=rhm.s, L=L)
+    p = predict(rhm, architecture, plateaus=[*(3 * rhm.f ** np.arange(L)), 0.0])
+    if L <= 3:
+        # one step is left: the last one falls to zero, sqrt(H * 0)
+        assert isnan(p.finite_size_exponent)
+    else:
+        assert p.finite_size_exponent == pytest.approx(p.exponent, rel=1e-12)
+
+
+def test_finite_size_exponent_is_a_fit_through_the_crossings():
+    """Steps k >= 1 cross sqrt(H_k H_(k+1)); with three levels there are two of them."""
+    rhm, H = RHM(v=32, m=8, s=2, L=3), np.array([3.4, 2.0, 1.0, 0.4])
+    rise = log((np.sqrt(2.0) - 0.4) / (np.sqrt(0.4) - 0.4))
+    assert predict(rhm, "transformer", H).finite_size_exponent == pytest.approx(rise / log(64), rel=1e-12)
+    assert predict(rhm, "cnn", H).finite_size_exponent == pytest.approx(rise / log(8), rel=1e-12)
+
+
+def test_two_levels_use_both_steps():
+    rhm, H = RHM(v=8, m=2, s=2, L=2), np.array([2.0, 0.9, 0.3])
+    assert [first_step(L) for L in (1, 2, 3, 4, 10)] == [0, 0, 1, 1, 1]
+    rise = log((np.sqrt(1.8) - 0.3) / (np.sqrt(0.27) - 0.3))
+    for architecture in ARCHITECTURES:
+        assert predict(rhm, architecture, H).finite_size_exponent == pytest.approx(rise / log(4), rel=1e-12)
+
+
+@pytest.mark.parametrize("rhm", RHMS[:2], ids=repr)
+def test_finite_size_exponent_of_many_levels(rhm, architecture):
+    """The plateaus of the chain fall by f only roughly; with many levels the slope comes within 5% of the limit."""
+    p = predict(RHM(v=rhm.v, m=rhm.m, s=rhm.s, L=12), architecture)
+    assert p.finite_size_exponent == pytest.approx(p.exponent, rel=0.05)
+
+
+def test_steps_that_were_not_reached_are_left_out():
+    H = np.array([1.0, 0.5, 0.25, 0.125, 0.0625, 0.0])
+    P = np.array([1.0, 10, 100, 1000, np.nan])
+    assert staircase_exponent(P, H) == pytest.approx(log(2) / log(10))
+    P[2] = inf
+    assert staircase_exponent(P, H) == pytest.approx(log(2) / log(10))
+    P[3] = np.nan
+    assert isnan(staircase_exponent(P, H))
+
+
+def test_crossing_levels_lie_between_the_plateaus(rhm):
+    H = rhm.plateaus()
+    G = crossing_levels(H)
+    assert (H[1:] < G).all()
+    assert (H[:-1] > G).all()
+    np.testing.assert_allclose(G**2, H[1:] * H[:-1])
+
+
+# --- the staircase --------------------------------------------------------------------------------------
+
+
+def test_loss_falls_at_every_sample_complexity(rhm, architecture):
+    p = predict(rhm, architecture)
+    for k, P in enumerate(p.sample_complexity):
+        assert p.loss(np.nextafter(P, 0)) == p.plateaus[k]
+        assert p.loss(P) == p.plateaus[k + 1]
+        assert p.loss(np.nextafter(P, inf)) == p.plateaus[k + 1]
+    assert p.loss(0) == p.plateaus[0]
+    assert p.loss(1e300) == p.loss(inf) == p.plateaus[-1]
+
+
+def test_loss_of_arrays_and_numbers():
+    p = predict(RHMS[0], "cnn")
+    P = np.geomspace(1, 1e6, 24).reshape(2, 3, 4)
+    losses = p.loss(P)
+    assert losses.shape == P.shape
+    assert losses.tolist() == [[[p.loss(x) for x in row] for row in block] for block in P.tolist()]
+    assert p.loss([1, 10**7]).tolist() == [p.plateaus[0], p.plateaus[-1]]
+    assert np.ndim(p.loss(100)) == 0
+    assert f"{p.loss(100):.3f}" == f"{p.plateaus[1]:.3f}"
+    assert p.loss([]).shape == (0,)
+    losses = p.loss(np.geomspace(1, 1e9, 1000))
+    assert (np.diff(losses) <= 0).all()
+    assert set(losses) == set(p.plateaus)
+
+
+@pytest.mark.parametrize("P", [-1, float("nan"), [1, -2], [1, float("nan")]])
+def test_loss_without_samples(P):
+    with pytest.raises(InputError, match="must be a number of samples, zero or more"):
+        predict(RHMS[0], "cnn").loss(P)
+
+
+# --- predict --------------------------------------------------------------------------------------------
+
+
+def test_plateaus_of_the_ensemble_or_given(rhm):
+    np.testing.assert_array_equal(predict(rhm, "cnn").plateaus, rhm.plateaus())
+    np.testing.assert_array_equal(predict(rhm, "cnn", "annealed").plateaus, rhm.plateaus(method="annealed"))
+    own = rhm.grammar(seed=0).plateaus()
+    np.testing.assert_array_equal(predict(rhm, "cnn", own).plateaus, own)
+    np.testing.assert_array_equal(predict(rhm, "cnn", own.tolist()).plateaus, own)
+    assert predict(rhm, "cnn", own).loss(inf) == own[-1]
+
+
+@pytest.mark.parametrize("name", ["mlp", "CNN", "", None])
+def test_unknown_architecture(name):
+    with pytest.raises(InputError, match=r"architecture=.* is unknown: choose one of transformer, lcn, cnn"):
+        predict(RHMS[0], name)
+    for function in (step_factor, exponent):
+        with pytest.raises(InputError, match="is unknown"):
+            function(RHMS[0], name)
+
+
+def test_bad_arguments():
+    with pytest.raises(InputError, match=r"plateaus have shape \(4,\): L=4 levels have 5 of them"):
+        predict(RHMS[0], "cnn", [1, 0.5, 0.2, 0.1])
+    with pytest.raises(InputError, match="method='guess' is unknown"):
+        predict(RHMS[0], "cnn", "guess")
+    for k in (-1, 4):
+        with pytest.raises(InputError, match=f"k={k} is too"):
+            sample_complexity(RHMS[0], "cnn", k)
+    with pytest.raises(InputError, match=r"no single \(v, m, s\)"):
+        predict(RHM(v=(8, 4), m=2, s=2, L=2), "cnn")
+
+
+def test_predictions_of_ensembles_too_large_to_draw():
+    p = predict(RHM(v=100, m=10**12, s=9, L=3), "transformer")
+    assert np.isfinite(p.sample_complexity).all()
+    assert p.exponent == pytest.approx(4 / 24, rel=1e-9)
+
+
+# --- the edges ------------------------------------------------------------------------------------------
+
+
+def test_one_rule_a_symbol(architecture):
+    """m = 1: every step costs the same, and the exponent is infinite."""
+    p = predict(RHM(v=8, m=1, s=2, L=4), architecture)
+    np.testing.assert_allclose(p.sample_complexity, 8 / (1 - 1 / 8))
+    assert (p.step_factor, p.exponent) == (1, inf)
+    assert isnan(p.finite_size_exponent)
+    assert p.loss(9) == p.plateaus[0]
+    assert p.loss(10) == p.plateaus[-1]
+
+
+def test_every_tuple_grammatical(architecture):
+    """f = 1: there is nothing to learn, with any number of samples."""
+    p = predict(RHM(v=4, m=4, s=2, L=3), architecture)
+    assert (p.sample_complexity == inf).all()
+    assert p.exponent == 0
+    assert isnan(p.finite_size_exponent)
+    np.testing.assert_allclose(p.loss([0, 1e9]), log(4))
+
+
+def test_one_level(architecture):
+    p = predict(RHM(v=8, m=2, s=2, L=1), architecture)
+    np.testing.assert_allclose(p.sample_complexity, [16 / 0.75])
+    assert p.plateaus.shape == (2,)
+    assert isnan(p.finite_size_exponent)
+    assert p.exponent == (2 if architecture == "cnn" else 1)
+    assert [p.loss(20), p.loss(22)] == p.plateaus.tolist()
+
+
+# --- what people and programs read ----------------------------------------------------------------------
+
+
+def test_the_dictionary_is_json(rhm, architecture):
+    p = predict(rhm, architecture)
+    stored = json.loads(json.dumps(p.to_dict(), allow_nan=False))
+    parameters = stored.pop("rhm")
+    assert {name: parameters[name] for name in ("v", "m", "s", "L", "n", "d", "f")} == {
+        "v": rhm.v,
+        "m": rhm.m,
+        "s": rhm.s,
+        "L": rhm.L,
+        "n": rhm.v,
+        "d": rhm.s**rhm.L,
+        "f": rhm.f,
+    }
+    assert stored == {
+        "architecture": architecture,
+        "sample_complexity": p.sample_complexity.tolist(),
+        "plateaus": p.plateaus.tolist(),
+        "step_factor": p.step_factor,
+        "exponent": p.exponent,
+        "finite_size_exponent": p.finite_size_exponent,
+    }
+
+
+def test_a_prediction_cannot_be_changed():
+    p = predict(RHMS[0], "cnn")
+    with pytest.raises(AttributeError):
+        p.exponent = 2
+    assert isinstance(p, Prediction)
+
+
+def test_repr():
+    assert repr(predict(RHMS[0], "cnn")) == (
+        "<Prediction cnn on RHM(v=16, m=4, s=2, L=4): P_k = 85.3, 1.37e+03, 5.46e+03, 2.18e+04; exponent 1>"
+    )
+
+
+class _Cells(HTMLParser):
+    """Text of the cells of a table, by row; refuses tags that do not close."""
+
+    def __init__(self):
+        super().__init__()
+        self.rows, self.open = [], []
+
+    def handle_starttag(self, tag, attrs):
+        self.open.append(tag)
+        if tag == "tr":
+            self.rows.append([])
+        elif tag in ("td", "th"):
+            self.rows[-1].append("")
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        if self.open[-1] in ("td", "th", "sub"):
+            self.rows[-1][-1] += data
+
+
+def test_the_table_in_notebooks(architecture):
+    p = predict(RHMS[0], architecture)
+    table = _Cells()
+    table.feed(p._repr_html_())
+    assert table.open == []
+    header, *rows = table.rows
+    assert header == ["hidden level k", "Pk (samples)", "loss before (nats)", "loss after (nats)"]
+    assert rows == [
+        [str(k), f"{P:.4g}", f"{before:.4f}", f"{after:.4f}"]
+        for k, (P, before, after) in enumerate(
+            zip(p.sample_complexity, p.plateaus[:-1], p.plateaus[1:], strict=True)
+        )
+    ]
+    assert architecture in p._repr_html_()
+
+
+@pytest.mark.parametrize(
+    ("rhm", "undefined"),
+    [
+        (RHM(v=4, m=4, s=2, L=2), {"sample_complexity", "finite_size_exponent"}),
+        (RHM(v=8, m=1, s=2, L=3), {"exponent", "finite_size_exponent"}),
+        (RHM(v=8, m=2, s=2, L=1), {"finite_size_exponent"}),
+    ],
+    ids=["f = 1", "m = 1", "L = 1"],
+)
+def test_what_is_infinite_or_undefined_is_null_in_json(rhm, undefined):
+    stored = json.loads(json.dumps(predict(rhm, "cnn").to_dict(), allow_nan=False))
+    assert {name for name, value in stored.items() if value in (None, [None] * rhm.L)} == undefined
