@@ -29,8 +29,8 @@ def main(args: Sequence[str] | None = None) -> int:
     except click.ClickException as error:
         error.show()
         return error.exit_code
-    except (click.Abort, KeyboardInterrupt) as interruption:
-        click.echo(f"interrupted: {interruption}".rstrip(": "), err=True)
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("interrupted", err=True)
         return 130
     except (InputError, OSError) as error:
         click.echo(f"error: {error}", err=True)
@@ -227,6 +227,36 @@ def sample_command(
         # with trees: root first, tokens last, levels apart by bars
         row = [levels[level][i] for level in range(rhm.L, -1, -1)] if trees and levels else [tokens[i]]
         click.echo(" | ".join(" ".join(map(str, symbols)) for symbols in row))
+
+
+@cli.command("learn")
+@_json_option
+@_plot_option
+@click.option("--sharing/--no-sharing", default=None, help="Reuse groups at all positions or not; both by default.")
+@click.option("--levels", "hidden", type=int, help="Highest hidden level; by default L - 1.")
+@click.option("--grammars", type=int, default=4, show_default=True, help="Grammars, with seeds 0, 1, ..")
+@click.option("--threshold", type=float, default=0.5, show_default=True, help="Pair-F1 that counts as learnt.")
+@click.option("--tolerance", type=float, default=0.05, show_default=True, help="Relative width to bisect to.")
+@click.option("--most", type=int, default=1 << 22, show_default=True, help="Samples at which to give up.")
+@click.option("--criterion", default="symbols", show_default=True, help="Judge symbols, or tuples (first step).")
+@click.option("--profile", default="covariance", show_default=True, help="covariance or hellinger.")
+@click.option("--record", type=click.Path(dir_okay=False), help="JSON lines to append to and to resume from.")
+@_ensemble_options
+def learn_command(
+    rhm: RHM, sharing: bool | None, hidden: int | None, plot: str | None, as_json: bool, **options: Any
+) -> None:
+    """Measure sample complexities with the clustering learner, against theory."""
+    from rhmtheory.complexity import measure, plot_measurements
+
+    modes = (True, False) if sharing is None else (sharing,)
+    results = [measure(rhm, sharing=mode, levels=hidden, **options) for mode in modes]
+    if plot:
+        _save_figure(plot, lambda ax: plot_measurements(results, ax))
+    if as_json:
+        _print_json([result.to_dict() for result in results])
+        return
+    for result in results:
+        click.echo(str(result))
 
 
 @cli.command("compare")

@@ -1,0 +1,422 @@
+"""Measured sample complexities: how many samples the clustering learner needs for each level, against theory."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import sys
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from math import isfinite, sqrt
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from rhmtheory._checks import InputError, as_choice, as_int
+from rhmtheory._types import FloatArray
+from rhmtheory.ensemble import second_moment
+from rhmtheory.learner import PROFILES, learn
+from rhmtheory.predictions import sample_complexity, step_factor
+from rhmtheory.rhm import RHM
+from rhmtheory.scaling import SlopeFit, bootstrap, resamples, slope
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+CRITERIA = ("symbols", "tuples")
+"""What counts as learnt: see `Task`."""
+
+_TEST_SAMPLES = 20_000
+_LEAST_SAMPLES = 10
+
+
+@dataclass(frozen=True)
+class Task:
+    """One threshold to find: the samples with which one level of one grammar is recovered.
+
+    Attributes
+    ----------
+    rhm : RHM
+    sharing : bool
+        Whether the learner reuses its groups at all positions: see `learner.learn`.
+    level : int
+        Hidden level k.
+    seed : int
+        Seed of the grammar; its sentences are drawn with seeds that follow from it.
+    threshold : float
+        Pair-F1 that counts as recovered.
+    tolerance : float
+        Bisection stops when the bracket is narrower than this, relative to its lower end.
+    most : int
+        Samples at which the search gives up.
+    profile : str
+        See `learner.learn`.
+    criterion : {"symbols", "tuples"}
+        What must reach the threshold: the symbols of the level (`LevelScore.pair_f1`), or the first step towards
+        them, the tuples of tokens below the same nodes (`LevelScore.tuple_f1`).
+    """
+
+    rhm: RHM
+    sharing: bool
+    level: int
+    seed: int = 0
+    threshold: float = 0.5
+    tolerance: float = 0.05
+    most: int = 1 << 22
+    profile: str = "covariance"
+    criterion: str = "symbols"
+
+    def __post_init__(self) -> None:
+        self.rhm.homogeneous()
+        as_int("level", self.level, low=1, high=max(1, self.rhm.L - 1))
+        as_int("seed", self.seed, low=0)
+        as_int("most", self.most, low=_LEAST_SAMPLES)
+        as_choice("profile", self.profile, PROFILES)
+        as_choice("criterion", self.criterion, CRITERIA)
+        if not 0 < self.threshold < 1:
+            raise InputError(f"threshold={self.threshold} is no pair-F1 to reach: it must lie between 0 and 1")
+        if not 0 < self.tolerance < 1:
+            raise InputError(f"tolerance={self.tolerance} is no relative width: it must lie between 0 and 1")
+
+    @property
+    def architecture(self) -> str:
+        """Name under which `predictions` knows the learner."""
+        return "cnn" if self.sharing else "transformer"
+
+    @property
+    def key(self) -> str:
+        """What identifies the task in a record."""
+        return json.dumps({**asdict(self), "rhm": repr(self.rhm)}, sort_keys=True)
+
+    def run(self, threads: int | None = None) -> float:
+        """Find the threshold by bisection of ln P; NaN where ``most`` samples are not enough.
+
+        The samples of a smaller P are the first ones of a larger P. The result is the geometric middle of the
+        last bracket, whose lower end missed the threshold and whose upper end reached it.
+        """
+        grammar = self.rhm.grammar(seed=self.seed)
+        # children of one seed: sentences to learn from, sentences to judge by
+        learn_seed, test_seed = (int(x) for x in np.random.SeedSequence(self.seed).generate_state(2))
+        truth = grammar.sample(_TEST_SAMPLES, test_seed, trees=True, threads=threads)
+
+        def reached(P: float) -> bool:
+            tokens = grammar.sample(int(P), learn_seed, threads=threads)
+            model = learn(
+                tokens,
+                self.rhm,
+                sharing=self.sharing,
+                levels=self.level,
+                profile=self.profile,
+                predictor=False,
+                threads=threads,
+            )
+            score = model.score(truth)[-1]
+            return (score.pair_f1 if self.criterion == "symbols" else score.tuple_f1) >= self.threshold
+
+        start = sample_complexity(self.rhm, self.architecture, self.level)
+        low = high = min(max(start, 2 * _LEAST_SAMPLES), self.most) if isfinite(start) else self.most / 2
+        if reached(high):
+            while True:
+                low = high / 2
+                if low < _LEAST_SAMPLES:
+                    return _LEAST_SAMPLES
+                if not reached(low):
+                    break
+                high = low
+        else:
+            while True:
+                if high >= self.most:
+                    return float("nan")
+                low, high = high, min(2 * high, self.most)
+                if reached(high):
+                    break
+        while high / low > 1 + self.tolerance:
+            middle = sqrt(low * high)
+            low, high = (low, middle) if reached(middle) else (middle, high)
+        return sqrt(low * high)
+
+
+@dataclass(frozen=True, eq=False)
+class Measurement:
+    """Measured sample complexities of one ensemble and learner, and how they grow with the level.
+
+    Attributes
+    ----------
+    rhm : RHM
+    sharing : bool
+    levels : tuple of int
+        Hidden levels k.
+    samples : array, shape (grammars, levels)
+        ``P*_k`` of each grammar; NaN where it was not reached.
+    criterion : str
+        See `Task`.
+    predicted : array, shape (levels,)
+        ``P_k`` of `predictions.sample_complexity`: an order of magnitude, with prefactor one.
+    finite_size : array, shape (levels,)
+        The same threshold "signal = noise" with the exact second moment: see `finite_size_complexity`.
+    predicted_step : float
+        ``m**2`` without sharing, ``m`` with.
+    """
+
+    rhm: RHM
+    sharing: bool
+    levels: tuple[int, ...]
+    samples: FloatArray
+    criterion: str
+    predicted: FloatArray
+    finite_size: FloatArray
+    predicted_step: float
+
+    def thresholds(self, confidence: float = 0.9) -> list[SlopeFit]:
+        """Geometric mean of ``P*_k`` over grammars for each level, with a bootstrap interval."""
+        out = []
+        for column in np.log(self.samples.T):
+            means = column[resamples(len(column))].mean(axis=1)
+            fit = bootstrap(means, float(column.mean()), confidence, len(column))
+            out.append(_exponentiated(fit))
+        return out
+
+    def step(self, confidence: float = 0.9) -> SlopeFit:
+        """Factor from one level to the next: exp of the slope of ln P*_k against k, bootstrapped over grammars.
+
+        Levels that some grammar did not reach are left out; NaN with fewer than two levels.
+        """
+        whole = np.isfinite(self.samples).all(axis=0)
+        if whole.sum() < 2:
+            return SlopeFit(float("nan"), float("nan"), float("nan"), confidence, len(self.samples))
+        k, ln_P = np.array(self.levels, float)[whole], np.log(self.samples[:, whole])
+        slopes = [slope(k, ln_P[draw].mean(axis=0)) for draw in resamples(len(ln_P))]
+        return _exponentiated(bootstrap(slopes, slope(k, ln_P.mean(axis=0)), confidence, len(ln_P)))
+
+    @property
+    def finite_size_step(self) -> float:
+        """The factor fitted in the same way to `finite_size`."""
+        return float(np.exp(slope(self.levels, np.log(self.finite_size))))
+
+    def steps(self) -> FloatArray:
+        """Ratios of the geometric means of neighbouring levels, shape (levels - 1,)."""
+        return np.asarray(np.exp(np.diff(np.log(self.samples).mean(axis=0))))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain numbers and lists, ready for JSON."""
+        rhm, step = self.rhm, self.step()
+        return {
+            "rhm": {"v": rhm.v, "m": rhm.m, "s": rhm.s, "L": rhm.L, "f": rhm.f},
+            "sharing": self.sharing,
+            "criterion": self.criterion,
+            "grammars": len(self.samples),
+            "levels": [
+                {
+                    "level": k,
+                    "predicted": _plain(P),
+                    "finite_size": _plain(exact),
+                    "measured": _plain(fit.best),
+                    "low": _plain(fit.low),
+                    "high": _plain(fit.high),
+                    "reached": int(np.isfinite(column).sum()),
+                }
+                for k, P, exact, fit, column in zip(
+                    self.levels, self.predicted, self.finite_size, self.thresholds(), self.samples.T, strict=True
+                )
+            ],
+            "step": {
+                "predicted": self.predicted_step,
+                "finite_size": _plain(self.finite_size_step),
+                "measured": _plain(step.best),
+                "low": _plain(step.low),
+                "high": _plain(step.high),
+                "confidence": step.confidence,
+            },
+            "steps": [_plain(x) for x in self.steps()],
+        }
+
+    def __str__(self) -> str:
+        learner = "with sharing" if self.sharing else "without sharing"
+        grammars = len(self.samples)
+        lines = [f"{self.rhm}, clustering {learner}, {grammars} grammars: samples for pair-F1 of {self.criterion}"]
+        for k, P, exact, fit in zip(self.levels, self.predicted, self.finite_size, self.thresholds(), strict=True):
+            measured = "not reached" if np.isnan(fit.best) else f"measured {fit}"
+            lines.append(f"  level {k}: predicted {P:.3g} (finite size {exact:.3g}), {measured}")
+        power = "m" if self.sharing else "m**2"
+        finite = self.finite_size_step
+        lines.append(
+            f"  factor from level to level: predicted {power} = {self.predicted_step:g} "
+            f"(finite size {finite:.3g}), measured {self.step()}"
+        )
+        return "\n".join(lines)
+
+
+def finite_size_complexity(rhm: RHM, sharing: bool, k: int) -> float:
+    r"""Samples at which the mean square of the tuple-target covariance equals its sampling noise.
+
+    ``P = 1 / (v**2 m S)`` with ``S`` the exact `ensemble.second_moment` at LCA level k + 1 of the target and an
+    s-tuple: of tokens without sharing, of level-(k-1) symbols with. For large v it tends to
+    `predictions.sample_complexity`, whose ratios from level to level are m**2 and m.
+    """
+    k = as_int("k", k, low=1, high=rhm.L - 1)
+    side = k if sharing else 1
+    S = second_moment(rhm, k + 1, levels=(side, 0), tuples=(True, False))
+    v, m, _ = rhm.homogeneous()
+    return float("inf") if S == 0 else 1 / (v**2 * m * S)
+
+
+def measure(
+    rhm: RHM,
+    *,
+    sharing: bool,
+    levels: int | None = None,
+    grammars: int = 8,
+    record: str | os.PathLike[str] | None = None,
+    threads: int | None = None,
+    **options: Any,
+) -> Measurement:
+    """Measure ``P*_k`` of every level over several grammars.
+
+    Parameters
+    ----------
+    rhm : RHM
+    sharing : bool
+        See `learner.learn`.
+    levels : int, optional
+        Highest hidden level, 1..L-1 (default L-1).
+    grammars : int
+        Grammars with seeds 0, 1, ..
+    record : path, optional
+        File of JSON lines to which each threshold is appended when it is found; thresholds it already holds are
+        not measured again, so that a run may be stopped and taken up. Files joined with ``cat`` are merged.
+    threads : int, optional
+    **options
+        ``threshold``, ``tolerance``, ``most``, ``profile``, ``criterion`` of `Task`.
+
+    Returns
+    -------
+    Measurement
+    """
+    if rhm.L < 2:
+        raise InputError(f"L={rhm.L} has no hidden level below the root: use at least 2 levels")
+    levels = rhm.L - 1 if levels is None else as_int("levels", levels, low=1, high=rhm.L - 1)
+    grammars = as_int("grammars", grammars, low=1)
+    done = read_record(record) if record is not None and Path(record).exists() else {}
+    samples = np.full((grammars, levels), np.nan)
+    started = False
+    for seed in range(grammars):
+        for level in range(1, levels + 1):
+            task = Task(rhm, sharing, level, seed, **options)
+            if task.key not in done:
+                if record is not None and not started:
+                    _append(record, {"provenance": provenance()})
+                    started = True
+                done[task.key] = task.run(threads)
+                if record is not None:
+                    _append(record, {"task": json.loads(task.key), "samples": _plain(done[task.key])})
+            samples[seed, level - 1] = done[task.key]
+    architecture = "cnn" if sharing else "transformer"
+    ks = tuple(range(1, levels + 1))
+    predicted = np.array([sample_complexity(rhm, architecture, k) for k in ks])
+    finite = np.array([finite_size_complexity(rhm, sharing, k) for k in ks])
+    criterion = options.get("criterion", "symbols")
+    return Measurement(rhm, sharing, ks, samples, criterion, predicted, finite, step_factor(rhm, architecture))
+
+
+def read_record(path: str | os.PathLike[str]) -> dict[str, float]:
+    """Thresholds in a record, by `Task.key`; a last line that was cut off in writing is left out.
+
+    Raises `InputError` for any other line that is not of a record.
+    """
+    lines = Path(path).read_text(encoding="utf-8").splitlines(keepends=True)
+    done = {}
+    for number, line in enumerate(lines, start=1):
+        try:
+            entry = json.loads(line)
+            if "task" in entry:
+                P = entry["samples"]
+                done[json.dumps(entry["task"], sort_keys=True)] = float("nan") if P is None else float(P)
+        except (ValueError, TypeError, KeyError) as error:
+            if number == len(lines) and not line.endswith("\n"):
+                break
+            raise InputError(f"{path} line {number} is not of a record: delete the line, or the file") from error
+    return done
+
+
+def provenance() -> dict[str, Any]:
+    """What made a result: command, date, versions, machine."""
+    return {
+        "command": " ".join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "versions": {
+            "python": platform.python_version(),
+            **{name: version(name) for name in ("rhmtheory", "numpy", "scipy", "numba")},
+        },
+        "machine": {"system": platform.system(), "processor": _processor(), "cores": os.cpu_count()},
+    }
+
+
+def plot_measurements(measurements: list[Measurement], ax: Axes | None = None) -> Axes:
+    """Draw measured and predicted ``P_k`` against k: points with intervals, lines of the predicted slope.
+
+    The lines pass through the measured level 1, since theory fixes ratios and not prefactors.
+    """
+    if ax is None:
+        from matplotlib.figure import Figure
+
+        ax = Figure(figsize=(6, 4), layout="constrained").subplots()
+    for i, result in enumerate(measurements):
+        color, k = f"C{i}", np.array(result.levels)
+        fits = result.thresholds()
+        best = np.array([fit.best for fit in fits])
+        with np.errstate(invalid="ignore"):
+            bars = np.abs(np.array([[fit.best - fit.low, fit.high - fit.best] for fit in fits]).T)
+        name = "with sharing" if result.sharing else "without sharing"
+        v, m, s = result.rhm.homogeneous()
+        label = f"({v},{m},{s}) {name}: step {result.step().best:.3g}, predicted {result.predicted_step:g}"
+        ax.errorbar(k, best, np.nan_to_num(bars), fmt="o" if result.sharing else "s", color=color, label=label)
+        ax.plot(k, best[0] * result.predicted_step ** (k - 1.0), "--", color=color, lw=1)
+    ax.set(yscale="log", xlabel="hidden level k", ylabel="samples for pair-F1 = 0.5")
+    ax.set_xticks(sorted({k for result in measurements for k in result.levels}))
+    ax.legend(fontsize="small", title="dashed: predicted slope", title_fontsize="small")
+    return ax
+
+
+def _exponentiated(fit: SlopeFit) -> SlopeFit:
+    best, low, high = np.exp([fit.best, fit.low, fit.high]).tolist()
+    return SlopeFit(best, low, high, fit.confidence, fit.realisations)
+
+
+def _plain(x: float) -> float | None:
+    """Numbers as JSON has them: no NaN."""
+    return float(x) if isfinite(x) else None
+
+
+def _append(path: str | os.PathLike[str], entry: dict[str, Any]) -> None:
+    """Add one line, on a line of its own even if the last writer was stopped within one."""
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    with open(path, "a+b") as file:
+        if file.tell() and _last_byte(path) != b"\n":
+            file.truncate(_end_of_last_line(path))
+        file.write((json.dumps(entry) + "\n").encode())
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _last_byte(path: str | os.PathLike[str]) -> bytes:
+    return Path(path).read_bytes()[-1:]
+
+
+def _end_of_last_line(path: str | os.PathLike[str]) -> int:
+    return Path(path).read_bytes().rfind(b"\n") + 1
+
+
+def _processor() -> str:
+    return next(_processor_names(), platform.processor() or platform.machine())
+
+
+def _processor_names() -> Iterator[str]:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return
+    yield from (line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))

@@ -1,0 +1,176 @@
+"""Measured sample complexities: the bisection, the record that a run resumes from, and what is reported."""
+
+import json
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+
+from rhmtheory import RHM, InputError, complexity
+from rhmtheory.cli import main
+from rhmtheory.complexity import (
+    Measurement,
+    Task,
+    finite_size_complexity,
+    measure,
+    plot_measurements,
+    read_record,
+)
+from rhmtheory.predictions import sample_complexity
+
+SMALL = RHM(v=8, m=2, s=2, L=3)
+
+
+def learnable_from(P):
+    """A learner that reaches its level with P samples and not with fewer; counts its calls."""
+
+    def learn(tokens, *_, **__):
+        learn.calls += 1
+        f1 = float(len(tokens) >= P)
+        return SimpleNamespace(score=lambda _: [SimpleNamespace(pair_f1=f1, tuple_f1=f1)])
+
+    learn.calls = 0
+    return learn
+
+
+@pytest.mark.parametrize("P", [12, 85, 86, 1000, 123456])
+def test_bisection_finds_a_known_threshold(monkeypatch, P):
+    learn = learnable_from(P)
+    monkeypatch.setattr(complexity, "learn", learn)
+    assert Task(SMALL, True, 1).run() == pytest.approx(P, rel=0.06)
+    assert learn.calls < 25
+
+
+def test_bisection_at_its_ends(monkeypatch):
+    monkeypatch.setattr(complexity, "learn", learnable_from(10**9))
+    assert np.isnan(Task(SMALL, True, 1, most=5000).run())
+    monkeypatch.setattr(complexity, "learn", learnable_from(1))
+    assert Task(SMALL, True, 1).run() == 10
+    # no finite prediction to start from: every tuple is grammatical
+    monkeypatch.setattr(complexity, "learn", learnable_from(700))
+    assert Task(RHM(v=4, m=4, s=2, L=2), True, 1, most=3000).run() == pytest.approx(700, rel=0.06)
+
+
+def test_task_measures_what_learn_scores():
+    task = Task(RHM(v=12, m=3, s=2, L=3), True, 1, seed=3)
+    P = task.run()
+    assert task.run(threads=1) == P
+    assert 100 < P < 5000
+    higher = Task(task.rhm, False, 2, seed=3).run()
+    first_step = Task(task.rhm, False, 2, seed=3, criterion="tuples").run()
+    assert P < first_step < higher
+
+
+def test_finite_size_complexity_tends_to_the_asymptotic_one():
+    small, large = RHM(v=16, m=4, s=2, L=4), RHM(v=256, m=64, s=2, L=4)
+    for sharing, architecture in ((True, "cnn"), (False, "transformer")):
+        for k in (1, 2, 3):
+            ratios = [
+                finite_size_complexity(r, sharing, k) / sample_complexity(r, architecture, k)
+                for r in (small, large)
+            ]
+            assert abs(np.log(ratios[1])) < 0.1
+            assert 0.8 < ratios[0] < 2
+
+
+def test_record_is_resumed_merged_and_mended(tmp_path, monkeypatch):
+    path = tmp_path / "deep" / "record.jsonl"
+    learn = learnable_from(300)
+    monkeypatch.setattr(complexity, "learn", learn)
+    first = measure(SMALL, sharing=True, grammars=2, record=path)
+    lines = path.read_text().splitlines()
+    assert len(lines) == 5
+    made = json.loads(lines[0])["provenance"]
+    assert {"command", "date", "versions", "machine"} <= set(made)
+    calls = learn.calls
+    again = measure(SMALL, sharing=True, grammars=2, record=path)
+    assert learn.calls == calls
+    assert np.array_equal(first.samples, again.samples)
+    # stopped within a line: that threshold is measured again, the others are kept
+    path.write_text("\n".join(lines)[:-20])
+    assert len(read_record(path)) == 3
+    measure(SMALL, sharing=True, grammars=3, record=path)
+    assert len(read_record(path)) == 6
+    assert all(json.loads(line) for line in path.read_text().splitlines())
+    # two records joined are one
+    other = tmp_path / "other.jsonl"
+    measure(SMALL, sharing=False, grammars=1, record=other)
+    joined = tmp_path / "joined.jsonl"
+    joined.write_text(other.read_text() + path.read_text())
+    assert len(read_record(joined)) == 8
+    # other options are other tasks
+    calls = learn.calls
+    measure(SMALL, sharing=True, grammars=1, record=path, threshold=0.6)
+    assert learn.calls > calls
+
+
+def test_record_that_is_none(tmp_path):
+    path = tmp_path / "x.jsonl"
+    path.write_text('{"task": 1, "samples": 2}\nhello\n')
+    with pytest.raises(InputError, match="line 2 is not of a record"):
+        read_record(path)
+
+
+def test_not_reached_is_reported_as_such(tmp_path, monkeypatch):
+    monkeypatch.setattr(complexity, "learn", learnable_from(10**9))
+    result = measure(SMALL, sharing=True, grammars=2, most=2000, record=tmp_path / "r.jsonl")
+    assert np.isnan(result.samples).all()
+    assert "level 1: predicted 85.3 (finite size 92.2), not reached" in str(result)
+    json.dumps(result.to_dict(), allow_nan=False)
+    assert result.to_dict()["levels"][0]["reached"] == 0
+    assert np.isnan(result.step().best)
+    assert np.isnan(measure(SMALL, sharing=True, grammars=2, most=2000, record=tmp_path / "r.jsonl").samples).all()
+
+
+def known_measurement():
+    rng = np.random.default_rng(0)
+    samples = 100 * 3.0 ** np.arange(3) * np.exp(rng.normal(0, 0.1, size=(20, 3)))
+    return Measurement(SMALL, True, (1, 2, 3), samples, "symbols", np.ones(3), np.ones(3), 2.0)
+
+
+def test_step_factor_of_known_data():
+    result = known_measurement()
+    step = result.step()
+    assert step.low < 3 < step.high
+    assert step.best == pytest.approx(3, rel=0.1)
+    for k, fit in enumerate(result.thresholds()):
+        assert fit.low < 100 * 3**k < fit.high
+    assert np.allclose(result.steps(), 3, rtol=0.1)
+    assert "measured 3" in str(result)
+
+
+def test_plot_draws_into_the_axes_given():
+    ax = Figure().subplots()
+    assert plot_measurements([known_measurement()], ax) is ax
+    assert ax.get_yscale() == "log"
+    assert plot_measurements([known_measurement()]).figure is not ax.figure
+
+
+def test_command(tmp_path, capsys):
+    arguments = ["learn", "--v", "12", "--m", "3", "--s", "2", "--L", "3", "--grammars", "2", "--levels", "1"]
+    assert main([*arguments, "--record", str(tmp_path / "r.jsonl"), "--plot", str(tmp_path / "f.png")]) == 0
+    assert "predicted m**2 = 9" in capsys.readouterr().out
+    assert (tmp_path / "f.png").stat().st_size > 1000
+    assert main([*arguments, "--record", str(tmp_path / "r.jsonl"), "--sharing", "--json"]) == 0
+    (content,) = json.loads(capsys.readouterr().out)
+    assert content["levels"][0]["reached"] == 2
+    assert main([*arguments, "--criterion", "taste"]) == 2
+    assert "criterion='taste' is unknown" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: Task(SMALL, True, 3), "level=3 is too large"),
+        (lambda: Task(SMALL, True, 1, threshold=1.5), "threshold=1.5"),
+        (lambda: Task(SMALL, True, 1, tolerance=0), "tolerance=0"),
+        (lambda: Task(SMALL, True, 1, most=5), "most=5 is too small"),
+        (lambda: Task(RHM(v=(8, 6), m=2, s=2, L=2), True, 1), "no single"),
+        (lambda: measure(RHM(v=8, m=2, s=2, L=1), sharing=True), "L=1 has no hidden level"),
+        (lambda: measure(SMALL, sharing=True, grammars=0), "grammars=0 is too small"),
+    ],
+)
+def test_bad_input(call, message):
+    with pytest.raises(InputError, match=message):
+        call()
