@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rhmtheory._checks import InputError, as_choice, as_int
+from rhmtheory._json import plain
 from rhmtheory._types import FloatArray
 from rhmtheory.rhm import RHM
 from rhmtheory.scaling import slope
@@ -59,17 +60,10 @@ class Prediction:
         return self.plateaus[learnt][()]
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain numbers and lists, ready for JSON."""
-        rhm = self.rhm
-        return {
-            "rhm": {"v": rhm.v, "m": rhm.m, "s": rhm.s, "L": rhm.L, "n": rhm.n, "d": rhm.d, "f": rhm.f},
-            "architecture": self.architecture,
-            "sample_complexity": self.sample_complexity.tolist(),
-            "plateaus": self.plateaus.tolist(),
-            "step_factor": self.step_factor,
-            "exponent": self.exponent,
-            "finite_size_exponent": self.finite_size_exponent,
-        }
+        """Plain numbers and lists, ready for JSON; what is infinite or undefined is None."""
+        content: dict[str, Any] = plain(self)
+        content["rhm"] |= {"d": self.rhm.d, "f": self.rhm.f}
+        return content
 
     def __repr__(self) -> str:
         steps = ", ".join(f"{P:.3g}" for P in self.sample_complexity)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from rhmtheory import RHM, Grammar, InputError, predict
+from rhmtheory._json import plain
 from rhmtheory._types import FloatArray
 from rhmtheory.predictions import Prediction, crossing_levels, first_step, staircase_exponent
 from rhmtheory.scaling import SlopeFit, bootstrap, crossing, resamples, slope
@@ -65,21 +66,10 @@ class Measurement:
     verdict: str
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain numbers and lists, ready for JSON; NaN becomes null."""
-        return {
-            "prediction": self.prediction.to_dict(),
-            "grammar_seeds": list(self.curves.grammar_seeds),
-            "P": self.curves.P.tolist(),
-            "loss": _plain(self.curves.loss),
-            "plateaus": _plain(self.plateaus),
-            "crossings": _plain(self.crossings),
-            "steps": list(self.steps),
-            "predicted_step_factor": self.prediction.step_factor,
-            "step_factor": _plain_fit(self.step_factor),
-            "predicted_exponent": _plain(self.predicted_exponent),
-            "exponent": _plain_fit(self.exponent),
-            "verdict": self.verdict,
-        }
+        """Plain numbers and lists, ready for JSON; what is infinite or undefined is None."""
+        content: dict[str, Any] = plain(self)
+        content["prediction"] = self.prediction.to_dict()
+        return content
 
 
 @dataclass(frozen=True)
@@ -99,13 +89,9 @@ class Comparison:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain numbers and lists, ready for JSON."""
-        return {
-            "architectures": {m.curves.architecture: m.to_dict() for m in self.measurements},
-            "exponent_ratio": None if self.ratio is None else _plain_fit(self.ratio),
-            "predicted_exponent_ratio": _plain(self.predicted_ratio),
-            "asymptotic_exponent_ratio": None if self.ratio is None else 2.0,
-            "exponent_ratio_verdict": self.ratio_verdict,
-        }
+        content: dict[str, Any] = plain(self)
+        content["measurements"] = {m.curves.architecture: m.to_dict() for m in self.measurements}
+        return content
 
 
 def learning_curves(rows: Sequence[dict[str, Any]]) -> list[LearningCurves]:
@@ -213,16 +199,3 @@ def _exponent(crossings: FloatArray, H: FloatArray, steps: tuple[int, ...]) -> f
 
 def _predicted_crossings(prediction: Prediction, grammars: int) -> FloatArray:
     return np.tile(prediction.sample_complexity, (grammars, 1))
-
-
-def _plain_fit(fit: SlopeFit) -> dict[str, Any]:
-    return {name: _plain(value) for name, value in asdict(fit).items()}
-
-
-def _plain(value: Any) -> Any:
-    """Lists and numbers with None for NaN, which JSON does not know."""
-    if isinstance(value, np.ndarray):
-        return [_plain(entry) for entry in value]
-    if isinstance(value, (float, np.floating)):
-        return float(value) if np.isfinite(value) else None
-    return value

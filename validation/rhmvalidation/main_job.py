@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import json
 import platform
+import sys
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -80,9 +81,9 @@ def run(name: str, folder: Path | None, device: str, command: str) -> Report:
         _train_with_progress(preset, results, chosen)
     except KeyboardInterrupt:
         kept = sum(results.load(one) is not None for one in preset.runs())
-        raise KeyboardInterrupt(
-            f"{kept} of {len(preset.runs())} runs are kept in {path}: the same command goes on from there"
-        ) from None
+        note = f"{kept} of {len(preset.runs())} runs are kept in {path}: the same command goes on from there"
+        print(note, file=sys.stderr)
+        raise
     results.write_table(preset.runs())
     finished = [(one, results.load(one)) for one in preset.runs()]
     rows = [{**asdict(one), **asdict(outcome)} for one, outcome in finished if outcome is not None]
