@@ -7,7 +7,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 
-from rhmtheory._checks import as_int
+from rhmtheory._checks import InputError, as_int
 
 
 def thread_count(threads: int | None = None) -> int:
@@ -16,6 +16,10 @@ def thread_count(threads: int | None = None) -> int:
         return as_int("threads", threads, low=1)
     asked = os.environ.get("NUMBA_NUM_THREADS")
     if asked:
+        if not asked.strip().isdecimal():
+            raise InputError(
+                f"NUMBA_NUM_THREADS={asked!r} is no number of threads: set it to 1 or more, or unset it"
+            )
         return as_int("NUMBA_NUM_THREADS", int(asked), low=1)
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 

@@ -73,13 +73,13 @@ def sample(
     ((1000, 8), dtype('uint8'))
     """
     n = as_int("n", n, low=0)
+    layout = _Layout(grammar)
+    drawn = _draw(layout, n, 0, _key(seed), trees=trees, threads=threads)
     if trees:
-        nodes = _draw(grammar, n, 0, _key(seed), trees=True, threads=threads)
-        starts = _Layout(grammar).node_start
         return [
-            nodes[:, starts[level] : starts[level] + grammar.rhm.width(level)] for level in range(grammar.rhm.L + 1)
+            drawn[:, start : start + width] for start, width in zip(layout.node_start, layout.width, strict=True)
         ]
-    return _draw(grammar, n, 0, _key(seed), trees=False, threads=threads)
+    return drawn
 
 
 def stream(
@@ -87,13 +87,13 @@ def stream(
 ) -> Iterator[IntArray]:
     """Yield batches of shape (batch_size, d) without end; joined, they are the rows of one long `sample`."""
     batch_size = as_int("batch_size", batch_size, low=1)
-    return _batches(grammar, batch_size, _key(seed), threads)
+    return _batches(_Layout(grammar), batch_size, _key(seed), threads)
 
 
-def _batches(grammar: Grammar, size: int, key: int, threads: int | None) -> Iterator[IntArray]:
+def _batches(layout: _Layout, size: int, key: int, threads: int | None) -> Iterator[IntArray]:
     first = 0
     while True:
-        yield _draw(grammar, size, first, key, trees=False, threads=threads)
+        yield _draw(layout, size, first, key, trees=False, threads=threads)
         first += size
 
 
@@ -109,10 +109,11 @@ class _Layout:
         rhm = grammar.rhm
         levels = range(1, rhm.L + 1)
         self.dtype = smallest_unsigned(max(rhm.symbols(level) for level in range(rhm.L + 1)))
-        width = np.array([rhm.width(level) for level in range(rhm.L + 1)])
+        self.token_dtype = smallest_unsigned(rhm.symbols(0))
+        self.width = np.array([rhm.width(level) for level in range(rhm.L + 1)])
         # a row holds the root first and the tokens last
-        self.node_start = np.cumsum(np.concatenate([[0], width[:0:-1]]))[::-1].copy()
-        self.nodes = int(width.sum())
+        self.node_start = np.cumsum(np.concatenate([[0], self.width[:0:-1]]))[::-1].copy()
+        self.nodes = int(self.width.sum())
         tables = [grammar.rules(level) for level in levels]
         # one slot a rule, and at the end one a class: the outcomes that the alias method weighs
         weights = [] if grammar.is_uniform else [grammar.rule_probabilities(level) for level in levels]
@@ -122,7 +123,7 @@ class _Layout:
             np.cumsum([0, *(table.size for table in tables[:-1])]),
             np.array([rhm.rules(level) for level in levels]),
             np.array([rhm.children(level) for level in levels]),
-            width,
+            self.width,
             self.node_start,
             np.uint64(rhm.symbols(rhm.L)),
             accept,
@@ -151,10 +152,9 @@ def _alias_tables(
     return np.concatenate([*accept, empty[0].astype(np.uint64)]), np.concatenate(alias + empty)
 
 
-def _draw(grammar: Grammar, n: int, first: int, key: int, *, trees: bool, threads: int | None) -> IntArray:
-    layout = _Layout(grammar)
-    columns = layout.nodes if trees else grammar.rhm.d
-    dtype = layout.dtype if trees else smallest_unsigned(grammar.rhm.symbols(0))
+def _draw(layout: _Layout, n: int, first: int, key: int, *, trees: bool, threads: int | None) -> IntArray:
+    columns = layout.nodes if trees else int(layout.width[0])
+    dtype = layout.dtype if trees else layout.token_dtype
     try:
         out = np.empty((n, columns), dtype)
     except (MemoryError, ValueError) as error:

@@ -14,17 +14,18 @@ import rhmtheory
 
 ROOT = Path(rhmtheory.__file__).parent
 FLOORS = [
-    {"_checks", "_types", "_json", "_parallel", "_reading", "_moments", "_kernels"},
+    # the foundation, in two rows
+    {"_checks", "_types", "_json", "_kernels"},
+    {"_parallel", "_reading", "_moments"},
     {"rhm", "grammar"},
     {"sampling", "correlations", "inference", "entropy", "ensemble", "quenched", "symbolic"},
-    {"predictions", "estimators", "learner", "scaling", "complexity"},
+    {"predictions", "estimators", "learner", "scaling", "fits", "complexity"},
     {"plotting", "cli"},
 ]
 BESIDE = {
-    "_parallel": {"_checks"},
-    "_reading": {"_checks"},
     "grammar": {"rhm"},
     "predictions": {"scaling"},
+    "fits": {"scaling"},
     "learner": {"estimators"},
     "complexity": {"learner", "predictions", "scaling"},
 }

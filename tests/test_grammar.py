@@ -437,8 +437,19 @@ def test_equality_hash_and_fingerprint():
     assert a.fingerprint != c.fingerprint
     assert {a, b, c} == {a, c}
     assert a != "a grammar"
-    # the same tables over more tokens are another grammar
-    assert Grammar.from_rules([ROOT], v=3) != Grammar.from_rules([ROOT], v=4)
+    # the same tables over more tokens are another grammar, as are other probabilities of the same rules
+    first = Grammar.from_rules([ROOT, LEAVES], v=4)
+    p = [np.full((2, 2), 0.5), np.full((3, 2), 0.5)]
+    others = [
+        Grammar.from_rules([ROOT, LEAVES], v=5),
+        Grammar.from_rules([altered(ROOT, (0, 0), (2, 1)), LEAVES], v=4),
+        Grammar.from_rules([ROOT, altered(LEAVES, (2, 1), (3, 1))], v=4),
+        first.reweighted(prior=[0.4, 0.6]),
+        first.reweighted([altered(p[0], (0,), (0.4, 0.6)), p[1]]),
+        first.reweighted([p[0], altered(p[1], (2,), (0.4, 0.6))]),
+    ]
+    assert all(other != first for other in others)
+    assert len({g.fingerprint for g in [first, *others]}) == 7
     assert a.fingerprint[:12] in repr(a)
 
 

@@ -1,17 +1,20 @@
 """The sampler: its generator, its reproducibility, and its law against the list of all derivations."""
 
+import os
 from itertools import islice, product
 
 import naive
 import numpy as np
 import pytest
 from hypothesis import given
+from hypothesis import strategies as st
 from scipy.stats import chi2, chisquare
 from tiny import Tiny, grammars
 from tiny import tiny as tiny_case
 
 from rhmtheory import RHM, InputError, sampling, zipf
 from rhmtheory._kernels import sampling as kernels
+from rhmtheory._parallel import for_ranges, thread_count
 from rhmtheory.sampling import sample, stream
 
 # --- the generator --------------------------------------------------------------------------------------
@@ -199,12 +202,15 @@ def test_a_stream_does_not_depend_on_what_is_drawn_meanwhile(grammar):
 
 def test_samples_beyond_the_32nd_bit_of_their_number(grammar):
     """A long stream crosses sample 2**32 without repeating itself."""
-    key = 1234
-    start = 2**32 - 5
-    across = sampling._draw(grammar, 10, start, key, trees=False, threads=1)
+    layout, start = sampling._Layout(grammar), 2**32 - 5
+
+    def draw(n, first):
+        return sampling._draw(layout, n, first, 1234, trees=False, threads=1)
+
+    across = draw(10, start)
     for i in range(10):
-        assert (sampling._draw(grammar, 1, start + i, key, trees=False, threads=1)[0] == across[i]).all()
-    assert (across[5:] != sampling._draw(grammar, 5, 0, key, trees=False, threads=1)).any()
+        assert (draw(1, start + i)[0] == across[i]).all()
+    assert (across[5:] != draw(5, 0)).any()
 
 
 def test_no_sample(grammar):
@@ -234,6 +240,35 @@ def test_bad_arguments(call, message):
     """Of a stream too, at the call and not at the first batch."""
     with pytest.raises(InputError, match=message):
         call(SHAPES["binary"].grammar())
+
+
+@given(count=st.integers(0, 300), threads=st.integers(1, 9), least=st.integers(0, 50))
+def test_ranges_of_threads_cover_everything_once(count, threads, least):
+    done = []
+    for_ranges(lambda start, stop: done.append((start, stop)), count, threads=threads, least=least)
+    assert sorted(i for start, stop in done for i in range(start, stop)) == list(range(count))
+    assert all(stop - start >= min(least, count) for start, stop in done)
+
+
+def test_an_error_in_a_thread_is_raised():
+    def work(start, stop):
+        if start > 0:
+            raise RuntimeError("out of luck")
+
+    with pytest.raises(RuntimeError, match="out of luck"):
+        for_ranges(work, 100, threads=2)
+
+
+def test_number_of_threads(monkeypatch):
+    monkeypatch.setenv("NUMBA_NUM_THREADS", "3")
+    assert thread_count() == 3
+    assert thread_count(2) == 2
+    monkeypatch.delenv("NUMBA_NUM_THREADS")
+    assert 1 <= thread_count() <= os.cpu_count()
+    for wrong in ("many", "0", "-1", "1.5"):
+        monkeypatch.setenv("NUMBA_NUM_THREADS", wrong)
+        with pytest.raises(InputError, match="NUMBA_NUM_THREADS="):
+            thread_count()
 
 
 # --- the law --------------------------------------------------------------------------------------------
