@@ -10,10 +10,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from fractions import Fraction
 from functools import cache
 from itertools import product
-from math import factorial, inf, prod
+from math import factorial, prod
 from typing import Any, NamedTuple
+
+import numpy as np
+
+from rhmtheory._checks import InputError, as_choice, as_int
 
 Form = tuple[int, ...]
 """Entry i is the block of index i; blocks are numbered in the order in which they appear."""
@@ -37,7 +42,7 @@ SAME, DIFFERENT = 1, 2
 Vector = tuple[Any, ...]
 Matrix = tuple[Vector, ...]
 Number = Callable[[Any], Any]
-"""Converts coefficients to the numbers of the recursion: `float`, or `exact` to leave them as they are."""
+"""Converts the numbers of a recursion: `float`, or `exact` to leave them as they are."""
 
 
 def exact(x: Any) -> Any:
@@ -52,6 +57,8 @@ class Level(NamedTuple):
     ----------
     v, below : number
         Symbols of the level and of the one below.
+    m : number
+        Rules of each symbol.
     s : int
         Children per rule.
     q : tuple of 3 numbers
@@ -60,6 +67,7 @@ class Level(NamedTuple):
 
     v: Any
     below: Any
+    m: Any
     s: int
     q: Vector
 
@@ -114,15 +122,19 @@ def coefficient(form: Form, slots: Form, v: Any, s: int, branches: int) -> Any:
 
 
 @cache
-def descent(level: Level, same: Any, number: Number = exact) -> Matrix:
+def descent(level: Level, same: Fraction, number: Number = exact) -> Matrix:
     """Matrix of the `QUADRATIC` forms when both sides of a covariance go down one level.
 
     They take the same branch with probability ``same``.
     """
+    equal, all_cases = same.numerator, same.denominator
     weights = (level.q[0] ** 2, level.q[0] ** 2, level.q[2], level.q[0] ** 2)
     one, two = (_table(QUADRATIC, QUADRATIC, level, branches) for branches in (SAME, DIFFERENT))
     return tuple(
-        tuple(number(w * (same * a + (1 - same) * b)) for w, a, b in zip(weights, *rows, strict=True))
+        tuple(
+            number(w * (equal * a + (all_cases - equal) * b) / all_cases)
+            for w, a, b in zip(weights, *rows, strict=True)
+        )
         for rows in zip(one, two, strict=True)
     )
 
@@ -135,13 +147,13 @@ def lone_descent(level: Level, number: Number = exact) -> Any:
 
 
 @cache
-def marginal_descent(level: Level, number: Number = exact) -> Matrix:
+def marginal_descent(level: Level) -> Matrix:
     """Matrix of the mean `POWER_SUMS` of a marginal when it goes down one level."""
     table = _table(POWER_SUMS, FORMS, level, SAME)
     kind = [sorted(Counter(form).values()) for form in FORMS]
     columns = [[i for i, sizes in enumerate(kind) if sizes == kind[FORMS.index(form)]] for form in POWER_SUMS]
     return tuple(
-        tuple(number(w * sum(row[i] for i in column)) for w, column in zip(level.weights, columns, strict=True))
+        tuple(w * sum(row[i] for i in column) for w, column in zip(level.weights, columns, strict=True))
         for row in table
     )
 
@@ -151,16 +163,14 @@ ITSELF: Matrix = ((0, 1, -2, 0, 1), (0, 1, -2, 0, 1), (0, 1, -2, 1, 0), (1, -2, 
 
 
 @cache
-def siblings(level: Level, number: Number = exact) -> Matrix:
+def siblings(level: Level) -> Matrix:
     """Matrix from the `POWER_SUMS` of a node's marginal to the `QUADRATIC` forms of two of its children.
 
     The node's (symbol, rule) pair is one random variable, of which both children are functions.
     """
     columns = zip(*ITSELF, strict=True)
     pushed = [_times(_table(QUADRATIC, QUADRATIC, level, DIFFERENT), column) for column in columns]
-    return tuple(
-        tuple(number(w * x) for w, x in zip(level.weights, row, strict=True)) for row in zip(*pushed, strict=True)
-    )
+    return tuple(tuple(w * x for w, x in zip(level.weights, row, strict=True)) for row in zip(*pushed, strict=True))
 
 
 def _table(forms: Sequence[Form], slots: Sequence[Form], level: Level, branches: int) -> Matrix:
@@ -177,47 +187,99 @@ def _times(matrix: Matrix, x: Vector) -> Vector:
 class Moments:
     """Moments of the covariances of an ensemble, level by level.
 
+    Those of marginals and of siblings are exact, since their terms cancel (where f is near 1, or one symbol
+    near certain); the descents below lose no digits and may be in floats.
+
     Parameters
     ----------
     levels : sequence of Level
         From level 1 up; the root's symbols are equally likely.
-    number : callable
-        See `Number`.
     """
 
-    def __init__(self, levels: Sequence[Level], number: Number = exact) -> None:
+    def __init__(self, levels: Sequence[Level]) -> None:
         self._levels = tuple(levels)
-        self._number = number
         n = levels[-1].v
-        power_sums = [tuple(number(x) for x in (n / n, 1 / n, 1 / n**2, 1 / n**3, 1 / n**2))]
+        power_sums = [(n / n, 1 / n, 1 / n**2, 1 / n**3, 1 / n**2)]
         for level in reversed(self._levels):
-            power_sums.append(_times(marginal_descent(level, number), power_sums[-1]))
+            power_sums.append(_times(marginal_descent(level), power_sums[-1]))
         self.power_sums = tuple(reversed(power_sums))
         """Means of `POWER_SUMS` of the marginals, by level, 0..L."""
+        self._siblings: dict[int, Vector] = {}
 
-    def quadratic(self, lca: int, same: Sequence[Any]) -> Vector:
+    def quadratic(self, lca: int, same: Sequence[Fraction], number: Number = exact) -> Vector:
         """Means of the `QUADRATIC` forms for two nodes at level ``lca - 1 - len(same)``.
 
         ``same[i]`` is the probability that both sides take the same branch at level ``lca - 1 - i``.
         """
-        forms = _times(siblings(self._levels[lca - 1], self._number), self.power_sums[lca])
+        if lca not in self._siblings:
+            self._siblings[lca] = _times(siblings(self._levels[lca - 1]), self.power_sums[lca])
+        forms = tuple(map(number, self._siblings[lca]))
         for level, probability in zip(range(lca - 1, 0, -1), same, strict=False):
-            forms = _times(descent(self._levels[level - 1], probability, self._number), forms)
+            forms = _times(descent(self._levels[level - 1], probability, number), forms)
         return forms
 
-    def square(self, lca: int, same: Sequence[Any], levels: tuple[int, int]) -> Any:
-        """Mean of ``sum C_ab**2`` for nodes at the two ``levels``, of which one may be the ancestor's."""
+    def mean_square(
+        self,
+        lca: int,
+        same: Sequence[Fraction],
+        levels: tuple[int, int],
+        tuples: tuple[bool, bool],
+        number: Number = exact,
+    ) -> Any:
+        """Mean of ``C_ab**2`` for nodes, or tuples below nodes, at two ``levels``: see `ensemble.second_moment`."""
         upper, lower = max(levels), min(levels)
-        out = (_times(ITSELF, self.power_sums[lca]) if upper == lca else self.quadratic(lca, same))[0]
+        if upper == lca:  # one node is the ancestor itself
+            out = number(_times(ITSELF, self.power_sums[lca])[0])
+        else:
+            out = self.quadratic(lca, same, number)[0]
         for level in range(upper, lower, -1):
-            out = out * lone_descent(self._levels[level - 1], self._number)
+            out = out * lone_descent(self._levels[level - 1], number)
+        for level, is_tuple in zip(levels, tuples, strict=True):
+            out = out / number(self._levels[level - 1].v if level else self._levels[0].below)
+            if is_tuple:
+                out = out * number(self._levels[level - 1].q[0] / self._levels[level - 1].m)
         return out
 
-    def cancellation(self, lca: int, upper: int) -> float:
-        """How many times larger the terms of ``sum C_ab**2`` at the ancestor are than their sum.
 
-        ``upper`` is the level of the higher node, which is ``lca`` where it is the ancestor itself.
-        """
-        row = (ITSELF if upper == lca else siblings(self._levels[lca - 1], self._number))[0]
-        terms = [float(a * b) for a, b in zip(row, self.power_sums[lca], strict=True)]
-        return sum(map(abs, terms)) / abs(sum(terms)) if sum(terms) else inf
+# --- what the caller may ask for ---------------------------------------------------------------------
+
+
+def check_nodes(level: int, levels: Any, tuples: Any) -> tuple[tuple[int, int], tuple[bool, bool]]:
+    """Check the levels of two nodes with this LCA level, and which of them stand for the tuples below them."""
+    first, second = _pair("levels", levels, "levels such as (1, 0)")
+    pair = as_int("levels[0]", first, low=0, high=level), as_int("levels[1]", second, low=0, high=level)
+    first, second = _pair("tuples", tuples, "truth values such as (True, False)")
+    for k, is_tuple in zip(pair, (first, second), strict=True):
+        if is_tuple and not 1 <= k < level:
+            raise InputError(
+                f"levels={pair}: a tuple needs a parent below the common ancestor, at level 1..{level - 1}"
+            )
+    return pair, (bool(first), bool(second))
+
+
+def check_branches(branches: Any, level: int, end: int, children: Callable[[int], int]) -> tuple[Fraction, ...]:
+    """Probabilities that both sides take the same branch, at levels ``level - 1`` down to ``end + 1``."""
+    below = range(level - 1, end, -1)
+    if isinstance(branches, str):
+        as_choice("branches", branches, ("mean", "different", "same"))
+        same = {"different": Fraction(0), "same": Fraction(1)}
+        return tuple(same[branches] if branches in same else Fraction(1, children(k)) for k in below)
+    if not isinstance(branches, Sequence | np.ndarray):
+        raise InputError(f"branches={branches!r} is neither a name nor a sequence of True (same) and False")
+    for choice in branches:
+        if not isinstance(choice, (bool, np.bool_)):
+            raise InputError(f"branches={branches!r} hold {choice!r}: give True (same) or False (different)")
+    if len(branches) != len(below):
+        raise InputError(
+            f"branches={branches!r} has {len(branches)} entries: LCA level {level} and nodes at level {end} "
+            f"leave {len(below)} levels between them"
+        )
+    return tuple(Fraction(bool(choice)) for choice in branches)
+
+
+def _pair(name: str, value: Any, hint: str) -> tuple[Any, Any]:
+    try:
+        first, second = value
+    except (TypeError, ValueError):
+        raise InputError(f"{name}={value!r} is not a pair: give two {hint}") from None
+    return first, second

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from fractions import Fraction
 from functools import lru_cache
 from math import sqrt
@@ -11,12 +11,9 @@ from typing import Any, Literal, NamedTuple, overload
 import numpy as np
 
 from rhmtheory._checks import InputError, as_choice, as_int
-from rhmtheory._moments import Level, Moments
+from rhmtheory._moments import Level, Moments, check_branches, check_nodes
 from rhmtheory._types import FloatArray
 from rhmtheory.rhm import RHM
-
-_LARGEST_CANCELLATION = 1e4
-"""Where terms cancel to less than this part of them, floats (good to 1e-12 so far) give way to fractions."""
 
 Branches = str | Sequence[bool]
 """Which way two nodes descend from their common ancestor: see `second_moment`."""
@@ -173,7 +170,7 @@ def second_moment(
     Returns
     -------
     float or Fraction
-        Probability squared. Floats are good to 1e-10 relative; below 1e-308 they are zero.
+        Probability squared. Floats are good to 1e-12, relative; below 1e-308 they are zero.
 
     Raises
     ------
@@ -193,26 +190,10 @@ def second_moment(
     Fraction(1, 72)
     """
     level = as_int("level", level, low=1, high=rhm.L)
-    first, second = _pair("levels", levels, "levels such as (1, 0)")
-    pair = as_int("levels[0]", first, low=0, high=level), as_int("levels[1]", second, low=0, high=level)
-    same = _same_branch(rhm, level, max(pair), branches)
-    size: Any = 1
-    probabilities: Any = 1
-    for k, is_tuple in zip(pair, _pair("tuples", tuples, "truth values such as (True, False)"), strict=True):
-        size *= rhm.symbols(k)
-        if is_tuple:
-            if not 1 <= k < level:
-                raise InputError(
-                    f"levels={pair}: a tuple needs a parent below the common ancestor, at level 1..{level - 1}"
-                )
-            size *= rhm.rules(k)
-            probabilities *= _levels(rhm)[k - 1].q[0]
-    if not exact:
-        moments = _moments(rhm, float)
-        if moments.cancellation(level, max(pair)) <= _LARGEST_CANCELLATION:
-            return float(moments.square(level, same, pair) * float(probabilities) / size)
-    value = _moments(rhm, Fraction).square(level, same, pair) * probabilities / size
-    return Fraction(value) if exact else float(value)
+    pair, are_tuples = check_nodes(level, levels, tuples)
+    same = check_branches(branches, level, max(pair), rhm.children)
+    number = Fraction if exact else float
+    return number(_moments(rhm).mean_square(level, same, pair, are_tuples, number))
 
 
 def quadratic_forms(
@@ -247,12 +228,8 @@ def quadratic_forms(
     """
     level = as_int("level", level, low=1, high=rhm.L)
     k = as_int("k", k, low=0, high=level - 1)
-    same = _same_branch(rhm, level, k, branches)
-    moments = _moments(rhm, float)
-    if not exact and moments.cancellation(level, k) <= _LARGEST_CANCELLATION:
-        return QuadraticForms(*moments.quadratic(level, same))
-    forms = _moments(rhm, Fraction).quadratic(level, same)
-    return QuadraticForms(*(forms if exact else map(float, forms)))
+    same = check_branches(branches, level, k, rhm.children)
+    return QuadraticForms(*_moments(rhm).quadratic(level, same, Fraction if exact else float))
 
 
 def marginal_moments(rhm: RHM, level: int, *, exact: bool = False) -> tuple[Any, Any, Any, Any]:
@@ -281,49 +258,8 @@ def marginal_moments(rhm: RHM, level: int, *, exact: bool = False) -> tuple[Any,
     Fraction(5, 68)
     """
     level = as_int("level", level, low=0, high=rhm.L)
-    _, p2, p3, p4, p22 = _moments(rhm, Fraction if exact else float).power_sums[level]
+    _, p2, p3, p4, p22 = map(Fraction if exact else float, _moments(rhm).power_sums[level])
     return p2, p3, p4, p22
-
-
-def _pair(name: str, value: Any, hint: str) -> tuple[Any, Any]:
-    try:
-        first, second = value
-    except (TypeError, ValueError):
-        raise InputError(f"{name}={value!r} is not a pair: give two {hint}") from None
-    return first, second
-
-
-def _same_branch(rhm: RHM, level: int, end: int, branches: Branches) -> tuple[Fraction, ...]:
-    """Probabilities that both sides take the same branch, at levels ``level - 1`` down to ``end + 1``."""
-    below = range(level - 1, end, -1)
-    if isinstance(branches, str):
-        as_choice("branches", branches, ("mean", "different", "same"))
-        same = {"different": Fraction(0), "same": Fraction(1)}
-        return tuple(same[branches] if branches in same else Fraction(1, rhm.children(k)) for k in below)
-    if not isinstance(branches, Sequence | np.ndarray):
-        raise InputError(f"branches={branches!r} is neither a name nor a sequence of True (same) and False")
-    for choice in branches:
-        if not isinstance(choice, (bool, np.bool_)):
-            raise InputError(f"branches={branches!r} hold {choice!r}: give True (same) or False (different)")
-    if len(branches) != len(below):
-        raise InputError(
-            f"branches={branches!r} has {len(branches)} entries: LCA level {level} and nodes at level {end} "
-            f"leave {len(below)} levels between them"
-        )
-    return tuple(Fraction(bool(choice)) for choice in branches)
-
-
-@lru_cache(maxsize=64)
-def _levels(rhm: RHM) -> tuple[Level, ...]:
-    return tuple(
-        Level(
-            Fraction(rhm.symbols(level)),
-            Fraction(rhm.symbols(level - 1)),
-            rhm.children(level),
-            _power_sums_of_rules(rhm, level),
-        )
-        for level in range(1, rhm.L + 1)
-    )
 
 
 def _power_sums_of_rules(rhm: RHM, level: int) -> tuple[Fraction, ...]:
@@ -335,8 +271,19 @@ def _power_sums_of_rules(rhm: RHM, level: int) -> tuple[Fraction, ...]:
 
 
 @lru_cache(maxsize=64)
-def _moments(rhm: RHM, number: Callable[[Any], Any]) -> Moments:
-    return Moments(_levels(rhm), number)
+def _moments(rhm: RHM) -> Moments:
+    return Moments(
+        [
+            Level(
+                Fraction(rhm.symbols(level)),
+                Fraction(rhm.symbols(level - 1)),
+                Fraction(rhm.rules(level)),
+                rhm.children(level),
+                _power_sums_of_rules(rhm, level),
+            )
+            for level in range(1, rhm.L + 1)
+        ]
+    )
 
 
 # --- loss plateaus -----------------------------------------------------------------------------------
