@@ -1,0 +1,295 @@
+"""The closed formulas of the theory as sympy expressions, and the exact moments as rational functions.
+
+Every symbol is positive: ``v m s`` (symbols, rules, children), ``f`` (fraction of grammatical tuples), ``l`` (LCA
+level), ``k`` (hidden or context level, as the formula says), ``L`` (levels), ``n`` (classes), ``P`` (samples). All
+levels are alike and rules equally likely. This is the only module that imports sympy.
+
+>>> from rhmtheory import symbolic
+>>> symbolic.FORMULAS["sample_complexity_transformer"].expression
+m**(2*k + 1)*v/(1 - f)
+>>> symbolic.substitute(_, v=16, m=4, s=2, k=1)
+4096/3
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, NamedTuple
+
+import sympy
+from sympy import QQ, log
+
+from rhmtheory._checks import InputError, as_int
+from rhmtheory._moments import Level, Moments, check_branches, check_nodes
+
+v, m, s, f, l, k, L, n, P = sympy.symbols("v m s f l k L n P", positive=True)  # noqa: E741
+SYMBOLS = {str(symbol): symbol for symbol in (v, m, s, f, l, k, L, n, P)}
+"""The symbols by name."""
+
+
+@dataclass(frozen=True)
+class Formula:
+    """A closed formula.
+
+    Attributes
+    ----------
+    expression : sympy expression
+    meaning : str
+        What it is, with its unit and the meaning of ``k`` or ``l``.
+    status : {"definition", "exact", "asymptotic", "scaling"}
+        Asymptotic: the limit of large v at fixed f. Scaling: an order of magnitude, from signal = noise with
+        prefactor one, or an exponent that follows from such.
+    source : str
+        Where it is published; "" if only here.
+    """
+
+    expression: Any
+    meaning: str
+    status: str
+    source: str
+
+    def latex(self) -> str:
+        """LaTeX of the expression, without delimiters."""
+        return str(sympy.latex(self.expression))
+
+    def _repr_latex_(self) -> str:
+        return f"$\\displaystyle {self.latex()}$"
+
+
+_B, _A, _C, _E = "arXiv:2406.00048", "arXiv:2505.07070", "arXiv:2307.02129", "arXiv:2605.27734"
+_SLOPE = m * (v - 1) / (v**s - 1)
+_FIXED = (v**s - v) / (v**s - 1 - m * (v - 1))
+_SQUARE = (1 - f) / (v**3 * m ** (2 * l - 1))
+
+FORMULAS: dict[str, Formula] = {
+    "fraction": Formula(m / v ** (s - 1), "f, the fraction of tuples that are grammatical", "definition", _C),
+    "correlation": Formula(
+        _SQUARE, "C_l^2, mean square token-token covariance at LCA level l", "asymptotic", f"{_B}, eq. 9"
+    ),
+    "correlation_symbol": Formula(
+        _SQUARE * m**k, "mean square covariance of a level-k symbol, k < l, and a token", "asymptotic", ""
+    ),
+    "correlation_tuple": Formula(
+        _SQUARE * m ** (k - 2),
+        "mean square covariance of the tuple that a level-k symbol, 1 <= k < l, produces and a token",
+        "asymptotic",
+        "",
+    ),
+    "noise": Formula(
+        1 / (v**2 * P), "mean square error of a token-token covariance from P samples", "asymptotic", _B
+    ),
+    "noise_tuple": Formula(
+        1 / (v**2 * m * P), "mean square error of a tuple-token covariance from P samples", "asymptotic", _B
+    ),
+    "token_complexity": Formula(
+        v * m ** (2 * l - 1) / (1 - f), "P_tok(l), samples that resolve correlations at LCA level l", "scaling", _B
+    ),
+    "sample_complexity_first": Formula(
+        v * m / (1 - f), "P_0, samples that give the last tuple, for all architectures", "scaling", _A
+    ),
+    "sample_complexity_transformer": Formula(
+        v * m ** (2 * k + 1) / (1 - f),
+        "P_k, samples that give hidden level k >= 1, transformer and locally connected network",
+        "scaling",
+        _A,
+    ),
+    "sample_complexity_cnn": Formula(
+        v * m ** (k + 2) / (1 - f),
+        "P_k, samples that give hidden level k >= 1, convolutional network",
+        "scaling",
+        f"{_A}, {_E}",
+    ),
+    "classification": Formula(n * m**L, "samples that give the class", "scaling", _C),
+    "own_latents": Formula(v * m**3, "samples that suffice when a network predicts its own latents", "scaling", _E),
+    "step_factor_transformer": Formula(m**2, "P_(k+1) / P_k, k >= 1, without weight sharing", "scaling", _A),
+    "step_factor_cnn": Formula(m, "P_(k+1) / P_k, k >= 1, with weight sharing", "scaling", _A),
+    "alpha_transformer": Formula(
+        log(1 / f) / (2 * log(m)), "exponent of the excess loss with P, no weight sharing", "scaling", _A
+    ),
+    "alpha_cnn": Formula(log(1 / f) / log(m), "exponent of the excess loss with P, weight sharing", "scaling", _A),
+    "beta": Formula(log(m) / log(s), "exponent of the decay of correlations with distance", "asymptotic", _B),
+    "gamma": Formula(log(1 / f) / log(s), "exponent of H_n - H_inf with context length n", "asymptotic", _B),
+    "effective_range": Formula(
+        P ** (log(s) / (2 * log(m))), "distance at which correlations sink in P samples' noise", "scaling", _B
+    ),
+    "compatible_symbols": Formula(
+        _FIXED + (v - _FIXED) * _SLOPE**k,
+        "E[n_k], mean number of symbols compatible with a context of k levels, uniform prior",
+        "exact",
+        "",
+    ),
+    "compatible_symbols_asymptotic": Formula(1 / (1 - f) + v * f**k, "E[n_k], as above", "asymptotic", _B),
+    "annealed_plateau": Formula(
+        log(_FIXED + (v - _FIXED) * _SLOPE**k), "ln E[n_k], upper bound of H_k in nats, uniform prior", "exact", ""
+    ),
+}
+"""Every closed formula by name."""
+
+
+def substitute(expression: Any, **values: Any) -> Any:
+    """Put numbers or expressions in place of symbols.
+
+    Parameters
+    ----------
+    expression : sympy expression or Formula
+    **values
+        By the names of `SYMBOLS`; Fractions stay exact. Where ``f`` occurs and is not given, it is replaced by
+        ``m / v**(s-1)`` first.
+
+    Raises
+    ------
+    InputError
+        For a name that is no symbol.
+
+    Examples
+    --------
+    >>> substitute(FORMULAS["alpha_cnn"], v=16, m=4, s=2)
+    1
+    """
+    unknown = sorted(set(values) - set(SYMBOLS))
+    if unknown:
+        raise InputError(f"{unknown[0]}={values[unknown[0]]!r} is no symbol: choose from {', '.join(SYMBOLS)}")
+    expression = expression.expression if isinstance(expression, Formula) else sympy.sympify(expression)
+    if "f" not in values:
+        expression = expression.subs(f, FORMULAS["fraction"].expression)
+    replaced = expression.subs({SYMBOLS[name]: sympy.sympify(x) for name, x in values.items()}, simultaneous=True)
+    # numbers are brought to one form, log(4)/log(2) to 2; expressions stay as they are written
+    return replaced if replaced.free_symbols else sympy.simplify(replaced)
+
+
+class _Ensemble:
+    """An ensemble whose parameters are elements of a field of rational functions."""
+
+    def __init__(self, level: int, s: int, above: int, symbols: Any, rules: Any, roots: Any) -> None:
+        self.level = as_int("level", level, low=1)
+        self.s = as_int("s", s, low=2)
+        L = self.level + as_int("above", above, low=0)
+        q = (1 / rules, 1 / rules**2, 1 / rules**3)
+        self.moments = Moments(
+            [Level(roots if i == L else symbols, symbols, rules, self.s, q) for i in range(1, L + 1)]
+        )
+
+    def second_moment(
+        self, levels: tuple[int, int], tuples: tuple[bool, bool], branches: str | Sequence[bool]
+    ) -> Any:
+        pair, are_tuples = check_nodes(self.level, levels, tuples)
+        same = check_branches(branches, self.level, max(pair), lambda _: self.s)
+        return self.moments.mean_square(self.level, same, pair, are_tuples)
+
+
+class Correction(NamedTuple):
+    """Expansion of a ratio in powers of 1/v: ``limit + coefficient / v + O(1/v**2)``; functions of f."""
+
+    limit: Any
+    coefficient: Any
+
+
+def second_moment(
+    level: int,
+    *,
+    s: int = 2,
+    above: int = 0,
+    classes: bool = False,
+    levels: tuple[int, int] = (0, 0),
+    tuples: tuple[bool, bool] = (False, False),
+    branches: str | Sequence[bool] = "mean",
+) -> Any:
+    r"""Exact mean square of a covariance as a rational function of v and m, in factors.
+
+    The same arithmetic as `ensemble.second_moment`, in the field of rational functions: nothing is expanded.
+
+    Parameters
+    ----------
+    level : int
+        LCA level l, at least 1.
+    s : int
+        Children per rule, a number.
+    above : int
+        Levels above the common ancestor, ``L - level``, through which its marginal spreads. It has to be a number,
+        since each level multiplies the denominator; 0 is the root, whose marginal is uniform. To first order
+        in 1/v only whether it is 0 matters: see `leading_correction`.
+    classes : bool
+        Whether the number of root symbols is the symbol ``n`` of its own, instead of ``v``.
+    levels, tuples, branches
+        See `ensemble.second_moment`.
+
+    Returns
+    -------
+    sympy expression
+        In v, m (and n). It takes a second or so for four levels in all, and grows fast.
+
+    Raises
+    ------
+    InputError
+        As `ensemble.second_moment`.
+
+    Examples
+    --------
+    >>> second_moment(1)
+    (-m + v)*(v - 1)*(m*v - 1)*(m*v**3 - 2*m*v - 2)/(m**3*v**4*(v + 1)*(v**2 - 3)*(v**2 - 2))
+    """
+    _, symbols, rules, roots = sympy.field([v, m, n], QQ)
+    ensemble = _Ensemble(level, s, above, symbols, rules, roots if classes else symbols)
+    return sympy.factor(ensemble.second_moment(levels, tuples, branches).as_expr())
+
+
+def marginal_moments(above: int, *, s: int = 2, classes: bool = False) -> tuple[Any, Any, Any, Any]:
+    """Exact means of the power sums ``P_2, P_3, P_4, P_2**2`` of the marginal of a node.
+
+    Parameters
+    ----------
+    above : int
+        Levels above the node; 0 is the root, whose marginal is uniform.
+    s, classes
+        See `second_moment`.
+
+    Examples
+    --------
+    >>> marginal_moments(1)[0]
+    (m + 1)/(m*(v + 1))
+    """
+    field, symbols, rules, roots = sympy.field([v, m, n], QQ)
+    above = as_int("above", above, low=0)
+    ensemble = _Ensemble(1, s, above, symbols, rules, roots if classes else symbols)
+    _, p2, p3, p4, p22 = (sympy.factor(field(x).as_expr()) for x in ensemble.moments.power_sums[1])
+    return p2, p3, p4, p22
+
+
+@cache
+def leading_correction(level: int, *, s: int = 2, above: int = 0, branches: str = "mean") -> Correction:
+    """Exact over asymptotic mean square token-token covariance, for large v at fixed f.
+
+    Parameters
+    ----------
+    level, s, above
+        See `second_moment`.
+    branches : {"mean", "different", "same"}
+        See `ensemble.second_moment`.
+
+    Returns
+    -------
+    Correction
+        The limit is one. In all cases computed the coefficient is ``-2 l``, plus ``1/f`` for ``s = 2`` unless the
+        common ancestor is the root: there ``1/m = 1/(f v)`` is of the same order, the part by which rules
+        that share a parent make marginals uneven. Branches enter at the next order.
+
+    Examples
+    --------
+    >>> leading_correction(2)
+    Correction(limit=1, coefficient=-4)
+    >>> leading_correction(2, above=1)
+    Correction(limit=1, coefficient=-4 + 1/f)
+    """
+    s = as_int("s", s, low=2)
+    _, symbols, fraction = sympy.field([v, f], QQ)
+    rules = fraction * symbols ** (s - 1)
+    ensemble = _Ensemble(level, s, above, symbols, rules, symbols)
+    asymptotic = (1 - fraction) / (symbols**3 * rules ** (2 * level - 1))
+    ratio = ensemble.second_moment((0, 0), (False, False), branches) / asymptotic
+    top, bottom = sympy.Poly(ratio.numer.as_expr(), v), sympy.Poly(ratio.denom.as_expr(), v)
+    degree = max(top.degree(), bottom.degree())
+    a, b = ([poly.nth(degree - i) for i in (0, 1)] for poly in (top, bottom))
+    coefficient = sympy.cancel((a[1] * b[0] - a[0] * b[1]) / b[0] ** 2)
+    return Correction(sympy.cancel(a[0] / b[0]), sympy.expand(coefficient))
