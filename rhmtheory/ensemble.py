@@ -41,7 +41,7 @@ def rms_correlation(
     method : {"exact", "asymptotic", "quenched"}
         ``"exact"``: the square root of `second_moment`, for any ensemble of any size.
         ``"asymptotic"``: ``C_l**2 = (1 - f) / (v**3 m**(2l - 1))``, the limit of large v at fixed f
-        (arXiv:2406.00048, eq. 9); at v = 8..32 the mean square differs from it by -70% to +25%.
+        (arXiv:2406.00048); at v = 8..32 the mean square differs from it by -70% to +25%.
         ``"quenched"``: average of the mean square over drawn grammars, see
         `quenched.quenched_correlations`.
     branches : str or sequence of bools
@@ -182,7 +182,7 @@ def second_moment(
     -----
     The derivation is in the documentation (Correlations over the ensemble): the ancestor's marginal enters
     through its power sums up to order 4, `marginal_moments`; each lower level is a 4x4 matrix on the
-    `quadratic_forms`. For large v at fixed f it tends to arXiv:2406.00048, eq. 9: see `rms_correlation`.
+    `quadratic_forms`. For large v at fixed f it tends to that of arXiv:2406.00048: see `rms_correlation`.
 
     Examples
     --------

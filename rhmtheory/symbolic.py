@@ -65,9 +65,7 @@ _SQUARE = (1 - f) / (v**3 * m ** (2 * l - 1))
 
 FORMULAS: dict[str, Formula] = {
     "fraction": Formula(m / v ** (s - 1), "f, the fraction of tuples that are grammatical", "definition", _C),
-    "correlation": Formula(
-        _SQUARE, "C_l^2, mean square token-token covariance at LCA level l", "asymptotic", f"{_B}, eq. 9"
-    ),
+    "correlation": Formula(_SQUARE, "C_l^2, mean square token-token covariance at LCA level l", "asymptotic", _B),
     "correlation_symbol": Formula(
         _SQUARE * m**k, "mean square covariance of a level-k symbol, k < l, and a token", "asymptotic", ""
     ),

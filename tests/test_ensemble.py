@@ -342,7 +342,10 @@ def test_quenched_plateaus_are_the_true_mean():
     average = quenched_plateaus(RHM(v=16, m=4, s=2, L=4), grammars=100, seed=0)
     reference = np.array([2.649, 1.396, 0.557, 0.254, 0.175])
     assert (np.abs(average.mean - reference) < 4 * np.hypot(average.standard_error, 0.005)).all()
-    assert (average.mean < plateaus(RHM(v=16, m=4, s=2, L=4))).all()
+    # the chain's uniform prior is that of the root; below, marginals are uneven
+    excess = (average.mean - plateaus(RHM(v=16, m=4, s=2, L=4))) / average.standard_error
+    assert (excess[:3] < -4).all()
+    assert abs(excess[-1]) < 4
 
 
 @pytest.mark.parametrize("branches", ["mean", "different", "same"])
