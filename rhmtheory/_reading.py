@@ -41,6 +41,12 @@ def npy_pieces(path: str | os.PathLike[str], tokens: int = PIECE_TOKENS) -> Iter
             yield piece.reshape(-1, *shape[1:])
 
 
+def npy_shape(path: str | os.PathLike[str]) -> tuple[int, ...]:
+    """Shape of the token array in a ``.npy`` file."""
+    with open(path, "rb") as file:
+        return _header(file, path)[0]
+
+
 def check_unchanged(file: BinaryIO, before: os.stat_result, path: str | os.PathLike[str], done: str) -> None:
     """Raise `InputError` if the open file was written to since ``before``."""
     now = os.fstat(file.fileno())

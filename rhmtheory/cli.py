@@ -259,6 +259,30 @@ def learn_command(
         click.echo(str(result))
 
 
+@cli.command("corpus")
+@_json_option
+@_plot_option
+@click.option("--bytes", "as_bytes", is_flag=True, help="Read bytes instead of characters.")
+@click.option("--top", type=int, default=256, show_default=True, help="Symbols told apart; rarer ones are merged.")
+@click.option("--largest-lag", type=int, default=1000, show_default=True, help="Lags are measured up to this.")
+@click.option("--window", type=(int, int), help="Smallest and largest lag to fit; by default all resolved.")
+@click.option("--floor", type=float, default=0.0, show_default=True, help="Entropy rate in nats, if known.")
+@click.option("--segments", type=int, default=16, show_default=True, help="Segments of the block bootstrap.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Seed of the block bootstrap.")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False))
+def corpus_command(file: str, as_bytes: bool, plot: str | None, as_json: bool, **options: Any) -> None:
+    """Predict the exponent of the loss against data for a text FILE, or a .npy file of token ids."""
+    from rhmtheory.corpus import analyse
+
+    result = analyse(file, "bytes" if as_bytes else "characters", **options)
+    if plot:
+        _write_figure(plot, result.plot()[0].figure)
+    if as_json:
+        _print_json(result.to_dict())
+        return
+    click.echo(str(result))
+
+
 @cli.command("compare")
 @_json_option
 @_plot_option

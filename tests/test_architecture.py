@@ -19,7 +19,7 @@ FLOORS = [
     {"_parallel", "_reading", "_moments"},
     {"rhm", "grammar"},
     {"sampling", "correlations", "inference", "entropy", "ensemble", "quenched", "symbolic"},
-    {"predictions", "estimators", "learner", "scaling", "fits", "complexity"},
+    {"predictions", "estimators", "learner", "scaling", "fits", "complexity", "corpus"},
     {"plotting", "cli"},
 ]
 BESIDE = {
@@ -28,6 +28,7 @@ BESIDE = {
     "fits": {"scaling"},
     "learner": {"estimators"},
     "complexity": {"learner", "predictions", "scaling"},
+    "corpus": {"estimators", "scaling"},
 }
 """What a module imports from its own floor."""
 

@@ -1,0 +1,226 @@
+"""Exponents of a corpus: decays of known processes, cut-offs, files, and what bad files say."""
+
+import json
+from itertools import product
+
+import numpy as np
+import pytest
+
+from rhmtheory import InputError, corpus
+from rhmtheory.cli import main
+from rhmtheory.corpus import analyse, read_tokens
+from rhmtheory.scaling import slope
+
+
+def renewal_sequence(rng, N, index, symbols=4, longest=4000):
+    """A symbol is kept for a power-law time, then drawn anew; and the exact correlation with itself."""
+    tail = np.arange(1, longest + 1, dtype=float) ** -index  # P(T >= k)
+    times = np.searchsorted(-tail, -rng.random(N), side="right")
+    x = np.repeat(rng.integers(symbols, size=N), times)[:N]
+    # stationary probability that no drawing lies between two tokens t apart
+    kept = np.cumsum(tail[::-1])[::-1] / tail.sum()
+    return x, lambda t: kept[np.asarray(t)] / symbols
+
+
+def test_decay_of_correlations_of_a_renewal_process():
+    rng = np.random.default_rng(0)
+    x, exact = renewal_sequence(rng, 1_000_000, 1.8)
+    result = analyse(x, window=(2, 100), largest_context=3, count=50)
+    inside = result.resolved & (result.lags >= 2) & (result.lags <= 100)
+    assert result.window[1] > 50
+    expected = -slope(np.log(result.lags[inside]), np.log(exact(result.lags[inside])))
+    spread = (result.beta.high - result.beta.low) / 3.3  # a 90% interval is 3.3 standard errors wide
+    assert abs(result.beta.best - expected) < 4 * spread
+    assert spread < 0.15
+    error = abs(result.correlation[inside] - exact(result.lags[inside]))
+    assert (error < 0.1 * result.correlation[inside] + 3 * result.noise[inside]).all()
+
+
+def hidden_chain(rng, N):
+    """Binary tokens of a three-state hidden Markov chain, and their exact conditional entropies."""
+    T = np.array([[0.9, 0.1, 0.0], [0.0, 0.8, 0.2], [0.3, 0.0, 0.7]])
+    E = np.array([[0.95, 0.05], [0.2, 0.8], [0.5, 0.5]])
+    pi = np.linalg.matrix_power(T, 200)[0]
+    state, x = 0, np.empty(N, np.int64)
+    u, w = rng.random(N), rng.random(N)
+    cumulative = T.cumsum(axis=1)
+    for i in range(N):
+        state = int(np.searchsorted(cumulative[state], u[i]))
+        x[i] = w[i] > E[state, 0]
+
+    def block_entropy(n):
+        p = []
+        for word in product((0, 1), repeat=n):
+            forward = pi
+            for i, y in enumerate(word):
+                forward = (forward if i == 0 else forward @ T) * E[:, y]
+            p.append(forward.sum())
+        return -sum(q * np.log(q) for q in p)
+
+    return x, [block_entropy(n + 1) - block_entropy(n) for n in range(1, 8)]
+
+
+def test_conditional_entropies_of_a_hidden_chain():
+    rng = np.random.default_rng(1)
+    x, exact = hidden_chain(rng, 200_000)
+    result = analyse(x, window=(1, 6), floor=0.5, count=100)
+    assert result.usable == 7
+    assert result.entropies == pytest.approx(exact, abs=0.004)
+    expected = -slope(np.log(np.arange(1, 8)), np.log(np.array(exact) - 0.5))
+    assert result.gamma.low - 0.01 < expected < result.gamma.high + 0.01
+    assert result.alpha.best == pytest.approx(result.gamma.best / (2 * result.beta.best))
+    assert result.alpha.low < result.alpha.best < result.alpha.high
+
+
+def test_counts_that_run_out_are_left_out():
+    # independent tokens within blocks that repeat: entropy of long contexts is a matter of coverage alone
+    rng = np.random.default_rng(2)
+    x, _ = renewal_sequence(rng, 60_000, 1.5, symbols=12)
+    x = np.where(rng.random(60_000) < 0.5, rng.integers(12, size=60_000), x)
+    result = analyse(x, window=(1, 6), count=20)
+    assert 3 <= result.usable < 6
+    assert (abs(result.drift[: result.usable]) <= 0.03).all()
+    assert abs(result.drift[result.usable]) > 0.03
+    # what is used is right to a few percent: the same on ten times the data
+    long, _ = renewal_sequence(np.random.default_rng(3), 600_000, 1.5, symbols=12)
+    long = np.where(rng.random(600_000) < 0.5, rng.integers(12, size=600_000), long)
+    more = analyse(long, window=(1, 6), count=2)
+    assert result.entropies[: result.usable] == pytest.approx(more.entropies[: result.usable], rel=0.05)
+
+
+def test_no_correlation_is_not_resolved():
+    x = np.random.default_rng(0).integers(20, size=50_000)
+    with pytest.raises(InputError, match=r"0 lags are resolved .*give more data"):
+        analyse(x)
+
+
+def text_of(x):
+    return "".join("abcdefghijkl"[i] for i in x)
+
+
+def test_sources_agree(tmp_path):
+    x, _ = renewal_sequence(np.random.default_rng(4), 50_000, 1.5, symbols=5)
+    (tmp_path / "x.txt").write_text(text_of(x))
+    np.save(tmp_path / "x.npy", (7 * x + 3).astype(np.int32))
+    options = {"largest_context": 3, "count": 5}
+    results = [
+        analyse(x, **options),
+        analyse(tmp_path / "x.txt", **options),
+        analyse(tmp_path / "x.txt", "bytes", **options),
+        analyse(tmp_path / "x.npy", **options),
+    ]
+    for other in results[1:]:
+        assert other.to_dict() == results[0].to_dict()
+    assert results[0].tokens == 50_000
+    assert results[0].vocabulary == 5
+
+
+def test_rare_symbols_are_merged():
+    x, _ = renewal_sequence(np.random.default_rng(5), 40_000, 1.5, symbols=6)
+    x[:200] = np.arange(1000, 1200)
+    result = analyse(x, top=7, largest_context=3, count=5)
+    assert result.vocabulary == 7
+
+
+def test_characters_and_bytes(tmp_path):
+    (tmp_path / "x.txt").write_text("añb\na", encoding="utf-8")
+    tokens, symbols = read_tokens(tmp_path / "x.txt")
+    assert [symbols[i] for i in tokens] == ["a", "ñ", "b", "\n", "a"]
+    tokens, symbols = read_tokens(tmp_path / "x.txt", "bytes")
+    assert [symbols[i] for i in tokens[:3]] == ["0x61", "0xc3", "0xb1"]
+
+
+def test_report_and_figure():
+    x, _ = renewal_sequence(np.random.default_rng(6), 40_000, 1.5)
+    result = analyse(x, largest_context=3, count=5)
+    json.dumps(result.to_dict(), allow_nan=False)
+    text = str(result)
+    for name in ("beta", "gamma", "alpha"):
+        assert f"{name}" in text
+    assert "block bootstrap over 16 segments" in text
+    axes = result.plot()
+    assert [ax.get_xscale() for ax in axes] == ["log", "log"]
+    axes[0].figure.canvas.draw()
+    assert result.plot(axes)[0] is axes[0]
+
+
+def test_seed_decides(tmp_path):
+    x, _ = renewal_sequence(np.random.default_rng(7), 40_000, 1.5)
+    first, same, other = (analyse(x, largest_context=3, count=20, seed=seed) for seed in (1, 1, 2))
+    assert first.to_dict() == same.to_dict()
+    assert first.beta.best == other.beta.best
+    assert first.beta.low != other.beta.low
+
+
+def test_command(tmp_path, capsys):
+    x, _ = renewal_sequence(np.random.default_rng(9), 40_000, 1.5)
+    (tmp_path / "x.txt").write_text(text_of(x))
+    assert main(["corpus", str(tmp_path / "x.txt"), "--plot", str(tmp_path / "f.png")]) == 0
+    assert "alpha" in capsys.readouterr().out
+    assert (tmp_path / "f.png").stat().st_size > 1000
+    assert main(["corpus", str(tmp_path / "x.txt"), "--bytes", "--json", "--window", "1", "20"]) == 0
+    assert json.loads(capsys.readouterr().out)["correlation"]["window"][1] <= 20
+    (tmp_path / "x.txt").write_text("")
+    assert main(["corpus", str(tmp_path / "x.txt")]) == 2
+    assert "is empty" in capsys.readouterr().err
+
+
+def npy(path, array):
+    np.save(path, array)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("make", "options", "message"),
+    [
+        (lambda p: p.write_bytes(b""), {}, "x.txt is empty"),
+        (lambda p: p.write_text("one line\n"), {}, "too few for two exponents"),
+        (lambda p: p.write_bytes(b"\xff\xfe\x00" * 9999), {}, 'not UTF-8 text .*units="bytes"'),
+        (lambda p: p.write_text("a" * 5000), {}, "one symbol only"),
+        (lambda p: p.write_text("ab" * 5000), {"units": "words"}, "units='words' is unknown"),
+        (lambda p: p.write_text("ab" * 5000), {"segments": 2}, "segments=2 is too small"),
+        (lambda p: p.write_text("ab" * 5000), {"units": "tokens"}, r"not a \.npy file"),
+    ],
+)
+def test_bad_files(tmp_path, make, options, message):
+    path = tmp_path / "x.txt"
+    make(path)
+    with pytest.raises(InputError, match=message):
+        analyse(path, **options)
+
+
+@pytest.mark.parametrize(
+    ("array", "options", "message"),
+    [
+        (np.zeros((9, 9), int), {}, r"shape \(9, 9\): a corpus is one long sequence"),
+        (np.linspace(0, 1, 5000), {}, "type float64"),
+        (np.arange(5000) - 1, {}, "hold -1"),
+        ([[1, 2], [3]], {}, "ragged"),
+        (np.arange(5000) % 2, {"window": (900, 1000)}, "0 lags are resolved .*window"),
+        (np.random.default_rng(0).integers(90, size=2500).cumsum() // 50 % 90, {}, "only contexts of up to"),
+    ],
+)
+def test_bad_arrays(array, options, message):
+    with pytest.raises(InputError, match=message):
+        analyse(array, **options)
+
+
+def test_floor_above_the_entropies():
+    x, _ = renewal_sequence(np.random.default_rng(6), 40_000, 1.5)
+    with pytest.raises(InputError, match=r"floor=9\.0 nats must be"):
+        analyse(x, floor=9.0, largest_context=3, count=2)
+
+
+def test_npy_of_two_axes_and_one_that_ends_early(tmp_path):
+    with pytest.raises(InputError, match=r"one long sequence, shape \(N,\)"):
+        analyse(npy(tmp_path / "a.npy", np.zeros((50, 50), int)))
+    path = npy(tmp_path / "b.npy", np.arange(16_000) % 7)
+    path.write_bytes(path.read_bytes()[:-8000])
+    with pytest.raises(InputError, match="ended after 15000 of 16000 tokens"):
+        analyse(path)
+
+
+def test_more_n_grams_than_can_be_held(monkeypatch):
+    x, _ = renewal_sequence(np.random.default_rng(8), 40_000, 1.5)
+    monkeypatch.setattr(corpus, "_LARGEST_TABLE", 16 * 4**5)
+    assert len(analyse(x, count=2).entropies) < 7
