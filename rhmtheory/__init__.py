@@ -13,7 +13,11 @@ from rhmtheory._checks import InputError
 from rhmtheory.rhm import RHM, zipf
 
 if TYPE_CHECKING:
+    from rhmtheory.complexity import measure_sample_complexity
+    from rhmtheory.corpus import analyse_corpus
+    from rhmtheory.estimators import count_pairs
     from rhmtheory.grammar import UNGRAMMATICAL, Grammar
+    from rhmtheory.learner import learn
     from rhmtheory.predictions import ARCHITECTURES, Prediction, predict
 
 # Loaded on first use, so that a prediction at the command line does not wait for a compiler.
@@ -23,9 +27,26 @@ _LAZY = {
     "predict": "predictions",
     "Grammar": "grammar",
     "UNGRAMMATICAL": "grammar",
+    "analyse_corpus": "corpus",
+    "count_pairs": "estimators",
+    "learn": "learner",
+    "measure_sample_complexity": "complexity",
 }
 
-__all__ = ["ARCHITECTURES", "RHM", "UNGRAMMATICAL", "Grammar", "InputError", "Prediction", "predict", "zipf"]
+__all__ = [
+    "ARCHITECTURES",
+    "RHM",
+    "UNGRAMMATICAL",
+    "Grammar",
+    "InputError",
+    "Prediction",
+    "analyse_corpus",
+    "count_pairs",
+    "learn",
+    "measure_sample_complexity",
+    "predict",
+    "zipf",
+]
 __version__ = "0.1.0"
 
 

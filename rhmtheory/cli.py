@@ -246,10 +246,10 @@ def learn_command(
     rhm: RHM, sharing: bool | None, hidden: int | None, plot: str | None, as_json: bool, **options: Any
 ) -> None:
     """Measure sample complexities with the clustering learner, against theory."""
-    from rhmtheory.complexity import measure, plot_measurements
+    from rhmtheory.complexity import measure_sample_complexity, plot_measurements
 
     modes = (True, False) if sharing is None else (sharing,)
-    results = [measure(rhm, sharing=mode, levels=hidden, **options) for mode in modes]
+    results = [measure_sample_complexity(rhm, sharing=mode, levels=hidden, **options) for mode in modes]
     if plot:
         _save_figure(plot, lambda ax: plot_measurements(results, ax))
     if as_json:
@@ -272,9 +272,9 @@ def learn_command(
 @click.argument("file", type=click.Path(exists=True, dir_okay=False))
 def corpus_command(file: str, as_bytes: bool, plot: str | None, as_json: bool, **options: Any) -> None:
     """Predict the exponent of the loss against data for a text FILE, or a .npy file of token ids."""
-    from rhmtheory.corpus import analyse
+    from rhmtheory.corpus import analyse_corpus
 
-    result = analyse(file, "bytes" if as_bytes else "characters", **options)
+    result = analyse_corpus(file, "bytes" if as_bytes else "characters", **options)
     if plot:
         _write_figure(plot, result.plot()[0].figure)
     if as_json:

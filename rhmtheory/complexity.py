@@ -56,8 +56,10 @@ class Task:
     profile : str
         See `learner.learn`.
     criterion : {"symbols", "tuples"}
-        What must reach the threshold: the symbols of the level (`LevelScore.pair_f1`), or the first step towards
-        them, the tuples of tokens below the same nodes (`LevelScore.tuple_f1`).
+        What must reach the threshold: the symbols of the level (`LevelScore.pair_f1`), which need all steps from
+        the tokens up; or the tuples that the theory's threshold "signal = noise" speaks of. Without sharing
+        these are the tuples of tokens below the same nodes (`LevelScore.tuple_f1`); with sharing, the tuples of
+        the level itself, so that both criteria are one and are recorded as "symbols".
     """
 
     rhm: RHM
@@ -77,6 +79,8 @@ class Task:
         as_int("most", self.most, low=_LEAST_SAMPLES)
         as_choice("profile", self.profile, PROFILES)
         as_choice("criterion", self.criterion, CRITERIA)
+        if self.sharing:
+            object.__setattr__(self, "criterion", "symbols")
         if not 0 < self.threshold < 1:
             raise InputError(f"threshold={self.threshold} is no pair-F1 to reach: it must lie between 0 and 1")
         if not 0 < self.tolerance < 1:
@@ -237,7 +241,7 @@ class Measurement:
     def __str__(self) -> str:
         learner = "with sharing" if self.sharing else "without sharing"
         grammars = len(self.samples)
-        lines = [f"{self.rhm}, clustering {learner}, {grammars} grammars: samples for pair-F1 of {self.criterion}"]
+        lines = [f"{self.rhm}, clustering {learner}, {grammars} grammars: samples to recover {self.criterion}"]
         for k, P, exact, fit in zip(self.levels, self.predicted, self.finite_size, self.thresholds(), strict=True):
             measured = "not reached" if np.isnan(fit.best) else f"measured {fit}"
             lines.append(f"  level {k}: predicted {P:.3g} (finite size {exact:.3g}), {measured}")
@@ -264,7 +268,7 @@ def finite_size_complexity(rhm: RHM, sharing: bool, k: int) -> float:
     return float("inf") if S == 0 else 1 / (v**2 * m * S)
 
 
-def measure(
+def measure_sample_complexity(
     rhm: RHM,
     *,
     sharing: bool,
@@ -318,7 +322,7 @@ def measure(
     ks = tuple(range(1, levels + 1))
     predicted = np.array([sample_complexity(rhm, architecture, k) for k in ks])
     finite = np.array([finite_size_complexity(rhm, sharing, k) for k in ks])
-    criterion = options.get("criterion", "symbols")
+    criterion = Task(rhm, sharing, 1, **options).criterion
     return Measurement(rhm, sharing, ks, samples, criterion, predicted, finite, step_factor(rhm, architecture))
 
 
@@ -370,12 +374,12 @@ def plot_measurements(measurements: list[Measurement], ax: Axes | None = None) -
         best = np.array([fit.best for fit in fits])
         with np.errstate(invalid="ignore"):
             bars = np.abs(np.array([[fit.best - fit.low, fit.high - fit.best] for fit in fits]).T)
-        name = "with sharing" if result.sharing else "without sharing"
+        name = "with sharing" if result.sharing else f"without sharing ({result.criterion})"
         v, m, s = result.rhm.homogeneous()
         label = f"({v},{m},{s}) {name}: step {result.step().best:.3g}, predicted {result.predicted_step:g}"
         ax.errorbar(k, best, np.nan_to_num(bars), fmt="o" if result.sharing else "s", color=color, label=label)
         ax.plot(k, best[0] * result.predicted_step ** (k - 1.0), "--", color=color, lw=1)
-    ax.set(yscale="log", xlabel="hidden level k", ylabel="samples for pair-F1 = 0.5")
+    ax.set(yscale="log", xlabel="hidden level k", ylabel="samples to recover the level")
     ax.set_xticks(sorted({k for result in measurements for k in result.levels}))
     ax.legend(fontsize="small", title="dashed: predicted slope", title_fontsize="small")
     return ax

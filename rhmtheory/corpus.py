@@ -35,7 +35,7 @@ _LARGEST_TABLE = 1 << 26
 
 @dataclass(frozen=True, eq=False)
 class CorpusStatistics:
-    """Two decays measured on a corpus, and the exponent that they predict. Made by `analyse`.
+    """Two decays measured on a corpus, and the exponent that they predict. Made by `analyse_corpus`.
 
     Attributes
     ----------
@@ -196,7 +196,7 @@ def read_tokens(path: str | os.PathLike[str], units: str = "characters") -> tupl
     return tokens.astype(smallest_unsigned(len(found))), names
 
 
-def analyse(
+def analyse_corpus(
     corpus: str | os.PathLike[str] | npt.ArrayLike,
     units: str = "characters",
     *,

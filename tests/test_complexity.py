@@ -13,7 +13,7 @@ from rhmtheory.complexity import (
     Measurement,
     Task,
     finite_size_complexity,
-    measure,
+    measure_sample_complexity,
     plot_measurements,
     read_record,
 )
@@ -78,30 +78,30 @@ def test_record_is_resumed_merged_and_mended(tmp_path, monkeypatch):
     path = tmp_path / "deep" / "record.jsonl"
     learn = learnable_from(300)
     monkeypatch.setattr(complexity, "learn", learn)
-    first = measure(SMALL, sharing=True, grammars=2, record=path)
+    first = measure_sample_complexity(SMALL, sharing=True, grammars=2, record=path)
     lines = path.read_text().splitlines()
     assert len(lines) == 5
     made = json.loads(lines[0])["provenance"]
     assert {"command", "date", "versions", "machine"} <= set(made)
     calls = learn.calls
-    again = measure(SMALL, sharing=True, grammars=2, record=path)
+    again = measure_sample_complexity(SMALL, sharing=True, grammars=2, record=path)
     assert learn.calls == calls
     assert np.array_equal(first.samples, again.samples)
     # stopped within a line: that threshold is measured again, the others are kept
     path.write_text("\n".join(lines)[:-20])
     assert len(read_record(path)) == 3
-    measure(SMALL, sharing=True, grammars=3, record=path)
+    measure_sample_complexity(SMALL, sharing=True, grammars=3, record=path)
     assert len(read_record(path)) == 6
     assert all(json.loads(line) for line in path.read_text().splitlines())
     # two records joined are one
     other = tmp_path / "other.jsonl"
-    measure(SMALL, sharing=False, grammars=1, record=other)
+    measure_sample_complexity(SMALL, sharing=False, grammars=1, record=other)
     joined = tmp_path / "joined.jsonl"
     joined.write_text(other.read_text() + path.read_text())
     assert len(read_record(joined)) == 8
     # other options are other tasks
     calls = learn.calls
-    measure(SMALL, sharing=True, grammars=1, record=path, threshold=0.6)
+    measure_sample_complexity(SMALL, sharing=True, grammars=1, record=path, threshold=0.6)
     assert learn.calls > calls
 
 
@@ -114,13 +114,15 @@ def test_record_that_is_none(tmp_path):
 
 def test_not_reached_is_reported_as_such(tmp_path, monkeypatch):
     monkeypatch.setattr(complexity, "learn", learnable_from(10**9))
-    result = measure(SMALL, sharing=True, grammars=2, most=2000, record=tmp_path / "r.jsonl")
+    result = measure_sample_complexity(SMALL, sharing=True, grammars=2, most=2000, record=tmp_path / "r.jsonl")
     assert np.isnan(result.samples).all()
     assert "level 1: predicted 85.3 (finite size 92.2), not reached" in str(result)
     json.dumps(result.to_dict(), allow_nan=False)
     assert result.to_dict()["levels"][0]["reached"] == 0
     assert np.isnan(result.step().best)
-    assert np.isnan(measure(SMALL, sharing=True, grammars=2, most=2000, record=tmp_path / "r.jsonl").samples).all()
+    assert np.isnan(
+        measure_sample_complexity(SMALL, sharing=True, grammars=2, most=2000, record=tmp_path / "r.jsonl").samples
+    ).all()
 
 
 def known_measurement():
@@ -167,8 +169,8 @@ def test_command(tmp_path, capsys):
         (lambda: Task(SMALL, True, 1, tolerance=0), "tolerance=0"),
         (lambda: Task(SMALL, True, 1, most=5), "most=5 is too small"),
         (lambda: Task(RHM(v=(8, 6), m=2, s=2, L=2), True, 1), "no single"),
-        (lambda: measure(RHM(v=8, m=2, s=2, L=1), sharing=True), "L=1 has no hidden level"),
-        (lambda: measure(SMALL, sharing=True, grammars=0), "grammars=0 is too small"),
+        (lambda: measure_sample_complexity(RHM(v=8, m=2, s=2, L=1), sharing=True), "L=1 has no hidden level"),
+        (lambda: measure_sample_complexity(SMALL, sharing=True, grammars=0), "grammars=0 is too small"),
     ],
 )
 def test_bad_input(call, message):

@@ -8,7 +8,7 @@ import pytest
 
 from rhmtheory import InputError, corpus
 from rhmtheory.cli import main
-from rhmtheory.corpus import analyse, read_tokens
+from rhmtheory.corpus import analyse_corpus, read_tokens
 from rhmtheory.scaling import slope
 
 
@@ -25,7 +25,7 @@ def renewal_sequence(rng, N, index, symbols=4, longest=4000):
 def test_decay_of_correlations_of_a_renewal_process():
     rng = np.random.default_rng(0)
     x, exact = renewal_sequence(rng, 1_000_000, 1.8)
-    result = analyse(x, window=(2, 100), largest_context=3, count=50)
+    result = analyse_corpus(x, window=(2, 100), largest_context=3, count=50)
     inside = result.resolved & (result.lags >= 2) & (result.lags <= 100)
     assert result.window[1] > 50
     expected = -slope(np.log(result.lags[inside]), np.log(exact(result.lags[inside])))
@@ -63,7 +63,7 @@ def hidden_chain(rng, N):
 def test_conditional_entropies_of_a_hidden_chain():
     rng = np.random.default_rng(1)
     x, exact = hidden_chain(rng, 200_000)
-    result = analyse(x, window=(1, 6), floor=0.5, count=100)
+    result = analyse_corpus(x, window=(1, 6), floor=0.5, count=100)
     assert result.usable == 7
     assert result.entropies == pytest.approx(exact, abs=0.004)
     expected = -slope(np.log(np.arange(1, 8)), np.log(np.array(exact) - 0.5))
@@ -77,21 +77,21 @@ def test_counts_that_run_out_are_left_out():
     rng = np.random.default_rng(2)
     x, _ = renewal_sequence(rng, 60_000, 1.5, symbols=12)
     x = np.where(rng.random(60_000) < 0.5, rng.integers(12, size=60_000), x)
-    result = analyse(x, window=(1, 6), count=20)
+    result = analyse_corpus(x, window=(1, 6), count=20)
     assert 3 <= result.usable < 6
     assert (abs(result.drift[: result.usable]) <= 0.03).all()
     assert abs(result.drift[result.usable]) > 0.03
     # what is used is right to a few percent: the same on ten times the data
     long, _ = renewal_sequence(np.random.default_rng(3), 600_000, 1.5, symbols=12)
     long = np.where(rng.random(600_000) < 0.5, rng.integers(12, size=600_000), long)
-    more = analyse(long, window=(1, 6), count=2)
+    more = analyse_corpus(long, window=(1, 6), count=2)
     assert result.entropies[: result.usable] == pytest.approx(more.entropies[: result.usable], rel=0.05)
 
 
 def test_no_correlation_is_not_resolved():
     x = np.random.default_rng(0).integers(20, size=50_000)
     with pytest.raises(InputError, match=r"0 lags are resolved .*give more data"):
-        analyse(x)
+        analyse_corpus(x)
 
 
 def text_of(x):
@@ -104,10 +104,10 @@ def test_sources_agree(tmp_path):
     np.save(tmp_path / "x.npy", (7 * x + 3).astype(np.int32))
     options = {"largest_context": 3, "count": 5}
     results = [
-        analyse(x, **options),
-        analyse(tmp_path / "x.txt", **options),
-        analyse(tmp_path / "x.txt", "bytes", **options),
-        analyse(tmp_path / "x.npy", **options),
+        analyse_corpus(x, **options),
+        analyse_corpus(tmp_path / "x.txt", **options),
+        analyse_corpus(tmp_path / "x.txt", "bytes", **options),
+        analyse_corpus(tmp_path / "x.npy", **options),
     ]
     for other in results[1:]:
         assert other.to_dict() == results[0].to_dict()
@@ -118,7 +118,7 @@ def test_sources_agree(tmp_path):
 def test_rare_symbols_are_merged():
     x, _ = renewal_sequence(np.random.default_rng(5), 40_000, 1.5, symbols=6)
     x[:200] = np.arange(1000, 1200)
-    result = analyse(x, top=7, largest_context=3, count=5)
+    result = analyse_corpus(x, top=7, largest_context=3, count=5)
     assert result.vocabulary == 7
 
 
@@ -132,7 +132,7 @@ def test_characters_and_bytes(tmp_path):
 
 def test_report_and_figure():
     x, _ = renewal_sequence(np.random.default_rng(6), 40_000, 1.5)
-    result = analyse(x, largest_context=3, count=5)
+    result = analyse_corpus(x, largest_context=3, count=5)
     json.dumps(result.to_dict(), allow_nan=False)
     text = str(result)
     for name in ("beta", "gamma", "alpha"):
@@ -146,7 +146,7 @@ def test_report_and_figure():
 
 def test_seed_decides(tmp_path):
     x, _ = renewal_sequence(np.random.default_rng(7), 40_000, 1.5)
-    first, same, other = (analyse(x, largest_context=3, count=20, seed=seed) for seed in (1, 1, 2))
+    first, same, other = (analyse_corpus(x, largest_context=3, count=20, seed=seed) for seed in (1, 1, 2))
     assert first.to_dict() == same.to_dict()
     assert first.beta.best == other.beta.best
     assert first.beta.low != other.beta.low
@@ -186,7 +186,7 @@ def test_bad_files(tmp_path, make, options, message):
     path = tmp_path / "x.txt"
     make(path)
     with pytest.raises(InputError, match=message):
-        analyse(path, **options)
+        analyse_corpus(path, **options)
 
 
 @pytest.mark.parametrize(
@@ -202,25 +202,25 @@ def test_bad_files(tmp_path, make, options, message):
 )
 def test_bad_arrays(array, options, message):
     with pytest.raises(InputError, match=message):
-        analyse(array, **options)
+        analyse_corpus(array, **options)
 
 
 def test_floor_above_the_entropies():
     x, _ = renewal_sequence(np.random.default_rng(6), 40_000, 1.5)
     with pytest.raises(InputError, match=r"floor=9\.0 nats must be"):
-        analyse(x, floor=9.0, largest_context=3, count=2)
+        analyse_corpus(x, floor=9.0, largest_context=3, count=2)
 
 
 def test_npy_of_two_axes_and_one_that_ends_early(tmp_path):
     with pytest.raises(InputError, match=r"one long sequence, shape \(N,\)"):
-        analyse(npy(tmp_path / "a.npy", np.zeros((50, 50), int)))
+        analyse_corpus(npy(tmp_path / "a.npy", np.zeros((50, 50), int)))
     path = npy(tmp_path / "b.npy", np.arange(16_000) % 7)
     path.write_bytes(path.read_bytes()[:-8000])
     with pytest.raises(InputError, match="ended after 15000 of 16000 tokens"):
-        analyse(path)
+        analyse_corpus(path)
 
 
 def test_more_n_grams_than_can_be_held(monkeypatch):
     x, _ = renewal_sequence(np.random.default_rng(8), 40_000, 1.5)
     monkeypatch.setattr(corpus, "_LARGEST_TABLE", 16 * 4**5)
-    assert len(analyse(x, count=2).entropies) < 7
+    assert len(analyse_corpus(x, count=2).entropies) < 7
