@@ -242,8 +242,10 @@ class Measurement:
         learner = "with sharing" if self.sharing else "without sharing"
         grammars = len(self.samples)
         lines = [f"{self.rhm}, clustering {learner}, {grammars} grammars: samples to recover {self.criterion}"]
-        for k, P, exact, fit in zip(self.levels, self.predicted, self.finite_size, self.thresholds(), strict=True):
-            measured = "not reached" if np.isnan(fit.best) else f"measured {fit}"
+        reached = np.isfinite(self.samples).sum(axis=0)
+        rows = zip(self.levels, self.predicted, self.finite_size, self.thresholds(), reached, strict=True)
+        for k, P, exact, fit, count in rows:
+            measured = f"measured {fit}" if count == grammars else f"reached by {count} of {grammars} grammars"
             lines.append(f"  level {k}: predicted {P:.3g} (finite size {exact:.3g}), {measured}")
         power = "m" if self.sharing else "m**2"
         finite = self.finite_size_step
@@ -360,9 +362,10 @@ def provenance() -> dict[str, Any]:
 
 
 def plot_measurements(measurements: list[Measurement], ax: Axes | None = None) -> Axes:
-    """Draw measured and predicted ``P_k`` against k: points with intervals, lines of the predicted slope.
+    """Draw measured and predicted ``P_k`` against k: points with intervals, and two lines each.
 
-    The lines pass through the measured level 1, since theory fixes ratios and not prefactors.
+    Solid: the finite-size prediction, nothing fitted. Dashed: the asymptotic factor m**2 or m, from the measured
+    level 1 on, since asymptotic theory fixes ratios and not prefactors.
     """
     if ax is None:
         from matplotlib.figure import Figure
@@ -376,12 +379,16 @@ def plot_measurements(measurements: list[Measurement], ax: Axes | None = None) -
             bars = np.abs(np.array([[fit.best - fit.low, fit.high - fit.best] for fit in fits]).T)
         name = "with sharing" if result.sharing else f"without sharing ({result.criterion})"
         v, m, s = result.rhm.homogeneous()
-        label = f"({v},{m},{s}) {name}: step {result.step().best:.3g}, predicted {result.predicted_step:g}"
+        factors = f"{result.step().best:.3g} (predicted {result.finite_size_step:.3g}, {result.predicted_step:g})"
+        label = f"({v},{m},{s}) {name}: factor {factors}"
         ax.errorbar(k, best, np.nan_to_num(bars), fmt="o" if result.sharing else "s", color=color, label=label)
         ax.plot(k, best[0] * result.predicted_step ** (k - 1.0), "--", color=color, lw=1)
+        ax.plot(k, result.finite_size, "-", color=color, lw=1)
     ax.set(yscale="log", xlabel="hidden level k", ylabel="samples to recover the level")
     ax.set_xticks(sorted({k for result in measurements for k in result.levels}))
-    ax.legend(fontsize="small", title="dashed: predicted slope", title_fontsize="small")
+    ax.legend(
+        fontsize="small", title="solid: finite-size prediction; dashed: asymptotic factor", title_fontsize="small"
+    )
     return ax
 
 

@@ -89,6 +89,14 @@ class CorpusStatistics:
         """Largest lag resolved by this many tokens; 0 if none is."""
         return int(self.lags[self.resolved].max(initial=0))
 
+    @property
+    def falls_to_noise(self) -> bool:
+        """Whether correlations come down to the noise at all: where they do not, beta is in doubt.
+
+        A text whose parts differ (tables, code, several languages) is correlated at any distance.
+        """
+        return not bool(self.resolved.all())
+
     def to_dict(self) -> dict[str, Any]:
         """Plain numbers and lists, ready for JSON."""
 
@@ -107,6 +115,7 @@ class CorpusStatistics:
                 "operator_norm": self.correlation.tolist(),
                 "noise": self.noise.tolist(),
                 "resolved_up_to": self.range,
+                "falls_to_noise": self.falls_to_noise,
                 "window": list(self.window),
                 "beta": plain(self.beta),
                 "beta_halves": [x if np.isfinite(x) else None for x in self.beta_halves],
@@ -125,10 +134,12 @@ class CorpusStatistics:
     def __str__(self) -> str:
         small, large = self.beta_halves
         entropies = ", ".join(f"{h:.3f}" for h in self.entropies[: self.usable])
+        doubt = "" if self.falls_to_noise else "; never down to the noise: the text may mix parts that differ"
         return "\n".join(
             [
                 f"{self.tokens} tokens of {self.vocabulary} symbols",
-                f"correlations resolved up to lag {self.range}; fit over lags {self.window[0]} to {self.window[1]}",
+                f"correlations resolved up to lag {self.range}{doubt}",
+                f"decay of correlations over lags {self.window[0]} to {self.window[1]}",
                 f"  beta  = {_text(self.beta)}",
                 f"          {small:.2f} over the smaller of these lags, {large:.2f} over the larger ones",
                 f"entropy given n = 1..{self.usable} tokens: {entropies} nats; longer n-grams are too rare",

@@ -116,7 +116,7 @@ def test_not_reached_is_reported_as_such(tmp_path, monkeypatch):
     monkeypatch.setattr(complexity, "learn", learnable_from(10**9))
     result = measure_sample_complexity(SMALL, sharing=True, grammars=2, most=2000, record=tmp_path / "r.jsonl")
     assert np.isnan(result.samples).all()
-    assert "level 1: predicted 85.3 (finite size 92.2), not reached" in str(result)
+    assert "level 1: predicted 85.3 (finite size 92.2), reached by 0 of 2 grammars" in str(result)
     json.dumps(result.to_dict(), allow_nan=False)
     assert result.to_dict()["levels"][0]["reached"] == 0
     assert np.isnan(result.step().best)

@@ -94,6 +94,16 @@ def test_no_correlation_is_not_resolved():
         analyse_corpus(x)
 
 
+def test_parts_that_differ_are_told():
+    rng = np.random.default_rng(3)
+    x, _ = renewal_sequence(rng, 60_000, 1.5, symbols=6)
+    assert analyse_corpus(x, largest_context=3, count=2).falls_to_noise
+    x[30_000:] = np.minimum(x[30_000:], rng.integers(6, size=30_000))
+    mixed = analyse_corpus(x, largest_context=3, count=2)
+    assert not mixed.falls_to_noise
+    assert "never down to the noise" in str(mixed)
+
+
 def text_of(x):
     return "".join("abcdefghijkl"[i] for i in x)
 
