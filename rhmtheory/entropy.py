@@ -1,33 +1,91 @@
-"""Loss plateaus of one grammar: the exact entropy of the last token given ever longer contexts."""
+"""Entropies of one grammar's sentences: of a token given those before it, exactly or by sampling contexts."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Literal, NamedTuple, TypeVar, overload
 
 import numpy as np
+import numpy.typing as npt
 
-from rhmtheory._checks import InputError
+from rhmtheory._checks import InputError, as_choice, as_generator, as_int
 from rhmtheory._kernels import entropy as kernels
 from rhmtheory._types import FloatArray
 from rhmtheory.grammar import Grammar
 
 _RESOLUTION = 2.0**-40
 """Beliefs that agree to this absolute precision (1e-12) are one state."""
-_LARGEST_BLOCK = 1 << 23
-"""Floats of the filter's output held at once (64 MiB)."""
 _LARGEST_STATES = 1 << 26
-"""Floats of merged states kept (512 MiB); a grammar that needs more is refused."""
+"""Floats of distinct beliefs kept for one node (512 MiB); a grammar that needs more is refused."""
+_LARGEST_BATCH = 1 << 22
+"""Floats of sampled beliefs held for one node (32 MiB)."""
+
+_IntArray = npt.NDArray[np.int64]
+_Node = TypeVar("_Node")
+_Scalar = TypeVar("_Scalar", bound=np.generic)
+
+
+@dataclass(frozen=True)
+class EntropyEstimate:
+    """A Monte Carlo estimate of entropies, in nats; not an array, so that it cannot pass for the exact values.
+
+    Attributes
+    ----------
+    mean : array
+        Estimates, each the mean over ``samples`` contexts of the entropy of the exact posterior.
+    standard_error : array
+        Their standard errors. Entries of one estimate share the contexts, so that their errors are correlated.
+    samples : int
+        Number of contexts.
+    """
+
+    mean: FloatArray
+    standard_error: FloatArray
+    samples: int
 
 
 class _States(NamedTuple):
-    """Distinct beliefs about one node of the spine, (states, v_l), rows summing to one, and their probability."""
+    """Distinct beliefs about one node, (states, v_l), rows summing to one, and their probabilities."""
 
     beliefs: FloatArray
     probability: FloatArray
 
 
-def plateaus(grammar: Grammar) -> FloatArray:
-    r"""Exact entropies of the last token given the ``s**k - 1`` tokens before it, for k = 0..L.
+class _Samples(NamedTuple):
+    """Beliefs about one node, one a sampled context, (samples, v_l), and the symbol it has."""
+
+    beliefs: FloatArray
+    symbol: _IntArray
+
+
+class _View(NamedTuple):
+    """What of a level's rules is seen when child ``p`` is next: its left siblings."""
+
+    group: _IntArray
+    """(v_l, m_l) number of each rule's tuple of left siblings."""
+    rules: tuple[_IntArray, _IntArray, _IntArray, FloatArray]
+    """The rules by group: see the kernels."""
+    children: int
+    """Symbols of the level below."""
+
+
+@overload
+def plateaus(
+    grammar: Grammar, method: Literal["exact"] = ..., *, samples: int = ..., seed: int | np.random.Generator = ...
+) -> FloatArray: ...
+@overload
+def plateaus(
+    grammar: Grammar, method: Literal["montecarlo"], *, samples: int = ..., seed: int | np.random.Generator = ...
+) -> EntropyEstimate: ...
+def plateaus(
+    grammar: Grammar,
+    method: Literal["exact", "montecarlo"] = "exact",
+    *,
+    samples: int = 10_000,
+    seed: int | np.random.Generator = 0,
+) -> FloatArray | EntropyEstimate:
+    r"""Entropies of the last token given the ``s**k - 1`` tokens before it, for k = 0..L.
 
     The grammar is unambiguous, so the context is equivalent to the tuples of left siblings along the spine
     ``h_k -> ... -> h_0`` that leads to the last token. The spine is a Markov chain, its filter costs one pass
@@ -37,30 +95,130 @@ def plateaus(grammar: Grammar) -> FloatArray:
     Parameters
     ----------
     grammar : Grammar
+    method : {"exact", "montecarlo"}
+        "montecarlo" samples contexts and averages the entropies of their exact posteriors: for dense grammars
+        (f near 1), whose distinct beliefs are too many.
+    samples, seed : int, int or numpy.random.Generator
+        Number of contexts and their seed, for "montecarlo".
 
     Returns
     -------
-    array, shape (L + 1,), nats
+    array, shape (L + 1,), nats; with "montecarlo" an `EntropyEstimate` of such arrays
         ``H_0`` is the entropy of the last token alone, ``H_L`` the floor of the loss. The belief about
         ``h_k`` before anything is seen is its true marginal at the last position.
 
     Raises
     ------
     InputError
-        Where the distinct beliefs do not fit in memory (dense grammars, f near 1, with many levels).
+        Where the distinct beliefs do not fit in memory (dense grammars with many levels).
 
     Notes
     -----
-    Source: arXiv:2406.00048, section 3, for the definition; merging makes it exact at any depth.
+    Source: arXiv:2406.00048, section 3, for the definition; merging makes it exact at any depth. Entries are
+    exact to 1e-11: beliefs count as one where they agree to 1e-12.
+
+    Examples
+    --------
+    >>> from rhmtheory import RHM
+    >>> plateaus(RHM(v=8, m=2, s=2, L=3).grammar(seed=0)).round(4)
+    array([1.8959, 0.4969, 0.1386, 0.065 ])
     """
-    H = np.empty(grammar.rhm.L + 1)
-    for k in range(grammar.rhm.L + 1):
-        pi = grammar.marginal(k, grammar.rhm.width(k) - 1)
-        states = _States(pi[None], np.ones(1))
-        for level in range(k, 0, -1):
-            states = _observe_left_siblings(grammar, level, states)
-        H[k] = states.probability @ shannon(states.beliefs)
-    return H
+    L = grammar.rhm.L
+    # only the last child of a node leads to the last token
+    views = {level: [_view(grammar, level, grammar.rhm.children(level) - 1)] for level in range(1, L + 1)}
+    marginals = [grammar.marginal(k, grammar.rhm.width(k) - 1) for k in range(L + 1)]
+    if as_choice("method", method, ("exact", "montecarlo")) == "exact":
+        ends = (next(_leaves(k, _certain(pi), _exact(grammar, views))) for k, pi in enumerate(marginals))
+        return np.array([_mean(end) for end in ends])
+
+    def entropies(batch: int, rng: np.random.Generator) -> Iterator[FloatArray]:
+        step = _sampled(grammar, views, rng)
+        for k, pi in enumerate(marginals):
+            yield shannon(next(_leaves(k, _draw_roots(pi, batch, rng), step)).beliefs)
+
+    return _estimate(grammar, entropies, L + 1, samples, seed)
+
+
+@overload
+def next_token_entropies(
+    grammar: Grammar, method: Literal["exact"] = ..., *, samples: int = ..., seed: int | np.random.Generator = ...
+) -> FloatArray: ...
+@overload
+def next_token_entropies(
+    grammar: Grammar, method: Literal["montecarlo"], *, samples: int = ..., seed: int | np.random.Generator = ...
+) -> EntropyEstimate: ...
+def next_token_entropies(
+    grammar: Grammar,
+    method: Literal["exact", "montecarlo"] = "exact",
+    *,
+    samples: int = 10_000,
+    seed: int | np.random.Generator = 0,
+) -> FloatArray | EntropyEstimate:
+    r"""Entropy of every token given all tokens before it: the floor of an autoregressive model's loss.
+
+    The tokens before token n are the subtrees to the left of its spine; each is read off as one symbol, and
+    what comes later is summed out. All tokens share the upper parts of their spines, so the filter runs once
+    over the tree; beliefs that agree are merged as in `plateaus`. Where a spine turns left, nothing is seen
+    and beliefs stay apart, so exact values take far more work than `plateaus` in deep trees: 1 s at
+    (v, m, s, L) = (32, 8, 2, 6), ten times that for each level more.
+
+    Parameters
+    ----------
+    grammar : Grammar
+    method, samples, seed
+        As in `plateaus`.
+
+    Returns
+    -------
+    array, shape (d,), nats; with "montecarlo" an `EntropyEstimate` of such arrays
+        They add up to `sequence_entropy`, and the last is the last of `plateaus`.
+
+    Raises
+    ------
+    InputError
+        Where the distinct beliefs do not fit in memory.
+
+    Examples
+    --------
+    >>> from rhmtheory import RHM
+    >>> g = RHM(v=8, m=2, s=2, L=3).grammar(seed=0)
+    >>> H = next_token_entropies(g)
+    >>> bool(np.isclose(H.sum(), sequence_entropy(g)))
+    True
+    """
+    rhm = grammar.rhm
+    views = {level: [_view(grammar, level, p) for p in range(rhm.children(level))] for level in range(1, rhm.L + 1)}
+    if as_choice("method", method, ("exact", "montecarlo")) == "exact":
+        return np.array([_mean(end) for end in _leaves(rhm.L, _certain(grammar.prior), _exact(grammar, views))])
+
+    def entropies(batch: int, rng: np.random.Generator) -> Iterator[FloatArray]:
+        root = _draw_roots(grammar.prior, batch, rng)
+        for end in _leaves(rhm.L, root, _sampled(grammar, views, rng)):
+            yield shannon(end.beliefs)
+
+    return _estimate(grammar, entropies, rhm.d, samples, seed)
+
+
+def sequence_entropy(grammar: Grammar) -> float:
+    r"""Entropy of a whole sentence in nats, in closed form.
+
+    The grammar is unambiguous: a sentence has one derivation, whose entropy is that of the root symbol plus
+    that of the rule at every node, ``sum_nodes sum_a pi(a) H(rules of a)``, with the node's marginal ``pi``.
+    For equally likely classes and rules this is ``ln n + (number of hidden nodes) ln m``.
+
+    Examples
+    --------
+    >>> from rhmtheory import RHM
+    >>> g = RHM(v=8, m=2, s=2, L=3).grammar(seed=0)
+    >>> bool(np.isclose(sequence_entropy(g), np.log(8) + 7 * np.log(2)))
+    True
+    """
+    expected, total = grammar.prior, float(shannon(grammar.prior))
+    for level in range(grammar.rhm.L, 0, -1):
+        # expected number of nodes of the level with each symbol
+        total += float(expected @ shannon(grammar.rule_probabilities(level)))
+        expected = expected @ grammar.transition(level).sum(axis=0)
+    return total
 
 
 def shannon(p: FloatArray) -> FloatArray:
@@ -68,42 +226,126 @@ def shannon(p: FloatArray) -> FloatArray:
     return np.asarray(-np.sum(p * np.log(np.where(p > 0, p, 1.0)), axis=-1))
 
 
-def _observe_left_siblings(grammar: Grammar, level: int, states: _States) -> _States:
-    """From beliefs about h_level to those about h_(level-1), for every observation of its left siblings."""
-    rules = grammar.rules(level)  # (v_l, m, s)
-    v, m, s = rules.shape
-    _, observed = np.unique(rules[:, :, :-1].reshape(-1, s - 1), axis=0, return_inverse=True)
-    parent, child = np.repeat(np.arange(v), m), rules[:, :, -1].ravel().astype(np.int64)
+# --- the filter down the tree ----------------------------------------------------------------------------
+
+
+def _leaves(level: int, node: _Node, step: Callable[[int, _Node], Iterator[_Node]]) -> Iterator[_Node]:
+    """What is known of each token, from left to right; ``step`` goes from a node to its children in order."""
+    if level == 0:
+        yield node
+        return
+    for child in step(level, node):
+        yield from _leaves(level - 1, child, step)
+
+
+def _view(grammar: Grammar, level: int, p: int) -> _View:
+    rules = grammar.rules(level).astype(np.int64)  # (v_l, m, s)
     weight = grammar.rule_probabilities(level).ravel()
-    shape = int(observed.max()) + 1, grammar.rhm.symbols(level - 1)
-    block = max(1, _LARGEST_BLOCK // (shape[0] * shape[1]))
-    parts = []
-    for start in range(0, len(states.beliefs), block):
-        beliefs = states.beliefs[start : start + block]
-        out = np.zeros((len(beliefs), *shape))
-        kernels.filter_step(out, beliefs, parent, observed.ravel(), child, weight)
-        prior = np.repeat(states.probability[start : start + block], shape[0])
-        parts.append(_merge(out.reshape(-1, shape[1]), prior))
-        if sum(part.beliefs.size for part in parts) > _LARGEST_STATES:
+    children = grammar.rhm.symbols(level - 1)
+    siblings = rules[:, :, :p] @ children ** np.arange(p)
+    _, group = np.unique(siblings, return_inverse=True)
+    group = group.reshape(siblings.shape)
+    order = np.argsort(group, axis=None, kind="stable")
+    order = order[weight[order] > 0]
+    start = np.searchsorted(group.ravel()[order], np.arange(group.max() + 2))
+    return _View(group, (start, order // rules.shape[1], rules[:, :, p].ravel()[order], weight[order]), children)
+
+
+def _certain(pi: FloatArray) -> _States:
+    return _States(pi[None], np.ones(1))
+
+
+def _mean(states: _States) -> float:
+    return float(states.probability @ shannon(states.beliefs))
+
+
+def _exact(grammar: Grammar, views: dict[int, list[_View]]) -> Callable[[int, _States], Iterator[_States]]:
+    def step(level: int, states: _States) -> Iterator[_States]:
+        for view in views[level]:
+            yield _observe(grammar, level, states, view)
+
+    return step
+
+
+def _observe(grammar: Grammar, level: int, states: _States, view: _View) -> _States:
+    """From beliefs about a node to those about one of its children, for every observation of its siblings."""
+    most = max(1, _LARGEST_STATES // view.children)
+    room = min(most, 1 << 10)
+    beliefs: FloatArray = np.empty((room, view.children))
+    probability: FloatArray = np.empty(room)
+    keys: npt.NDArray[np.uint64] = np.empty(room, np.uint64)
+    at, group, count = 0, 0, 0
+    while True:
+        slots = np.full(4 * room, -1)
+        kernels.index_keys(slots, keys[:count])
+        found = slots, keys, beliefs, probability
+        at, group, count = kernels.filter_states(at, group, count, states, view.rules, found, _RESOLUTION)
+        if at == len(states.beliefs):
+            return _States(beliefs[:count], probability[:count])
+        if room == most:
             raise InputError(
-                f"the exact plateaus of {grammar} need more than {_LARGEST_STATES // shape[1]} distinct beliefs "
-                f"at level {level - 1}: use fewer levels or a sparser grammar "
-                f"(here f={grammar.rhm.fraction(level):.3g})"
+                f"the exact entropies of {grammar} need more than {most} distinct beliefs about a node of level "
+                f"{level - 1} ({most * view.children >> 17} MiB; f={grammar.rhm.fraction(level):.3g} there): use "
+                "method='montecarlo', which gives an estimate with its standard error, or fewer levels"
             )
-    if len(parts) == 1:
-        return parts[0]
-    return _merge(
-        np.concatenate([part.beliefs for part in parts]), np.concatenate([part.probability for part in parts])
-    )
+        room = min(most, 4 * room)
+        beliefs, probability, keys = _grown(beliefs, room), _grown(probability, room), _grown(keys, room)
 
 
-def _merge(weights: FloatArray, prior: FloatArray) -> _States:
-    """Normalise rows in place, drop impossible ones, and join those that agree."""
-    mass = np.empty(len(weights))
-    keys = np.empty(len(weights), np.uint64)
-    multipliers = np.random.default_rng(0).integers(2**64, size=weights.shape[1], dtype=np.uint64) | np.uint64(1)
-    kernels.normalise(weights, mass, keys, multipliers, _RESOLUTION)
-    possible = np.flatnonzero(mass)
-    _, first, which = np.unique(keys[possible], return_index=True, return_inverse=True)
-    probability = np.bincount(which, weights=(mass * prior)[possible], minlength=len(first))
-    return _States(weights[possible[first]], probability.astype(np.float64))
+def _grown(array: npt.NDArray[_Scalar], room: int) -> npt.NDArray[_Scalar]:
+    out = np.empty((room, *array.shape[1:]), array.dtype)
+    out[: len(array)] = array
+    return out
+
+
+def _sampled(
+    grammar: Grammar, views: dict[int, list[_View]], rng: np.random.Generator
+) -> Callable[[int, _Samples], Iterator[_Samples]]:
+    def step(level: int, node: _Samples) -> Iterator[_Samples]:
+        # one rule a sample, whatever the child that comes next
+        p = grammar.rule_probabilities(level)[node.symbol]
+        rule = _draw(p, rng)
+        children = grammar.rules(level)[node.symbol, rule]
+        skipped = children.shape[1] - len(views[level])
+        for q, view in enumerate(views[level], start=skipped):
+            beliefs = np.zeros((len(p), view.children))
+            kernels.filter_samples(beliefs, node.beliefs, view.group[node.symbol, rule], view.rules)
+            yield _Samples(beliefs, children[:, q].astype(np.int64))
+
+    return step
+
+
+def _draw_roots(pi: FloatArray, batch: int, rng: np.random.Generator) -> _Samples:
+    beliefs = np.tile(pi, (batch, 1))
+    return _Samples(beliefs, _draw(beliefs, rng))
+
+
+def _draw(p: FloatArray, rng: np.random.Generator) -> _IntArray:
+    """One outcome a row of probabilities (samples, outcomes)."""
+    cumulative = np.cumsum(p, axis=1)
+    # scaled by the sum, which may miss one by rounding; an outcome of probability zero cannot come up
+    return np.asarray((cumulative <= rng.random((len(p), 1)) * cumulative[:, -1:]).sum(axis=1))
+
+
+def _estimate(
+    grammar: Grammar,
+    entropies: Callable[[int, np.random.Generator], Iterator[FloatArray]],
+    count: int,
+    samples: int,
+    seed: int | np.random.Generator,
+) -> EntropyEstimate:
+    """Mean and standard error of ``count`` entropies, over contexts drawn in batches."""
+    samples = as_int("samples", samples, low=2)
+    rng = as_generator(seed)
+    rhm = grammar.rhm
+    widest = max(max(rhm.symbols(level), rhm.rules(max(level, 1))) for level in range(rhm.L + 1))
+    batch = max(1, _LARGEST_BATCH // widest)
+    mean, squares, done = np.zeros(count), np.zeros(count), 0
+    for size in (min(batch, samples - start) for start in range(0, samples, batch)):
+        for i, h in enumerate(entropies(size, rng)):
+            # joined to what came before by the parallel variance formula, which does not cancel
+            gap = h.mean() - mean[i]
+            squares[i] += ((h - h.mean()) ** 2).sum() + gap**2 * done * size / (done + size)
+            mean[i] += gap * size / (done + size)
+        done += size
+    return EntropyEstimate(mean, np.sqrt(squares / (samples - 1) / samples), samples)

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from os import PathLike
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +17,9 @@ import numpy.typing as npt
 from rhmtheory._checks import InputError, as_generator, as_int, as_probabilities, smallest_unsigned
 from rhmtheory._types import FloatArray, IntArray
 from rhmtheory.rhm import RHM
+
+if TYPE_CHECKING:
+    from rhmtheory.entropy import EntropyEstimate
 
 UNGRAMMATICAL = -1
 """What parent lookup returns for a tuple that no rule produces."""
@@ -370,11 +373,54 @@ class Grammar:
 
         return correlations.correlation_function(self)
 
-    def plateaus(self) -> FloatArray:
+    @overload
+    def plateaus(self, method: Literal["exact"] = ...) -> FloatArray: ...
+    @overload
+    def plateaus(
+        self, method: Literal["montecarlo"], *, samples: int = ..., seed: int | np.random.Generator = ...
+    ) -> EntropyEstimate: ...
+    def plateaus(self, method: Any = "exact", **options: Any) -> Any:
         """Exact loss plateaus ``H_0 .. H_L`` of this grammar in nats, shape (L+1,): see `entropy.plateaus`."""
         from rhmtheory import entropy
 
-        return entropy.plateaus(self)
+        return entropy.plateaus(self, method, **options)
+
+    @overload
+    def next_token_entropies(self, method: Literal["exact"] = ...) -> FloatArray: ...
+    @overload
+    def next_token_entropies(
+        self, method: Literal["montecarlo"], *, samples: int = ..., seed: int | np.random.Generator = ...
+    ) -> EntropyEstimate: ...
+    def next_token_entropies(self, method: Any = "exact", **options: Any) -> Any:
+        """Exact entropy of every token given those before it, shape (d,): see `entropy.next_token_entropies`."""
+        from rhmtheory import entropy
+
+        return entropy.next_token_entropies(self, method, **options)
+
+    def posterior(self, tokens: npt.ArrayLike, mask: npt.ArrayLike | None = None, **options: Any) -> Any:
+        """Bayes-optimal marginals of hidden tokens (by default the last one): see `inference.posterior`."""
+        from rhmtheory import inference
+
+        return inference.posterior(self, tokens, mask, **options)
+
+    def next_token_posterior(self, prefix: npt.ArrayLike, context: int | None = None, **options: Any) -> FloatArray:
+        """What an ideal predictor says of the token after a prefix: see `inference.next_token_posterior`."""
+        from rhmtheory import inference
+
+        return inference.next_token_posterior(self, prefix, context, **options)
+
+    def posterior_sample(
+        self,
+        tokens: npt.ArrayLike,
+        mask: npt.ArrayLike | None = None,
+        samples: int | None = None,
+        seed: int | np.random.Generator = 0,
+        **options: Any,
+    ) -> Any:
+        """Draw hidden tokens from their joint posterior: see `inference.posterior_sample`."""
+        from rhmtheory import inference
+
+        return inference.posterior_sample(self, tokens, mask, samples, seed, **options)
 
 
 def _read_only(array: npt.NDArray[_Scalar]) -> npt.NDArray[_Scalar]:

@@ -119,3 +119,26 @@ def transition(table, weights, branch, size):
         [sum(w for rule, w in zip(rules, row, strict=True) if rule[branch] == x) for x in range(size)]
         for rules, row in zip(table, weights, strict=True)
     ]
+
+
+def agreeing(trees, observed):
+    """The derivations that have the observed symbols, a dict from (level counted from the leaves, position)."""
+    return [
+        (levels, p)
+        for levels, p in trees
+        if all(levels[-1 - level][position] == symbol for (level, position), symbol in observed.items())
+    ]
+
+
+def posterior(trees, observed, level, position, size):
+    """Probability of each symbol at a node given what is observed."""
+    weights = distribution(agreeing(trees, observed), lambda levels: levels[-1 - level][position])
+    return [weights.get(x, 0.0) / sum(weights.values()) for x in range(size)]
+
+
+def next_token_entropies(trees):
+    """Entropy of every token given all those before it."""
+    return [
+        conditional_entropy(trees, lambda levels, n=n: levels[-1][n], lambda levels, n=n: levels[-1][:n])
+        for n in range(len(trees[0][0][-1]))
+    ]

@@ -1,32 +1,98 @@
-"""One level of the filter along the spine of the last token."""
+"""The filter along the spine of a token: what the symbols to its left say about the one above it.
+
+The rules of a level come grouped by what is observed of them, as the tuple ``rules``: ``start`` (groups + 1) gives
+the first rule of each group; ``parent``, ``child`` and ``weight`` hold one entry a rule.
+"""
 
 import numpy as np
 from numba import njit
 
 
-@njit(nogil=True, cache=True)
-def filter_step(out, beliefs, parent, observed, child, weight):
-    """Unnormalised beliefs over the child, for every belief over the parent and every observation.
+@njit(inline="always")
+def _mix(word):
+    """Scatter 64 bits (the finaliser of splitmix64)."""
+    word = (word ^ (word >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    word = (word ^ (word >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return word ^ (word >> np.uint64(31))
 
-    out (states, observations, children) zeroed by the caller; beliefs (states, parents);
-    parent, observed, child, weight: one entry a rule.
+
+@njit(inline="always")
+def _slot(slots, keys, key):
+    """Where the table holds ``key``, or the empty slot where it belongs."""
+    mask = np.uint64(len(slots) - 1)
+    at = key & mask
+    while slots[at] >= 0 and keys[slots[at]] != key:
+        at = (at + np.uint64(1)) & mask
+    return at
+
+
+@njit(nogil=True, cache=True)
+def index_keys(slots, keys):
+    """Enter all keys in an empty table (a power of two of slots, each -1)."""
+    for i in range(len(keys)):
+        slots[_slot(slots, keys, keys[i])] = i
+
+
+@njit(nogil=True, cache=True)
+def filter_states(state, group, count, states, rules, found, resolution):
+    """Beliefs over the child for every belief over the parent and every observation, those that agree joined.
+
+    states: beliefs (states, parents) and their probabilities. found: slots, keys, beliefs (room, children) and
+    probabilities of the ``count`` distinct beliefs so far. Begins at observation ``group`` of belief ``state``,
+    stops when the room is full, and returns where to go on, with the new count.
     """
-    for i in range(beliefs.shape[0]):
-        for r in range(len(parent)):
-            out[i, observed[r], child[r]] += beliefs[i, parent[r]] * weight[r]
+    beliefs, probability = states
+    start, parent, child, weight = rules
+    slots, keys, found_beliefs, found_probability = found
+    row = np.zeros(found_beliefs.shape[1])
+    scale = 1.0 / resolution
+    while state < len(beliefs):
+        while group < len(start) - 1:
+            total = 0.0
+            for r in range(start[group], start[group + 1]):
+                w = beliefs[state, parent[r]] * weight[r]
+                row[child[r]] += w
+                total += w
+            if total > 0:
+                # the key adds up over the children, whatever the order of the rules; beliefs such as 1 or 1/2
+                # are round numbers of the resolution, so every entry is scattered over all 64 bits
+                key = np.uint64(0)
+                for r in range(start[group], start[group + 1]):
+                    x = child[r]
+                    if row[x] > 0:
+                        rounded = np.uint64(np.rint(row[x] / total * scale))
+                        if rounded > 0:
+                            key += _mix(_mix(rounded) + np.uint64(x))
+                        row[x] = -row[x]  # a child with several rules counts once
+                at = _slot(slots, keys, key)
+                if slots[at] < 0:
+                    if count == len(keys):
+                        return state, group, count
+                    slots[at], keys[count] = count, key
+                    found_probability[count] = 0.0
+                    for x in range(len(row)):
+                        found_beliefs[count, x] = abs(row[x]) / total
+                    count += 1
+                found_probability[slots[at]] += probability[state] * total
+            for r in range(start[group], start[group + 1]):
+                row[child[r]] = 0.0
+            group += 1
+        state, group = state + 1, 0
+    return state, group, count
 
 
 @njit(nogil=True, cache=True)
-def normalise(flat, mass, keys, multipliers, resolution):
-    """Scale each row to sum one, note its sum, and hash the row rounded to ``resolution``."""
-    for i in range(flat.shape[0]):
+def filter_samples(out, beliefs, observed, rules):
+    """Beliefs over the child, for one belief over the parent and one observation a sample.
+
+    out (samples, children) zeroed by the caller; beliefs (samples, parents); observed (samples,) groups.
+    """
+    start, parent, child, weight = rules
+    for i in range(len(out)):
         total = 0.0
-        for x in range(flat.shape[1]):
-            total += flat[i, x]
-        mass[i] = total
-        key = np.uint64(0)
-        if total > 0:
-            for x in range(flat.shape[1]):
-                flat[i, x] /= total
-                key += np.uint64(np.rint(flat[i, x] / resolution)) * multipliers[x]
-        keys[i] = key
+        for r in range(start[observed[i]], start[observed[i] + 1]):
+            w = beliefs[i, parent[r]] * weight[r]
+            out[i, child[r]] += w
+            total += w
+        for x in range(out.shape[1]):
+            out[i, x] /= total

@@ -1,0 +1,156 @@
+"""Entropies of one grammar: against enumeration, in closed form, and by sampled contexts."""
+
+from math import log
+
+import naive
+import numpy as np
+import pytest
+import tiny as tiny_grammars
+from hypothesis import given
+
+from rhmtheory import RHM, InputError, entropy
+
+
+def spans(rhm):
+    return [rhm.span(k) for k in range(rhm.L + 1)]
+
+
+# --- exactly -------------------------------------------------------------------------------------------------
+
+
+def test_plateaus_match_enumeration(tiny):
+    np.testing.assert_allclose(
+        tiny.grammar.plateaus(), naive.plateaus(tiny.trees, spans(tiny.rhm)), rtol=0, atol=1e-10
+    )
+
+
+def test_next_token_entropies_match_enumeration(tiny):
+    np.testing.assert_allclose(
+        tiny.grammar.next_token_entropies(), naive.next_token_entropies(tiny.trees), rtol=0, atol=1e-10
+    )
+
+
+def test_sequence_entropy_is_that_of_the_sentences(tiny):
+    sentences = naive.distribution(tiny.trees, lambda levels: levels[-1])
+    assert entropy.sequence_entropy(tiny.grammar) == pytest.approx(naive.entropy(sentences), abs=1e-10)
+
+
+@given(tiny_grammars.grammars())
+def test_any_grammar_matches_enumeration(grammar):
+    trees = naive.derivations(*naive.tables_of(grammar))
+    np.testing.assert_allclose(grammar.plateaus(), naive.plateaus(trees, spans(grammar.rhm)), rtol=0, atol=1e-10)
+    np.testing.assert_allclose(
+        grammar.next_token_entropies(), naive.next_token_entropies(trees), rtol=0, atol=1e-10
+    )
+
+
+@pytest.mark.parametrize("parameters", [(8, 2, 2, 6), (32, 8, 2, 4), (8, 8, 3, 3), (6, 3, 4, 2)])
+def test_chain_rule_in_closed_form(parameters):
+    """sum_n H_n = ln n + (number of hidden nodes) ln m, for equally likely rules and classes."""
+    rhm = RHM(*parameters)
+    grammar = rhm.grammar(seed=3)
+    hidden = sum(rhm.width(level) for level in range(1, rhm.L + 1))
+    total = log(rhm.v) + hidden * log(rhm.m)
+    assert entropy.sequence_entropy(grammar) == pytest.approx(total, rel=1e-12)
+    H = grammar.next_token_entropies()
+    assert H.shape == (rhm.d,)
+    assert H.sum() == pytest.approx(total, rel=1e-10)
+    assert H[-1] == pytest.approx(grammar.plateaus()[-1], abs=1e-11)
+    assert H[0] == pytest.approx(entropy.shannon(grammar.marginal(0, 0)), abs=1e-11)
+
+
+def test_plateaus_of_a_deep_tree():
+    H = RHM(v=16, m=4, s=2, L=30).grammar(seed=0).plateaus()
+    assert (np.diff(H) < 1e-10).all()
+    assert H[-1] == pytest.approx(H[-2], abs=1e-8)
+    assert H[-1] > 0.05
+
+
+def test_distinct_beliefs_stay_apart():
+    """Beliefs of few symbols are round numbers; the keys that tell them apart must not be."""
+    v = 5000
+    grammar = RHM(v=v, m=1, s=2, L=1).grammar(seed=0)
+    states = entropy._observe(grammar, 1, entropy._certain(grammar.prior), entropy._view(grammar, 1, 1))
+    rules = grammar.rules(1)[:, 0]
+    compatible = {tuple(sorted(rules[rules[:, 0] == left, 1].tolist())) for left in np.unique(rules[:, 0])}
+    assert len(states.beliefs) == len(compatible)
+    assert states.probability.sum() == pytest.approx(1)
+
+
+def test_many_tuples_need_no_table_of_them():
+    """v**s = 6.4e10 tuples, 8000 rules: what is held follows the rules."""
+    grammar = RHM(v=4000, m=2, s=3, L=2).grammar(seed=0)
+    H = grammar.next_token_entropies()
+    assert H.sum() == pytest.approx(entropy.sequence_entropy(grammar), rel=1e-10)
+
+
+# --- where it does not fit, and by sampling ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("function", [entropy.plateaus, entropy.next_token_entropies])
+def test_too_many_beliefs_are_refused(monkeypatch, function):
+    monkeypatch.setattr(entropy, "_LARGEST_STATES", 1 << 13)
+    with pytest.raises(InputError, match=r"more than 512 distinct beliefs about a node of level .*montecarlo"):
+        function(RHM(v=16, m=12, s=2, L=4).grammar(seed=0))
+
+
+@pytest.mark.parametrize("function", ["plateaus", "next_token_entropies"])
+def test_estimates_agree_with_exact_values(tiny, function):
+    exact = getattr(tiny.grammar, function)()
+    estimate = getattr(tiny.grammar, function)("montecarlo", samples=4000, seed=1)
+    assert estimate.samples == 4000
+    assert estimate.mean.shape == estimate.standard_error.shape == exact.shape
+    # where all contexts leave the same entropy there is no error to divide by
+    certain = estimate.standard_error < 1e-12
+    np.testing.assert_allclose(estimate.mean[certain], exact[certain], atol=1e-10)
+    z = (estimate.mean - exact)[~certain] / estimate.standard_error[~certain]
+    assert (np.abs(z) < 4.5).all()
+
+
+def test_standard_error_is_the_spread_over_seeds():
+    grammar = RHM(v=8, m=3, s=2, L=3).grammar(seed=0)
+    estimates = [grammar.plateaus("montecarlo", samples=200, seed=seed) for seed in range(200)]
+    spread = np.std([e.mean[1:] for e in estimates], axis=0, ddof=1)
+    stated = np.sqrt(np.mean([e.standard_error[1:] ** 2 for e in estimates], axis=0))
+    np.testing.assert_allclose(spread / stated, 1, atol=0.2)
+
+
+def test_batches_join_to_one_estimate(monkeypatch):
+    grammar = RHM(v=8, m=3, s=2, L=3).grammar(seed=0)
+    monkeypatch.setattr(entropy, "_LARGEST_BATCH", 8 * 700)
+    estimate = grammar.next_token_entropies("montecarlo", samples=5000, seed=2)
+    z = (estimate.mean - grammar.next_token_entropies())[1:] / estimate.standard_error[1:]
+    assert (np.abs(z) < 4.5).all()
+    monkeypatch.undo()
+    at_once = grammar.next_token_entropies("montecarlo", samples=5000, seed=2)
+    np.testing.assert_allclose(at_once.standard_error, estimate.standard_error, rtol=0.1, atol=1e-15)
+
+
+def test_estimates_reach_what_cannot_be_held():
+    """d = 2**30 tokens of a dense grammar: only spines are drawn."""
+    grammar = RHM(v=16, m=12, s=2, L=30).grammar(seed=0)
+    estimate = grammar.plateaus("montecarlo", samples=500, seed=0)
+    assert (estimate.mean[1:] < estimate.mean[0] + 4 * estimate.standard_error[1:]).all()
+    assert np.isfinite(estimate.standard_error).all()
+
+
+def test_estimates_are_no_arrays_and_reproducible():
+    grammar = RHM(v=4, m=2, s=2, L=2).grammar(seed=0)
+    first, second = (grammar.plateaus("montecarlo", samples=50, seed=5) for _ in range(2))
+    np.testing.assert_array_equal(first.mean, second.mean)
+    assert not isinstance(first, np.ndarray)
+    with pytest.raises(TypeError):
+        np.log(first)
+    with pytest.raises(TypeError):
+        len(first)
+
+
+@pytest.mark.parametrize("function", [entropy.plateaus, entropy.next_token_entropies])
+def test_bad_options(function):
+    grammar = RHM(v=4, m=2, s=2, L=2).grammar(seed=0)
+    with pytest.raises(InputError, match="method='sampled' is unknown: choose one of exact, montecarlo"):
+        function(grammar, "sampled")
+    with pytest.raises(InputError, match="samples=1 is too small"):
+        function(grammar, "montecarlo", samples=1)
+    with pytest.raises(InputError, match=r"seed=1\.5 is not an integer"):
+        function(grammar, "montecarlo", seed=1.5)

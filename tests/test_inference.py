@@ -1,0 +1,454 @@
+"""Bayes-optimal posteriors: against enumeration, where numbers underflow, by draws, and for bad input."""
+
+from functools import partial
+
+import naive
+import numpy as np
+import pytest
+import tiny as tiny_grammars
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rhmtheory import RHM, Grammar, InputError, inference
+from rhmtheory._kernels import inference as kernels
+
+
+@pytest.fixture(params=["floats", "logarithms"])
+def arithmetic(request, monkeypatch):
+    """Samples are done in floats; or say that each has underflowed, so that all are done in logarithms."""
+    if request.param == "floats":
+        return
+    explain = inference._Block.explain
+
+    def explain_in_logarithms(block, evidence, start, stop, logs):
+        failed = explain(block, evidence, start, stop, logs)
+        return failed if logs else np.full_like(failed, kernels.UNDERFLOW)
+
+    monkeypatch.setattr(inference._Block, "explain", explain_in_logarithms)
+
+
+def some_tree(tiny, rng):
+    """One derivation as levels from the tokens up."""
+    p = np.array([p for _, p in tiny.trees])
+    return tiny.trees[rng.choice(len(p), p=p / p.sum())][0][::-1]
+
+
+def check_all_levels(tiny, levels, hidden):
+    """All marginals against enumeration, for one derivation and a set of hidden nodes a level."""
+    observed = {
+        (level, i): x for level, nodes in enumerate(levels) for i, x in enumerate(nodes) if not hidden[level][i]
+    }
+    symbols = {level: np.where(hidden[level], -1, levels[level]) for level in range(1, len(levels))}
+    found = inference.posterior(tiny.grammar, levels[0], hidden[0], levels=range(len(levels)), symbols=symbols)
+    for level, marginals in enumerate(found):
+        size = tiny.sizes[level]
+        expected = [naive.posterior(tiny.trees, observed, level, i, size) for i in range(len(levels[level]))]
+        np.testing.assert_allclose(marginals, expected, rtol=0, atol=1e-12)
+
+
+# --- against enumeration -------------------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("arithmetic")
+@pytest.mark.parametrize("share", [0.2, 0.5, 0.9, 1.0])
+def test_any_hidden_tokens_and_observed_symbols(tiny, share):
+    rng = np.random.default_rng(0)
+    for symbols_too in (False, True, True):
+        levels = some_tree(tiny, rng)
+        hidden = [rng.random(len(nodes)) < share for nodes in levels]
+        for level in range(1, len(levels)):
+            hidden[level][:] = ~symbols_too | hidden[level]
+        check_all_levels(tiny, levels, hidden)
+
+
+@given(tiny_grammars.grammars(), st.integers(0, 2**32), st.floats(0, 1))
+def test_any_grammar(grammar, seed, share):
+    tiny, rng = tiny_grammars.Tiny(grammar), np.random.default_rng(seed)
+    levels = some_tree(tiny, rng)
+    hidden = [rng.random(len(nodes)) < (share if level == 0 else 0.8) for level, nodes in enumerate(levels)]
+    check_all_levels(tiny, levels, hidden)
+
+
+@pytest.mark.usefixtures("arithmetic")
+def test_each_token_given_all_others(tiny):
+    g, d = tiny.grammar, tiny.rhm.d
+    tokens = g.sample(5, seed=1)
+    for i in range(d):
+        found = g.posterior(tokens, np.arange(d) == i)
+        for row, marginal in zip(tokens.tolist(), found, strict=True):
+            observed = {(0, j): x for j, x in enumerate(row) if j != i}
+            expected = naive.posterior(tiny.trees, observed, 0, i, tiny.sizes[0])
+            np.testing.assert_allclose(marginal[0], expected, rtol=0, atol=1e-12)
+
+
+def test_next_token_given_each_prefix_and_context(tiny):
+    g, d = tiny.grammar, tiny.rhm.d
+    tokens = g.sample(4, seed=2)
+    for t in range(d):
+        for context in [None, *range(t + 1)]:
+            found = g.next_token_posterior(tokens[:, :t], context)
+            first = 0 if context is None else t - context
+            for row, p in zip(tokens.tolist(), found, strict=True):
+                observed = {(0, j): row[j] for j in range(first, t)}
+                expected = naive.posterior(tiny.trees, observed, 0, t, tiny.sizes[0])
+                np.testing.assert_allclose(p, expected, rtol=0, atol=1e-12)
+
+
+def test_limited_context_is_the_predictor_behind_each_plateau(tiny):
+    """The mean entropy of its predictions, over all sentences, is H_k."""
+    g, rhm = tiny.grammar, tiny.rhm
+    sentences = naive.distribution(tiny.trees, lambda levels: levels[-1])
+    tokens, p = np.array(list(sentences)), np.array(list(sentences.values()))
+    for k, H in enumerate(g.plateaus()):
+        context = tokens[:, rhm.d - rhm.span(k) : -1]
+        predicted = g.next_token_posterior(context, position=rhm.d - 1)
+        entropies = [naive.entropy(dict(enumerate(row))) for row in predicted.tolist()]
+        assert p @ entropies == pytest.approx(H, abs=1e-10)
+        cut = g.next_token_posterior(tokens[:, :-1], context=rhm.span(k) - 1)
+        np.testing.assert_array_equal(cut, predicted)
+
+
+# --- shapes --------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def grammar():
+    return RHM(v=(8, 6, 6), m=2, s=2, L=3, n=4).grammar(seed=0)
+
+
+def test_masks_of_all_shapes_agree(grammar):
+    tokens, rng = grammar.sample(300, seed=1), np.random.default_rng(2)
+    everything = grammar.posterior(tokens, np.arange(8) == 7, levels=0)
+    assert everything.shape == (300, 8, 8)
+    last = grammar.posterior(tokens)
+    assert last.shape == (300, 8)
+    np.testing.assert_array_equal(last, everything[:, 7])
+    np.testing.assert_array_equal(everything[:, :7], np.eye(8)[tokens[:, :7]])
+    np.testing.assert_array_equal(grammar.posterior(tokens[3]), last[3])
+
+    mask = rng.random(8) < 0.5
+    shared = grammar.posterior(tokens, mask)
+    assert shared.shape == (300, mask.sum(), 8)
+    np.testing.assert_array_equal(shared, grammar.posterior(tokens, mask, levels=0)[:, mask])
+    np.testing.assert_array_equal(grammar.posterior(tokens[3], mask), shared[3])
+    np.testing.assert_array_equal(grammar.posterior(tokens, np.tile(mask, (300, 1))), shared.reshape(-1, 8))
+
+    each = rng.random((300, 8)) < 0.4
+    own = grammar.posterior(tokens, each)
+    assert own.shape == (each.sum(), 8)
+    np.testing.assert_array_equal(own, grammar.posterior(tokens, each, levels=0)[each])
+    np.testing.assert_array_equal(own[: each[0].sum()], grammar.posterior(tokens[0], each[0]))
+    np.testing.assert_allclose(own.sum(axis=1), 1, rtol=1e-14)
+
+
+def test_levels(grammar):
+    tokens = grammar.sample(50, seed=1)
+    found = grammar.posterior(tokens, levels=range(4))
+    assert [p.shape for p in found] == [(50, 8, 8), (50, 4, 6), (50, 2, 6), (50, 1, 4)]
+    assert [p.shape for p in grammar.posterior(tokens[0], levels=[3, 1])] == [(1, 4), (4, 6)]
+    np.testing.assert_array_equal(grammar.posterior(tokens, levels=2), found[2])
+    assert grammar.posterior(tokens, levels=[]) == []
+
+
+def test_nothing_and_everything_hidden(grammar):
+    tokens = grammar.sample(5, seed=1)
+    assert grammar.posterior(tokens, np.zeros(8, bool)).shape == (5, 0, 8)
+    free = grammar.posterior(tokens, np.ones(8, bool))
+    np.testing.assert_allclose(free[0], [grammar.marginal(0, i) for i in range(8)], atol=1e-14)
+    assert grammar.posterior(tokens[:0]).shape == (0, 8)
+    assert grammar.posterior(tokens[:0], np.ones((0, 8), bool)).shape == (0, 8)
+    assert grammar.posterior_sample(tokens[:0]).shape == (0, 8)
+    np.testing.assert_allclose(grammar.next_token_posterior([]), grammar.marginal(0, 0), atol=1e-14)
+
+
+def test_what_is_stored_at_hidden_places_is_ignored(grammar):
+    tokens = grammar.sample(20, seed=1).astype(np.int64)
+    other = tokens.copy()
+    other[:, -1] = -7
+    np.testing.assert_array_equal(grammar.posterior(other), grammar.posterior(tokens))
+    np.testing.assert_array_equal(grammar.posterior(tokens.astype(np.uint16)), grammar.posterior(tokens))
+
+
+@pytest.mark.parametrize("threads", [1, 2, 5])
+def test_threads_and_blocks_change_nothing(grammar, threads, monkeypatch):
+    tokens = grammar.sample(2000, seed=1)
+    mask = np.random.default_rng(0).random((2000, 8)) < 0.4
+    expected = grammar.posterior(tokens, mask), grammar.posterior_sample(tokens, mask, samples=3, seed=4)
+    monkeypatch.setattr(inference, "_LEAST_A_THREAD", 1)
+    monkeypatch.setattr(inference, "_LARGEST_BLOCK", 5000)
+    np.testing.assert_array_equal(grammar.posterior(tokens, mask, threads=threads), expected[0])
+    draws = grammar.posterior_sample(tokens, mask, samples=3, seed=4, threads=threads)
+    np.testing.assert_array_equal(draws, expected[1])
+
+
+# --- small numbers and many tuples ---------------------------------------------------------------------------
+
+
+def echo(L, q):
+    """First child like its parent; the second like it with probability q. The root is heard at every level."""
+    rules = np.array([[[0, 0], [0, 1]], [[1, 1], [1, 0]]])
+    return Grammar.from_rules([rules] * L, rule_probabilities=[[[q, 1 - q]] * 2] * L, prior=[0.25, 0.75])
+
+
+@pytest.mark.parametrize("ones", [7, 8, 9, 10])
+def test_products_of_many_small_factors(ones):
+    """All but the first of 2**17 tokens seen: factors of 1e-30 for one symbol, then as many for the other.
+
+    The spine of the first token has its symbol everywhere, so that each right sibling weighs in.
+    """
+    L, q = 17, 1e-30
+    g = echo(L, q)
+    tokens = np.concatenate([[0], np.repeat([0] * (L - ones) + [1] * ones, 2 ** np.arange(L))])
+    hidden = np.arange(2**L) == 0
+    # odds of symbol 0: those of the prior times q / (1 - q) to the excess of zeros
+    odds = np.exp(-np.log(3) + (L - 2 * ones) * (np.log(q) - np.log1p(-q)))
+    expected = [1 / (1 + 1 / odds), 1 / (1 + odds)]
+    for levels in (0, L):
+        np.testing.assert_allclose(g.posterior(tokens, hidden, levels=levels)[0], expected, rtol=1e-9)
+    drawn = g.posterior_sample(tokens, hidden, seed=0)
+    assert drawn[0] == (odds < 1)
+    np.testing.assert_array_equal(drawn[1:], tokens[1:])
+
+
+def test_balanced_evidence_gives_the_prior_back():
+    """Nine levels say 0 and nine say 1, each by a factor 1e-60: floats would hold neither."""
+    L, q = 18, 1e-60
+    tokens = np.concatenate([[0], np.repeat([0, 1] * 9, 2 ** np.arange(L))])
+    apart = np.concatenate([[0], np.repeat([0] * 9 + [1] * 9, 2 ** np.arange(L))])
+    hidden = np.arange(2**L) == 0
+    for sentence in (tokens, apart):
+        np.testing.assert_allclose(echo(L, q).posterior(sentence, hidden), [[0.25, 0.75]], rtol=1e-9)
+
+
+def test_a_large_tree_with_half_its_tokens_hidden():
+    grammar = RHM(v=16, m=4, s=2, L=14).grammar(seed=0)
+    tokens = grammar.sample(2, seed=1)
+    mask = np.random.default_rng(0).random(tokens.shape) < 0.5
+    found = grammar.posterior(tokens, mask)
+    np.testing.assert_allclose(found.sum(axis=1), 1, rtol=1e-12)
+    # calibrated: a Bayes posterior gives the truth, on average, the probability that it states
+    stated = (found**2).sum(axis=1)
+    true = found[np.arange(len(found)), tokens[mask]]
+    assert abs((true - stated).mean()) < 4 * (true - stated).std() / np.sqrt(len(true))
+
+
+def test_last_token_is_read_off_the_spine():
+    """Against the filter in plain Python, at a size where sentences cannot be listed."""
+    grammar = RHM(v=32, m=8, s=2, L=4).grammar(seed=0)
+    tokens = grammar.sample(50, seed=1)
+    found = grammar.posterior(tokens)
+    for row, p in zip(tokens, found, strict=True):
+        belief = np.full(32, 1 / 32)
+        for level in range(4, 0, -1):
+            start = 16 - 2**level
+            left = grammar.parse(np.concatenate([row[start : start + 2 ** (level - 1)]] * 2 ** (5 - level)))
+            rules, observed = grammar.rules(level), left[level - 1][0]
+            below = np.zeros(32)
+            for a, r in zip(*np.nonzero(rules[:, :, 0] == observed), strict=True):
+                below[rules[a, r, 1]] += belief[a] / 8
+            belief = below / below.sum()
+        np.testing.assert_allclose(p, belief, atol=1e-13)
+
+
+def test_more_tuples_than_could_be_listed():
+    """v**s = 2.7e10: the rules alone are held, and a token is found by the tuples that agree with it."""
+    grammar = RHM(v=3000, m=4, s=3, L=2).grammar(seed=0)
+    tokens = grammar.sample(200, seed=1)
+    for hidden in (0, 4, 8):
+        found = grammar.posterior(tokens, np.arange(9) == hidden)
+        assert (found[np.arange(200), 0, tokens[:, hidden]] > 0.1).all()
+
+
+# --- evidence without an explanation -------------------------------------------------------------------------
+
+
+def ungrammatical(grammar):
+    """A tuple of tokens that no rule makes."""
+    for pair in np.ndindex(8, 8):
+        if grammar.parents(1, pair) < 0:
+            return list(pair)
+    raise AssertionError
+
+
+@pytest.mark.usefixtures("arithmetic")
+def test_first_sample_without_explanation_is_named(grammar):
+    tokens = grammar.sample(10, seed=1)
+    tokens[[4, 7], 2:4] = ungrammatical(grammar)
+    message = (
+        r"no derivation explains what is observed of sample 4 in the tokens 2\.\.3, which node 1 of level 1 would "
+        r"have to produce \(2 samples in all\)"
+    )
+    for function in (grammar.posterior, grammar.posterior_sample):
+        with pytest.raises(InputError, match=message):
+            function(tokens)
+    found = grammar.posterior(tokens, impossible="nan")
+    np.testing.assert_array_equal(np.isnan(found).any(axis=1), np.isin(np.arange(10), [4, 7]))
+    np.testing.assert_array_equal(np.isnan(found).all(axis=1), np.isin(np.arange(10), [4, 7]))
+
+
+def test_contradictions_higher_up(grammar):
+    tokens = grammar.sample(200, seed=1)
+    # right halves of one sentence with left halves of another: most have no root
+    mixed = np.concatenate([tokens[:100, :4], tokens[100:, 4:]], axis=1)
+    bad = grammar.parse(mixed)[3][:, 0] < 0
+    assert bad.any()
+    found = grammar.posterior(mixed, np.zeros(8, bool), levels=3, impossible="nan")
+    np.testing.assert_array_equal(np.isnan(found).any(axis=(1, 2)), bad)
+    with pytest.raises(InputError, match=r"in the tokens 0\.\.7, which node 0 of level 3"):
+        grammar.posterior(mixed[bad][0], np.zeros(8, bool))
+
+
+def test_ungrammatical_prefix(grammar):
+    with pytest.raises(InputError, match=r"no derivation explains what is observed in the tokens 0\.\.1"):
+        grammar.next_token_posterior(ungrammatical(grammar))
+    prefixes = grammar.sample(2, seed=0)[:, :4]
+    prefixes[1, 2:] = ungrammatical(grammar)
+    with pytest.raises(InputError, match=r"of sample 1 in the tokens 2\.\.3"):
+        grammar.next_token_posterior(prefixes)
+
+
+@pytest.mark.usefixtures("arithmetic")
+def test_symbols_that_contradict_the_tokens(grammar):
+    trees = grammar.sample(20, seed=1, trees=True)
+    labels = trees[3]
+    certain = grammar.posterior(trees[0], np.zeros(8, bool), levels=3, symbols={3: labels})
+    np.testing.assert_array_equal(certain[:, 0], np.eye(4)[labels[:, 0]])
+    wrong = labels.copy()
+    wrong[11] = (wrong[11] + 1) % 4
+    with pytest.raises(InputError, match=r"of sample 11 in the tokens 0\.\.7"):
+        grammar.posterior(trees[0], np.zeros(8, bool), symbols={3: wrong})
+
+
+@pytest.mark.usefixtures("arithmetic")
+def test_what_has_probability_zero_explains_nothing():
+    rules = [[[[0, 1], [2, 2]], [[1, 0], [1, 1]]]]
+    g = Grammar.from_rules(rules, v=3, rule_probabilities=[[[1, 0], [0.5, 0.5]]])
+    with pytest.raises(InputError, match="probability zero"):
+        g.posterior([2, 2], [False, False])
+    with pytest.raises(InputError, match="probability zero"):
+        g.posterior([2, 0])
+    np.testing.assert_array_equal(g.posterior([0, 0]), [0, 1, 0])
+    one_class = g.reweighted(prior=[1, 0])
+    with pytest.raises(InputError, match="node 0 of level 1"):
+        one_class.posterior([1, 0], [False, False])
+    np.testing.assert_array_equal(one_class.posterior([0, 0], [True, True]), [[1, 0, 0], [0, 1, 0]])
+
+
+# --- draws ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("arithmetic")
+@pytest.mark.parametrize("share", [0.3, 0.7, 1.0])
+def test_draws_follow_the_joint_posterior(tiny, share):
+    rng = np.random.default_rng(5)
+    levels = some_tree(tiny, rng)
+    hidden = rng.random(tiny.rhm.d) < share
+    root = {tiny.rhm.L: [levels[-1][0]]} if share == 0.7 else {}
+    count = 3000
+    drawn = inference.posterior_sample(
+        tiny.grammar, levels[0], hidden, samples=count, seed=6, trees=True, symbols=root
+    )
+    observed = {(0, i): x for i, x in enumerate(levels[0]) if not hidden[i]}
+    if root:
+        observed[tiny.rhm.L, 0] = levels[-1][0]
+    joint = naive.distribution(naive.agreeing(tiny.trees, observed), lambda tree: tuple(map(tuple, tree)))
+    total = sum(joint.values())
+    seen = naive.distribution(
+        [([tuple(level[i].tolist()) for level in drawn[::-1]], 1) for i in range(count)], lambda tree: tuple(tree)
+    )
+    assert set(seen) <= set(joint)
+    chi_squared = sum(
+        (seen.get(tree, 0) - count * p / total) ** 2 / (count * p / total) for tree, p in joint.items()
+    )
+    # mean k - 1, variance about 2 (k - 1) plus what rare trees add, (1 / expected) each
+    k = len(joint)
+    variance = 2 * (k - 1) + sum(total / p for p in joint.values()) / count
+    assert abs(chi_squared - (k - 1)) <= 4.5 * np.sqrt(variance)
+
+
+def test_draws_keep_what_is_observed_and_parse(grammar):
+    tokens = grammar.sample(100, seed=1)
+    mask = np.random.default_rng(0).random((100, 8)) < 0.5
+    drawn = grammar.posterior_sample(tokens, mask, samples=7, seed=2)
+    assert drawn.shape == (100, 7, 8)
+    assert drawn.dtype == tokens.dtype
+    np.testing.assert_array_equal(np.where(mask[:, None], tokens[:, None], drawn), np.tile(tokens[:, None], (7, 1)))
+    assert (grammar.parse(drawn)[3] >= 0).all()
+    trees = grammar.posterior_sample(tokens, mask, samples=7, seed=2, trees=True)
+    for level, symbols in zip(trees, grammar.parse(drawn), strict=True):
+        np.testing.assert_array_equal(level, symbols)
+
+
+def test_draws_are_reproducible(grammar):
+    tokens, mask = grammar.sample(10, seed=1), np.ones(8, bool)
+    draw = partial(grammar.posterior_sample, tokens, mask)
+    np.testing.assert_array_equal(draw(seed=3), draw(seed=3))
+    assert (draw(seed=3) != draw(seed=4)).any()
+    assert draw(samples=0).shape == (10, 0, 8)
+    assert grammar.posterior_sample(tokens[0], mask).shape == (8,)
+    assert grammar.posterior_sample(tokens[0], mask, samples=5).shape == (5, 8)
+    rng = np.random.default_rng(0)
+    assert (draw(seed=rng) != draw(seed=rng)).any()
+    # draws are independent of the sentences that the same seed makes
+    many = grammar.posterior_sample(np.zeros((4000, 8), int), mask, seed=1, trees=True)[3][:, 0]
+    sentences = grammar.sample(4000, seed=1, trees=True)[3][:, 0]
+    assert abs((many == sentences).mean() - 1 / 4) < 4.5 * np.sqrt(3 / 16 / 4000)
+
+
+# --- what users get wrong ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("arguments", "options", "message"),
+    [
+        (([0.0] * 8,), {}, "tokens are of type float64: give integers"),
+        (([True] * 8,), {}, "tokens are of type bool: give integers"),
+        (([0] * 7,), {}, r"tokens have shape \(7,\): the last axis must hold d=8 tokens"),
+        ((np.zeros((2, 2, 8), int),), {}, r"tokens have shape \(2, 2, 8\): give one axis"),
+        (([0, 1, 9, 0, 0, 0, 0, 0],), {}, r"tokens hold 9 at \[0, 2\], outside 0..7: hide it, or correct it"),
+        (([[0] * 8, [-1] * 8],), {}, r"tokens hold -1 at \[1, 0\]"),
+        (([0] * 8, [1] * 8), {}, "mask is of type int64: give booleans"),
+        (([0] * 8, [True] * 7), {}, r"mask has shape \(7,\): give \(8,\)"),
+        (([[0] * 8] * 3, [[True] * 8] * 2), {}, r"mask has shape \(2, 8\): .* the tokens, \(3, 8\)"),
+        (([0] * 8, [[True] * 8]), {}, r"mask has shape \(1, 8\): .* the tokens, \(8,\)"),
+        (([0] * 8,), {"levels": 4}, "levels=4 is too large: it must be at most 3"),
+        (([0] * 8,), {"levels": [0, 1.0]}, "levels=1.0 is not an integer"),
+        (([0] * 8,), {"symbols": {0: [0] * 8}}, "level of symbols=0 is too small"),
+        (([0] * 8,), {"symbols": {2: [0] * 3}}, r"symbols\[2\] have shape \(3,\): give \(1, 2\) or \(2,\)"),
+        (([0] * 8,), {"symbols": {2: [0, 6]}}, r"symbols\[2\] hold 6 at \[0, 1\], outside 0..5"),
+        (([0] * 8,), {"impossible": "zero"}, "impossible='zero' is unknown: choose one of raise, nan"),
+        (([0] * 8,), {"threads": 0}, "threads=0 is too small"),
+    ],
+)
+def test_bad_evidence(grammar, arguments, options, message):
+    with pytest.raises(InputError, match=message):
+        grammar.posterior(*arguments, **options)
+
+
+@pytest.mark.parametrize(
+    ("prefix", "options", "message"),
+    [
+        ([0] * 8, {}, "prefix has 8 tokens, but only 7 lie before position 7: cut it"),
+        ([0] * 4, {"position": 3}, "prefix has 4 tokens, but only 3 lie before position 3"),
+        ([0] * 4, {"position": 8}, "position=8 is too large"),
+        ([0] * 4, {"context": -1}, "context=-1 is too small"),
+        ([0.5] * 4, {}, "prefix tokens are of type float64"),
+        ([0, 8], {}, r"prefix tokens hold 8 at \[0, 1\]"),
+    ],
+)
+def test_bad_prefix(grammar, prefix, options, message):
+    with pytest.raises(InputError, match=message):
+        grammar.next_token_posterior(prefix, **options)
+
+
+def test_a_result_that_cannot_be_held(grammar, monkeypatch):
+    empty = np.empty
+
+    def full(shape, dtype=float):
+        if shape == (1, 8):
+            raise MemoryError
+        return empty(shape, dtype)
+
+    monkeypatch.setattr(np, "empty", full)
+    with pytest.raises(InputError, match=r"shape \(1, 8\) does not fit in memory: give fewer samples at once"):
+        grammar.posterior([0] * 8)
