@@ -8,6 +8,7 @@ from typing import Literal, NamedTuple, TypeVar, overload
 
 import numpy as np
 import numpy.typing as npt
+from scipy.special import entr
 
 from rhmtheory._checks import InputError, as_choice, as_generator, as_int
 from rhmtheory._kernels import entropy as kernels
@@ -26,7 +27,7 @@ _Node = TypeVar("_Node")
 _Scalar = TypeVar("_Scalar", bound=np.generic)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class EntropyEstimate:
     """A Monte Carlo estimate of entropies, in nats; not an array, so that it cannot pass for the exact values.
 
@@ -223,7 +224,7 @@ def sequence_entropy(grammar: Grammar) -> float:
 
 def shannon(p: FloatArray) -> FloatArray:
     """Shannon entropy in nats over the last axis."""
-    return np.asarray(-np.sum(p * np.log(np.where(p > 0, p, 1.0)), axis=-1))
+    return np.asarray(entr(p).sum(axis=-1))
 
 
 # --- the filter down the tree ----------------------------------------------------------------------------

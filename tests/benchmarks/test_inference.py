@@ -1,0 +1,53 @@
+"""How long posteriors and exact entropies take: ``pytest tests/benchmarks --benchmark-only``."""
+
+import numpy as np
+import pytest
+
+from rhmtheory import RHM
+
+
+@pytest.fixture(scope="module")
+def grammar():
+    return RHM(v=32, m=8, s=2, L=4).grammar(seed=0)
+
+
+def test_posterior_of_the_last_token_of_a_million_contexts(benchmark, grammar):
+    tokens = grammar.sample(10**6, seed=1)
+    grammar.posterior(tokens[:10])
+    benchmark.pedantic(grammar.posterior, (tokens,), rounds=3)
+
+
+def test_posterior_of_three_tokens_in_ten_hidden(benchmark, grammar):
+    tokens = grammar.sample(10**5, seed=1)
+    mask = np.random.default_rng(0).random(tokens.shape) < 0.3
+    grammar.posterior(tokens[:10], mask[:10])
+    benchmark.pedantic(grammar.posterior, (tokens, mask), rounds=3)
+
+
+def test_draws_from_the_posterior(benchmark, grammar):
+    tokens = grammar.sample(10**5, seed=1)
+    mask = np.arange(16) >= 8
+    grammar.posterior_sample(tokens[:10], mask)
+    benchmark.pedantic(grammar.posterior_sample, (tokens, mask), rounds=3)
+
+
+def test_posterior_of_a_sentence_of_a_million_tokens(benchmark):
+    grammar = RHM(v=16, m=4, s=2, L=20).grammar(seed=0)
+    tokens = grammar.sample(1, seed=1)[0]
+    benchmark.pedantic(grammar.posterior, (tokens,), rounds=3, warmup_rounds=1)
+
+
+def test_plateaus_of_ten_levels(benchmark):
+    grammar = RHM(v=32, m=8, s=2, L=10).grammar(seed=0)
+    benchmark.pedantic(grammar.plateaus, rounds=3, warmup_rounds=1)
+
+
+def test_entropies_of_all_tokens(benchmark):
+    grammar = RHM(v=32, m=8, s=2, L=5).grammar(seed=0)
+    benchmark.pedantic(grammar.next_token_entropies, rounds=3, warmup_rounds=1)
+
+
+def test_estimated_entropies_of_all_tokens(benchmark):
+    grammar = RHM(v=32, m=8, s=2, L=7).grammar(seed=0)
+    options = {"samples": 10_000, "seed": 0}
+    benchmark.pedantic(grammar.next_token_entropies, ("montecarlo",), options, rounds=3, warmup_rounds=1)
