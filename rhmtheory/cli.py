@@ -289,45 +289,103 @@ def corpus_command(file: str, as_bytes: bool, plot: str | None, as_json: bool, *
 @click.option("--preset", default="quick", show_default=True, help="Name of a preset, or a TOML file.")
 @click.option("--out", type=click.Path(file_okay=False), help="Results folder; by default results/PRESET.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, ...")
-def compare_command(preset: str, out: str | None, device: str, plot: str | None, as_json: bool) -> None:
+@click.option("--workers", type=int, help="Processes on the CPU; by default as many as cores.")
+@click.option("--shard", default="1/1", show_default=True, help="Train part i of n only, for array jobs.")
+@click.option("--scheduler", help="Train on the Dask cluster at this address.")
+@click.option("--dry-run", is_flag=True, help="List programs, memory and time; train nothing.")
+def compare_command(
+    preset: str,
+    out: str | None,
+    device: str,
+    workers: int | None,
+    shard: str,
+    scheduler: str | None,
+    dry_run: bool,
+    plot: str | None,
+    as_json: bool,
+) -> None:
     """Train networks and set them against the theory. Interrupted, it goes on where it stopped."""
+    validation = _validation()
+    if dry_run:
+        _print_plan(validation("plan").dry_run(preset, device, shard=shard, workers=workers), as_json)
+        return
+    report = validation("main_job").run(
+        preset, Path(out) if out else None, device,
+        shard=shard, scheduler=scheduler, workers=workers, command=_command_line(),
+    )  # fmt: skip
+    _print_report(report, plot, as_json)
+    if not as_json:
+        click.echo(f"runs, comparison and figures are in {report.folder}")
+
+
+@cli.command("report")
+@_json_option
+@_plot_option
+@click.option("--write", is_flag=True, help="Write comparison.json and the figures into the folder anew.")
+@click.argument("folder", type=click.Path(file_okay=False))
+def report_command(folder: str, write: bool, plot: str | None, as_json: bool) -> None:
+    """Compare the runs in FOLDER (of `compare`, or .pt files of the published code) with the theory."""
+    report = _validation()("main_job").report(Path(folder))
+    if write:
+        report.write()
+    _print_report(report, plot, as_json)
+
+
+def _validation() -> Callable[[str], Any]:
+    """Return an importer of the modules that need torch, after a look that they can be imported."""
+    from importlib import import_module
+
     try:
-        from rhmvalidation import main_job
+        import_module("torch")
+        import_module("rhmvalidation")
     except ModuleNotFoundError as error:
-        if error.name and error.name.split(".")[0] in ("torch", "rhmvalidation"):
-            raise InputError(
-                f"compare trains networks and needs {error.name}, which is missing: "
-                "pip install 'rhmtheory[validation]'"
-            ) from None
-        raise
-    report = main_job.run(preset, Path(out) if out else None, device, command=_command_line())
+        raise InputError(
+            f"networks need {error.name}, which is missing: pip install 'rhmtheory[validation]'"
+        ) from None
+    return lambda name: import_module(f"rhmvalidation.{name}")
+
+
+def _print_report(report: Any, plot: str | None, as_json: bool) -> None:
     if plot:
-        _write_figure(plot, report.figure())
+        _write_figure(plot, report.figures()["comparison"])
     if as_json:
         _print_json(report.to_dict())
         return
     _print_tables(*(_comparison_table(c) for c in report.comparisons))
-    click.echo(f"runs, comparison and figure are in {report.folder}")
+
+
+def _print_plan(plan: Any, as_json: bool) -> None:
+    if as_json:
+        _print_json({"programs": plan.programs, "seconds": plan.seconds})
+        return
+    columns = ["network", "ensemble", "P", "replicas", "steps", "memory (MiB)", "time (s)"]
+    table = _table("programs, the longest first", columns)
+    for program in plan.programs:
+        values = {**program, "P": ", ".join(map(str, program["P"]))}
+        table.add_row(*(str(value) for value in values.values()))
+    _print_tables(table)
+    click.echo(f"{len(plan.programs)} programs, at most {plan.seconds / 60:.1f} minutes here")
 
 
 def _comparison_table(comparison: Any) -> Table:
     table = _table(
         f"{comparison.rhm}: theory against experiment",
         [
-            "architecture", "steps", "step factor: predicted", "measured [95%]",
-            "exponent: predicted (many levels, same window)", "measured [95%]", "verdict",
+            "network", "steps fitted", "step factor: predicted", "measured [95%]",
+            "exponent: many levels", "finite-size", "measured [95%]", "collapse", "verdict",
         ],
     )  # fmt: skip
     for m in comparison.measurements:
+        diverged = f" ({m.curves.diverged} runs diverged)" if m.curves.diverged else ""
         table.add_row(
-            m.curves.architecture, ", ".join(map(str, m.steps)) or "none", f"{m.prediction.step_factor:.3g}",
-            _interval(m.step_factor), f"{m.prediction.exponent:.3g}, {m.predicted_exponent:.3g}",
-            _interval(m.exponent), m.verdict,
+            m.curves.network, ", ".join(map(str, m.steps)) or "none", f"{m.prediction.step_factor:.3g}",
+            _interval(m.step_factor), f"{m.prediction.exponent:.3g}", f"{m.predicted_exponent:.3g}",
+            _interval(m.exponent), f"{m.collapse:.2g}", m.verdict + diverged,
         )  # fmt: skip
     if comparison.ratio is not None:
         table.add_row(
-            "CNN / transformer", "shared", "", "", f"2, {comparison.predicted_ratio:.3g}",
-            _interval(comparison.ratio), comparison.ratio_verdict,
+            "CNN / transformer", "shared", "", "", "2", f"{comparison.predicted_ratio:.3g}",
+            _interval(comparison.ratio), "", comparison.ratio_verdict,
         )  # fmt: skip
     return table
 

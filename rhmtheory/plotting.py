@@ -16,8 +16,22 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-COLORS = {"transformer": "tab:blue", "lcn": "tab:green", "cnn": "tab:red"}
-LABELS = {"transformer": "transformer", "lcn": "locally connected", "cnn": "CNN"}
+COLORS = {
+    "transformer": "tab:blue",
+    "decoder": "tab:purple",
+    "autoregressive": "tab:cyan",
+    "lcn": "tab:green",
+    "fcn": "tab:olive",
+    "cnn": "tab:red",
+}
+LABELS = {
+    "transformer": "transformer",
+    "decoder": "decoder",
+    "autoregressive": "decoder, all tokens",
+    "lcn": "locally connected",
+    "fcn": "fully connected",
+    "cnn": "CNN",
+}
 
 
 def new_figure(columns: int = 1, width: float = 6.4, height: float = 4.6) -> tuple[Figure, list[Axes]]:
@@ -43,16 +57,16 @@ def plot_predictions(predictions: Sequence[Prediction], ax: Axes) -> Axes:
 
 
 def plot_learning_curve(
-    prediction: Prediction, P: npt.ArrayLike, loss: npt.ArrayLike, ax: Axes, *, level: float = 1.0
+    prediction: Prediction, network: str, P: npt.ArrayLike, loss: npt.ArrayLike, ax: Axes, *, level: float = 1.0
 ) -> Axes:
-    """Measured losses (realisations, sizes) with their geometric mean; ``P_k`` as vertical lines."""
-    color = COLORS[prediction.architecture]
+    """Measured losses (grammars, sizes) with their geometric mean; the predicted ``P_k`` as vertical lines."""
+    color = COLORS[network]
     P, loss = np.asarray(P, dtype=float), np.atleast_2d(np.asarray(loss, dtype=float))
     for one in loss:
         ax.plot(P, one, color=color, alpha=0.25, lw=0.8)
-    ax.plot(
-        P, np.exp(np.log(loss).mean(axis=0)), color=color, marker="o", ms=4, lw=2, label=_with_exponent(prediction)
-    )
+    mean = np.exp(np.log(loss).mean(axis=0))
+    label = rf"{LABELS[network]}: predicted $\alpha={prediction.exponent:.3g}$"
+    ax.plot(P, mean, color=color, marker="o", ms=4, lw=2, label=label)
     for k, P_k in enumerate(prediction.sample_complexity):
         ax.axvline(P_k, color=color, ls="--", lw=1, alpha=0.8)
         ax.annotate(
@@ -74,15 +88,56 @@ def plot_plateaus(plateaus: npt.ArrayLike, ax: Axes) -> Axes:
     return ax
 
 
-def plot_comparison(rhm: RHM, curves: Sequence[tuple[Prediction, npt.ArrayLike, npt.ArrayLike]], ax: Axes) -> Axes:
-    """Learning curves of several architectures over the predictions.
+def plot_comparison(
+    rhm: RHM, curves: Sequence[tuple[Prediction, str, npt.ArrayLike, npt.ArrayLike]], ax: Axes
+) -> Axes:
+    """Learning curves of several networks over the predictions.
 
-    ``curves`` holds (prediction, P, loss) with loss of shape (grammars, sizes).
+    ``curves`` holds (prediction, network, P, loss) with loss of shape (grammars, sizes).
     """
-    for i, (prediction, P, loss) in enumerate(curves):
-        plot_learning_curve(prediction, P, loss, ax, level=1.0 - 0.045 * i)
+    for i, (prediction, network, P, loss) in enumerate(curves):
+        plot_learning_curve(prediction, network, P, loss, ax, level=1.0 - 0.045 * i)
     plot_plateaus(curves[0][0].plateaus, ax)
     _label_curves(ax, f"measured curves; predicted $P_k$ (dashed) and $H_k$; {_name(rhm)}")
+    return ax
+
+
+def plot_collapse(
+    rhm: RHM, curves: Sequence[tuple[str, Sequence[tuple[npt.ArrayLike, npt.ArrayLike]]]], ax: Axes
+) -> Axes:
+    """Steps of the learning curves over one another, against P / P_k.
+
+    ``curves`` holds (network, steps), each step (P / P_k, part of the step still to go). Where theory has the factor between the
+    steps right, those of a network fall onto one curve.
+    """
+    markers = "osD^v<>P"
+    for network, steps in curves:
+        for i, (x, y) in enumerate(steps):
+            label = LABELS[network] if i == 0 else None
+            ax.plot(np.asarray(x), np.asarray(y), color=COLORS[network], marker=markers[i % 8], ms=5, label=label)
+    ax.axhline(0.5, color="0.6", lw=0.8, zorder=0)
+    ylabel = r"$\ln(\mathrm{loss}/H_{k+1})\,/\,\ln(H_k/H_{k+1})$"
+    ax.set(xscale="log", xlabel="$P / P_k$ (predicted)", ylabel=ylabel)
+    ax.set_title(f"steps over one another, {_name(rhm)}", fontsize=10)
+    if ax.lines[1:]:
+        ax.legend(fontsize=8)
+    return ax
+
+
+def plot_context(rhm: RHM, curves: Sequence[tuple[str, npt.ArrayLike, npt.ArrayLike]], ax: Axes) -> Axes:
+    """Divergence of networks from ideal predictors with ``s**k - 1`` tokens of context, against samples.
+
+    ``curves`` holds (network, P, divergence) with divergence of shape (sizes, L + 1).
+    """
+    styles = ["-", "--", "-.", ":"]
+    for i, (network, P, divergence) in enumerate(curves):
+        D = np.asarray(divergence, dtype=float)
+        for k in range(D.shape[1]):
+            label = f"{LABELS[network]}, $k={k}$"
+            ax.plot(P, D[:, k], color=f"C{k}", ls=styles[i % 4], marker=".", label=label)
+    ax.set(xscale="log", yscale="log", xlabel="training samples $P$", ylabel="KL(ideal$_k$ || network) (nats)")
+    ax.set_title(f"context in use: the lowest curve, {_name(rhm)}", fontsize=10)
+    ax.legend(fontsize=7, ncol=max(1, len(curves)))
     return ax
 
 

@@ -10,9 +10,11 @@ pytest.importorskip("torch")  # compare itself needs none, its package does
 from rhmtheory import RHM, Grammar, InputError, predict
 from rhmtheory.predictions import crossing_levels
 from rhmtheory.scaling import SlopeFit
-from rhmvalidation.compare import compare, learning_curves, measure, verdict
+from rhmvalidation.compare import LearningCurves, compare, learning_curves, measure, verdict
+from rhmvalidation.training import Outcome, Run, Settings
 
 V, M, S, L = 16, 4, 2, 4
+RHM_ = RHM(V, M, S, L)
 SIZES = np.unique(np.geomspace(10, 1e8, 400).astype(int))
 
 
@@ -24,25 +26,19 @@ def smooth_staircase(plateaus, P_k, sizes):
     return np.exp(np.interp(np.log(sizes), x, y))
 
 
-def rows(architecture, constant=1.0, grammars=4, noise=0.0, sizes=SIZES):
+def curves(network, architecture=None, constant=1.0, grammars=4, noise=0.0, sizes=SIZES):
     rng = np.random.default_rng(0)
-    P_k = predict(RHM(V, M, S, L), architecture).sample_complexity
-    out = []
-    for seed in range(grammars):
-        plateaus = Grammar.draw(RHM(V, M, S, L), seed).plateaus()
-        shifted = constant * P_k * np.exp(noise * rng.standard_normal(L))
-        for P, loss in zip(sizes, smooth_staircase(plateaus, shifted, sizes), strict=True):
-            out.append(
-                {"v": V, "m": M, "s": S, "L": L, "architecture": architecture, "P": int(P),
-                 "grammar_seed": seed, "best_loss": float(loss), "diverged": False}
-            )  # fmt: skip
-    return out
+    P_k = predict(RHM_, architecture or network).sample_complexity
+    H = np.array([Grammar.draw(RHM_, seed).plateaus() for seed in range(grammars)])
+    shifted = [constant * P_k * np.exp(noise * rng.standard_normal(L)) for _ in H]
+    loss = np.array([smooth_staircase(h, P, sizes) for h, P in zip(H, shifted, strict=True)])
+    names = tuple(map(str, range(grammars)))
+    return LearningCurves(RHM_, network, names, H, sizes.astype(float), loss, None, 0)
 
 
 @pytest.mark.parametrize(("architecture", "factor"), [("cnn", 4), ("lcn", 16), ("transformer", 16)])
 def test_exact_staircases_give_their_step_factor_and_exponent(architecture, factor):
-    (curves,) = learning_curves(rows(architecture, constant=7))
-    result = measure(curves)
+    result = measure(curves(architecture, constant=7))
     assert result.steps == (1, 2, 3)
     # crossings are interpolated between 400 sizes over seven decades
     np.testing.assert_allclose(
@@ -54,7 +50,7 @@ def test_exact_staircases_give_their_step_factor_and_exponent(architecture, fact
 
 
 def test_ratio_of_exponents_is_two_for_the_predicted_curves():
-    (comparison,) = compare(rows("cnn", 3, noise=0.1) + rows("transformer", 11, noise=0.1))
+    (comparison,) = compare([curves("cnn", constant=3, noise=0.1), curves("transformer", constant=11, noise=0.1)])
     assert comparison.predicted_ratio == pytest.approx(2)
     assert comparison.ratio.low < 2 < comparison.ratio.high
     assert comparison.ratio.best == pytest.approx(2, rel=0.1)
@@ -64,15 +60,12 @@ def test_ratio_of_exponents_is_two_for_the_predicted_curves():
 
 def test_a_wrong_law_is_told():
     """A CNN that needs as much as a transformer disagrees with its prediction."""
-    wrong = [{**row, "architecture": "cnn"} for row in rows("transformer", noise=0.1)]
-    (curves,) = learning_curves(wrong)
-    assert measure(curves).verdict == "disagrees"
+    assert measure(curves("cnn", "transformer", noise=0.1)).verdict == "disagrees"
 
 
 def test_steps_that_some_grammar_did_not_make_are_left_out():
     short = SIZES[SIZES < 1e5]
-    (curves,) = learning_curves(rows("transformer", sizes=short))
-    result = measure(curves)
+    result = measure(curves("transformer", sizes=short))
     assert result.steps == (1, 2)
     assert np.isnan(result.crossings[:, 3]).all()
     json.dumps(result.to_dict(), allow_nan=False)
@@ -80,7 +73,7 @@ def test_steps_that_some_grammar_did_not_make_are_left_out():
 
 def test_too_few_steps_are_undecided_not_an_error():
     short = SIZES[SIZES < 1e3]
-    (comparison,) = compare(rows("transformer", sizes=short) + rows("cnn", sizes=short))
+    (comparison,) = compare([curves("transformer", sizes=short), curves("cnn", sizes=short)])
     for measurement in comparison.measurements:
         assert measurement.verdict == "undecided"
         assert np.isnan(measurement.exponent.best)
@@ -88,12 +81,44 @@ def test_too_few_steps_are_undecided_not_an_error():
     json.dumps(comparison.to_dict(), allow_nan=False)
 
 
-def test_diverged_runs_are_not_averaged_in():
-    data = rows("cnn")
-    data[5]["diverged"], data[5]["best_loss"] = True, 1e-9
-    (curves,) = learning_curves(data)
-    assert np.isnan(curves.loss).sum() == 1
-    assert measure(curves).step_factor.best == pytest.approx(4, rel=0.03)
+def test_steps_collapse_under_the_right_law_and_not_under_the_wrong_one():
+    right = measure(curves("transformer", constant=5))
+    wrong = measure(curves("cnn", "transformer", constant=5))
+    assert right.collapse < 0.1
+    assert wrong.collapse > 5 * right.collapse or np.isnan(wrong.collapse)
+
+
+def test_excess_loss_is_above_the_floor_of_each_grammar():
+    given = curves("cnn")
+    result = measure(given)
+    np.testing.assert_allclose(result.excess, (given.loss - given.plateaus[:, [L]]).mean(axis=0))
+    assert (result.excess > -1e-12).all()
+
+
+def finished(network, seed, P, loss, *, diverged=False, protocol="offline", curve=()):
+    settings = Settings(width=4, learning_rate=1.0, protocol=protocol, batch_size=10)
+    run = Run(8, 2, 2, 3, network, P, seed, seed, settings)
+    return run, Outcome(loss, 0, 0, list(curve), diverged, 1.0)
+
+
+def test_runs_are_grouped_into_curves_and_diverged_ones_left_out():
+    runs = [finished("cnn", seed, P, 1.0 / P + seed) for seed in (0, 1) for P in (20, 10)]
+    runs.append(finished("cnn", 0, 40, 1e-9, diverged=True))
+    runs.append(finished("lcn", 0, 10, 0.5))
+    cnn, lcn = learning_curves(runs)
+    assert (cnn.network, lcn.network) == ("cnn", "lcn")
+    assert cnn.grammars == ("seed 0", "seed 1")
+    np.testing.assert_array_equal(cnn.P, [10, 20])
+    np.testing.assert_array_equal(cnn.loss, [[0.1, 0.05], [1.1, 1.05]])
+    np.testing.assert_allclose(cnn.plateaus[1], RHM(8, 2, 2, 3).grammar(1).plateaus())
+    assert (cnn.diverged, lcn.diverged) == (1, 0)
+
+
+def test_an_online_run_is_a_curve_of_its_own():
+    curve = [(0, 2.0), (1, 1.0), (2, 1.5), (4, 0.5)]
+    (online,) = learning_curves([finished("cnn", 0, 40, 0.5, protocol="online", curve=curve)])
+    np.testing.assert_array_equal(online.P, [10, 20, 40])
+    np.testing.assert_array_equal(online.loss, [[1.0, 1.0, 0.5]])
 
 
 @pytest.mark.parametrize(

@@ -6,19 +6,17 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from rhmtheory import RHM, InputError  # noqa: E402
 from rhmvalidation import models  # noqa: E402
 
 V, S, L, WIDTH = 5, 2, 3, 6
 D = S**L
+RHM_ = RHM(V, 2, S, L)
+KINDS = ["cnn", "lcn", "fcn", "transformer", "decoder"]
 
 
 def make(kind, replicas=2):
-    if kind == "transformer":
-        network = models.AttentionOnly(replicas, V, S, L, WIDTH, heads=2, layers=3)
-    else:
-        network = {"cnn": models.ConvolutionalNetwork, "lcn": models.LocallyConnectedNetwork}[kind](
-            replicas, V, S, L, WIDTH
-        )
+    network = models.build(kind, RHM_, replicas, WIDTH, heads=2)
     network.initialise([torch.Generator().manual_seed(10 + r) for r in range(replicas)])
     return network.double()
 
@@ -49,30 +47,69 @@ def slow_hierarchical(network, r, sentence):
     return h[0] @ network.readout[r] / WIDTH
 
 
+def slow_fully_connected(network, r, sentence):
+    """One sentence through replica r, from its one-hot matrix."""
+    x = one_hot(sentence)
+    h = torch.relu(sum(x[i] @ network.first.weight[r, i] for i in range(D)) / math.sqrt(D))
+    for weight in network.hidden:
+        h = torch.relu(h @ weight[r] / math.sqrt(WIDTH))
+    return h @ network.readout[r] / WIDTH
+
+
+def one_layer(layer, r, x, causal):
+    """Attention of replica r at every position, head by head."""
+    head = WIDTH // layer.heads
+    q, k, v = (x @ layer.qkv[r][:, i * WIDTH : (i + 1) * WIDTH] for i in range(3))
+    heads = []
+    for h in range(layer.heads):
+        part = slice(h * head, (h + 1) * head)
+        scores = q[:, part] @ k[:, part].T / math.sqrt(head)
+        if causal:
+            scores = scores.masked_fill(torch.ones(D, D).triu(1).bool(), -math.inf)
+        heads.append(torch.softmax(scores, dim=-1) @ v[:, part])
+    return torch.cat(heads, dim=-1) @ layer.mix[r]
+
+
 def slow_attention(network, r, sentence):
-    """One sentence through replica r, every layer at every position, head by head."""
+    """One sentence through replica r, every layer at every position."""
     x = one_hot(sentence) @ network.embedding.weight[r, 0] + network.position[r]
-    head = WIDTH // network.heads
-    for qkv, mix in zip(network.qkv, network.mix, strict=True):
-        q, k, v = (x @ qkv[r][:, i * WIDTH : (i + 1) * WIDTH] for i in range(3))
-        heads = []
-        for h in range(network.heads):
-            part = slice(h * head, (h + 1) * head)
-            attention = torch.softmax(q[:, part] @ k[:, part].T / math.sqrt(head), dim=-1)
-            heads.append(attention @ v[:, part])
-        x = torch.cat(heads, dim=-1) @ mix[r]
+    for layer in network.attention:
+        x = one_layer(layer, r, x, causal=False)
     return x[-1] @ network.readout[r]
 
 
-@pytest.mark.parametrize("kind", ["cnn", "lcn", "transformer"])
+def slow_decoder(network, r, sentence):
+    """All positions of one sentence, shifted by one behind a mask."""
+    mask = torch.full((1, V), V**-0.5).double()
+    hot = torch.cat([mask, torch.nn.functional.one_hot(sentence[:-1], V).double()])
+    x = hot @ network.embedding.weight[r, 0] + network.position[r]
+
+    def norm(y):
+        return (y - y.mean(-1, keepdim=True)) / (y.var(-1, unbiased=False, keepdim=True) + 1e-5).sqrt()
+
+    for layer, up, down in zip(network.attention, network.up, network.down, strict=True):
+        x = x + one_layer(layer, r, norm(x), causal=True)
+        x = x + torch.nn.functional.gelu(norm(x) @ up[r]) @ down[r]
+    return norm(x) @ network.readout[r]
+
+
+SLOW = {
+    "cnn": slow_hierarchical,
+    "lcn": slow_hierarchical,
+    "fcn": slow_fully_connected,
+    "transformer": slow_attention,
+    "decoder": lambda *args: slow_decoder(*args)[-1],
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_logits_equal_those_of_a_slow_twin(kind):
     network, tokens = make(kind), tokens_for()
-    slow = slow_attention if kind == "transformer" else slow_hierarchical
-    expected = torch.stack([torch.stack([slow(network, r, row) for row in tokens[r]]) for r in range(2)])
+    expected = torch.stack([torch.stack([SLOW[kind](network, r, row) for row in tokens[r]]) for r in range(2)])
     torch.testing.assert_close(network(tokens), expected)
 
 
-@pytest.mark.parametrize("kind", ["cnn", "lcn", "transformer"])
+@pytest.mark.parametrize("kind", KINDS)
 def test_last_token_is_never_read(kind):
     network, tokens = make(kind), tokens_for()
     other = tokens.clone()
@@ -80,7 +117,7 @@ def test_last_token_is_never_read(kind):
     torch.testing.assert_close(network(tokens), network(other), rtol=0, atol=0)
 
 
-@pytest.mark.parametrize("kind", ["cnn", "lcn", "transformer"])
+@pytest.mark.parametrize("kind", KINDS)
 def test_gradients_of_a_replica_do_not_see_the_others(kind):
     network, tokens = make(kind), tokens_for()
     network(tokens)[0].sum().backward()
@@ -100,6 +137,45 @@ def test_tied_locally_connected_network_is_the_convolutional_one():
     torch.testing.assert_close(cnn(tokens), lcn(tokens))
 
 
+def test_autoregressive_decoder_predicts_every_token_from_those_before():
+    network, tokens = make("decoder"), tokens_for()
+    expected = torch.stack([torch.stack([slow_decoder(network, r, row) for row in tokens[r]]) for r in range(2)])
+    logits = network.autoregressive(tokens)
+    torch.testing.assert_close(logits, expected)
+    torch.testing.assert_close(logits[:, :, -1], network(tokens))
+    other = tokens.clone()
+    other[..., 4] = (other[..., 4] + 1) % V
+    changed = (network.autoregressive(other) != logits).any(dim=-1)
+    assert not changed[..., :5].any()
+    assert changed[..., 5:].all()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_kept_replicas_go_on_as_they_were(kind):
+    network, tokens = make(kind, 3), tokens_for(3)
+    before = network(tokens)
+    network.keep(torch.tensor([2, 0]))
+    torch.testing.assert_close(network(tokens[[2, 0]]), before[[2, 0]])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_multiplications_are_those_of_the_matrix_products(kind):
+    from torch.utils.flop_counter import FlopCounterMode
+
+    network = models.build(kind, RHM_, 1, 60, heads=2)
+    network.initialise([torch.Generator().manual_seed(0)])
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        network(tokens_for(1, batch=1))
+    # the counter counts an addition with every multiplication, and may leave the small scores of attention out
+    counted = counter.get_total_flops() / 2
+    assert 0.75 * network.multiplications() <= counted <= 1.01 * network.multiplications()
+
+
 def test_width_must_hold_the_heads():
-    with pytest.raises(ValueError, match="width=6 is no multiple of heads=4"):
-        models.AttentionOnly(1, V, S, L, WIDTH, heads=4, layers=1)
+    with pytest.raises(InputError, match="width=6 is no multiple of heads=4"):
+        models.build("transformer", RHM_, 1, WIDTH, heads=4)
+
+
+def test_unknown_network_lists_those_there_are():
+    with pytest.raises(InputError, match="network='rnn' is unknown: choose one of cnn"):
+        models.build("rnn", RHM_, 1, WIDTH)

@@ -1,24 +1,33 @@
-"""Presets, the results folder, and going on after an interruption."""
+"""Presets, the results folder, and going on after an interruption; shards, processes and a Dask cluster."""
 
 import csv
 import json
+import shutil
 
 import pytest
 
 torch = pytest.importorskip("torch")
 
 from rhmtheory import InputError  # noqa: E402
-from rhmvalidation import main_job, sweep  # noqa: E402
+from rhmvalidation import main_job, plan, preset, results, sweep, training  # noqa: E402
 
 CPU = torch.device("cpu")
 TINY = """
 summary = "tiny"
 [[sweep]]
-architecture = "cnn"
+network = "cnn"
 ensemble = { v = 4, m = 2, s = 2, L = 2 }
 grammars = 2
 samples = { lowest = 16, highest = 64, per_octave = 1 }
 training = { width = 8, learning_rate = 1.0, max_steps = 20, test_size = 64, batch_size = 16 }
+"""
+ONLINE = """
+[[sweep]]
+network = "transformer"
+ensemble = { v = 4, m = 2, s = 2, L = 2 }
+grammars = 2
+samples = { highest = 640 }
+training = { width = 8, learning_rate = 1e-3, optimiser = "adamw", protocol = "online", batch_size = 16 }
 """
 
 
@@ -29,18 +38,27 @@ def preset_file(tmp_path):
     return path
 
 
+def load(path):
+    return preset.load_preset(str(path))
+
+
+def outcomes(folder, runs):
+    """What was measured, without the time it took."""
+    return [(o.best_loss, o.best_step, o.steps, o.curve, o.diverged) for o in map(folder.load, runs)]
+
+
 def test_ladder_has_the_sizes_of_an_octave():
-    assert sweep.ladder(16, 64, 1) == (16, 32, 64)
-    assert sweep.ladder(16, 64, 2) == (16, 23, 32, 45, 64)
+    assert preset.ladder(16, 64, 1) == (16, 32, 64)
+    assert preset.ladder(16, 64, 2) == (16, 23, 32, 45, 64)
     with pytest.raises(InputError, match="highest=8 is too small: it must be at least 16"):
-        sweep.ladder(16, 8, 1)
+        preset.ladder(16, 8, 1)
 
 
-@pytest.mark.parametrize("name", sweep.preset_names())
+@pytest.mark.parametrize("name", preset.preset_names())
 def test_presets_of_the_package_load(name):
-    preset = sweep.load_preset(name)
-    assert preset.name == name
-    assert len({run.key for run in preset.runs()}) == len(preset.runs())
+    loaded = preset.load_preset(name)
+    assert loaded.name == name
+    assert len({run.key for run in loaded.runs()}) == len(loaded.runs())
 
 
 @pytest.mark.parametrize(
@@ -49,87 +67,217 @@ def test_presets_of_the_package_load(name):
         ("grammars = 2", "grammar = 2", "unknown key 'grammar'"),
         ("grammars = 2\n", "", "lacks the key 'grammars'"),
         ("width = 8", "widht = 8", "unknown key 'widht'"),
-        ("m = 2", "m = 5", "m=5 rules x v=4 symbols need 20 tuples"),
-        ('"cnn"', '"rnn"', "architecture='rnn' is unknown: choose one of transformer, lcn, cnn"),
+        ("m = 2", "m = 5", "sweep 1: m=5 rules x v=4 symbols need 20 tuples"),
+        ('"cnn"', '"rnn"', "network='rnn' is unknown: choose one of cnn, lcn"),
         ("grammars = 2", "grammars = [", "is not valid TOML"),
         ("ensemble = {", "ensemble = 3 #", "must be a table"),
+        ("grammars = 2", "grammars = 2\nreplicas = 0", "replicas=0 is too small"),
     ],
 )
 def test_presets_that_cannot_be_used(preset_file, old, new, message):
     preset_file.write_text(TINY.replace(old, new))
     with pytest.raises(InputError, match=message):
-        sweep.load_preset(str(preset_file))
+        load(preset_file)
 
 
 def test_unknown_preset_lists_those_there_are():
     with pytest.raises(InputError, match=r"preset='fast' is unknown: choose one of .*quick"):
-        sweep.load_preset("fast")
+        preset.load_preset("fast")
+
+
+def test_programs_are_replicas_of_one_sweep_and_shards_share_them_out(preset_file):
+    preset_file.write_text(TINY.replace("grammars = 2", "grammars = 5\nreplicas = 2") + ONLINE)
+    loaded = load(preset_file)
+    programs = sweep.groups(loaded)
+    assert sorted(run.key for runs in programs for run in runs) == sorted(run.key for run in loaded.runs())
+    for runs in programs:
+        assert len(runs) <= 2
+        assert all(runs[0].shares_program_with(run) for run in runs)
+    shards = [sweep.groups(loaded, sweep.Shard.parse(f"{i}/3")) for i in (1, 2, 3)]
+    assert sorted(str(runs) for shard in shards for runs in shard) == sorted(map(str, programs))
+
+
+@pytest.mark.parametrize("text", ["0/3", "4/3", "1", "a/b", "1/0"])
+def test_shards_that_cannot_be(text):
+    with pytest.raises(InputError, match="shard"):
+        sweep.Shard.parse(text)
 
 
 def test_interrupted_sweep_goes_on_and_ends_with_the_results_of_an_uninterrupted_one(preset_file, tmp_path):
-    preset = sweep.load_preset(str(preset_file))
-    whole = sweep.ResultFolder(tmp_path / "whole", preset)
-    sweep.execute(preset, whole, CPU)
+    loaded = load(preset_file)
+    programs = sweep.groups(loaded)
+    whole = results.ResultFolder(tmp_path / "whole", loaded)
+    sweep.execute(programs, whole, CPU, workers=1)
 
-    parts = sweep.ResultFolder(tmp_path / "parts", preset)
+    parts = results.ResultFolder(tmp_path / "parts", loaded)
 
-    def stop_at_32(one, P, steps):
-        if P == 32:
+    def stop(runs, step):
+        if runs == programs[1] and step == 7:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        sweep.execute(preset, parts, CPU, stop_at_32)
-    finished = [run for run in preset.runs() if parts.load(run) is not None]
-    assert [run.P for run in finished] == [16, 16]
+        sweep.execute(programs, parts, CPU, workers=1, on_step=stop)
+    assert [run for run, _ in parts.finished(loaded.runs())] == programs[0]
 
-    trained = []
-    sweep.execute(preset, parts, CPU, lambda one, P, steps: trained.append(P))
-    for run in preset.runs():
-        a, b = whole.load(run), parts.load(run)
-        assert a.best_loss == b.best_loss
-        assert a.curve == b.curve
+    sweep.execute(programs, parts, CPU, workers=1)
+    assert outcomes(parts, loaded.runs()) == outcomes(whole, loaded.runs())
+
+
+def test_processes_and_shards_give_the_results_of_one_process(preset_file, tmp_path):
+    preset_file.write_text(TINY + ONLINE)
+    loaded = load(preset_file)
+    one = results.ResultFolder(tmp_path / "one", loaded)
+    sweep.execute(sweep.groups(loaded), one, CPU, workers=1)
+
+    two = results.ResultFolder(tmp_path / "two", loaded)
+    sweep.execute(sweep.groups(loaded), two, CPU, workers=2)
+    for run in loaded.runs():
+        assert two.load(run).best_loss == pytest.approx(one.load(run).best_loss, rel=1e-5)
+
+    merged = results.ResultFolder(tmp_path / "merged", loaded)
+    for i in (1, 2):
+        part = results.ResultFolder(tmp_path / f"part{i}", loaded)
+        sweep.execute(sweep.groups(loaded, sweep.Shard(i, 2)), part, CPU, workers=1)
+        shutil.copytree(part.path / "runs", merged.path / "runs", dirs_exist_ok=True)
+    assert outcomes(merged, loaded.runs()) == outcomes(one, loaded.runs())
+
+
+@pytest.mark.filterwarnings("ignore")  # of the cluster's own machinery
+def test_a_dask_cluster_gives_the_results_of_one_process(preset_file, tmp_path):
+    distributed = pytest.importorskip("distributed")
+    loaded = load(preset_file)
+    one = results.ResultFolder(tmp_path / "one", loaded)
+    sweep.execute(sweep.groups(loaded), one, CPU, workers=1)
+    cluster_folder = results.ResultFolder(tmp_path / "cluster", loaded)
+    with distributed.LocalCluster(
+        n_workers=2, threads_per_worker=1, processes=False, dashboard_address=None
+    ) as cluster:
+        sweep.execute(sweep.groups(loaded), cluster_folder, CPU, scheduler=cluster.scheduler_address)
+    for run in loaded.runs():
+        assert cluster_folder.load(run).best_loss == pytest.approx(one.load(run).best_loss, rel=1e-5)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_scheduler_that_is_not_there(preset_file, tmp_path, monkeypatch):
+    distributed = pytest.importorskip("distributed")
+    monkeypatch.setattr(distributed, "Client", lambda address, timeout: distributed_client_fails(address))
+    loaded = load(preset_file)
+    folder = results.ResultFolder(tmp_path / "out", loaded)
+    with pytest.raises(InputError, match=r"no Dask scheduler answers at tcp://127\.0\.0\.1:9 .*dask scheduler"):
+        sweep.execute(sweep.groups(loaded), folder, CPU, scheduler="tcp://127.0.0.1:9")
+
+
+def distributed_client_fails(address):
+    raise OSError(f"Timed out trying to connect to {address}")
+
+
+def test_programs_that_do_not_fit_the_memory_are_halved(preset_file, monkeypatch):
+    runs = load(preset_file).runs()[:4]
+    expected = [training.train([run], CPU)[0].best_loss for run in runs]
+    sizes = []
+
+    def train(part, *args, **kwargs):
+        sizes.append(len(part))
+        if len(part) > 1:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return training.train(part, *args, **kwargs)
+
+    monkeypatch.setattr(sweep, "train", train)
+    found = sweep.train_or_halve(runs, CPU)
+    assert sizes == [4, 2, 1, 1, 2, 1, 1]
+    assert [outcome.best_loss for outcome in found] == expected
+
+    def never(part, *args, **kwargs):
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(sweep, "train", never)
+    with pytest.raises(InputError, match=r"one replica of cnn .* does not fit .* lower width or batch_size"):
+        sweep.train_or_halve(runs, CPU)
 
 
 def test_half_written_results_are_trained_again(preset_file, tmp_path):
-    preset = sweep.load_preset(str(preset_file))
-    folder = sweep.ResultFolder(tmp_path / "out", preset)
-    sweep.execute(preset, folder, CPU)
-    run = preset.runs()[0]
-    before = folder.load(run)
+    loaded = load(preset_file)
+    folder = results.ResultFolder(tmp_path / "out", loaded)
+    sweep.execute(sweep.groups(loaded), folder, CPU, workers=1)
+    before = outcomes(folder, loaded.runs())
+    run = loaded.runs()[0]
     (tmp_path / "out" / "runs" / f"{run.key}.json").write_text('{"run": {"v": 4')
-    with pytest.warns(UserWarning, match="is damaged and its run is trained again"):
+    with pytest.warns(UserWarning, match=r"trained again: .*is damaged"):
         assert folder.load(run) is None
     with pytest.warns(UserWarning, match="damaged"):
-        sweep.execute(preset, folder, CPU)
-    assert folder.load(run).best_loss == before.best_loss
+        sweep.execute(sweep.groups(loaded), folder, CPU, workers=1)
+    for a, b in zip(outcomes(folder, loaded.runs()), before, strict=True):
+        assert a[0] == pytest.approx(b[0], rel=1e-5)
+
+
+def test_full_disk_is_told(preset_file, tmp_path, monkeypatch):
+    loaded = load(preset_file)
+    folder = results.ResultFolder(tmp_path / "out", loaded)
+    (outcome,) = training.train(loaded.runs()[:1], CPU)
+
+    def full(path, text):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(results, "write_atomically", full)
+    with pytest.raises(InputError, match=r"No space left.*make room, and give the same command again"):
+        folder.save(loaded.runs()[0], outcome)
 
 
 def test_folder_of_another_preset_is_refused(preset_file, tmp_path):
-    sweep.ResultFolder(tmp_path / "out", sweep.load_preset(str(preset_file)))
+    results.ResultFolder(tmp_path / "out", load(preset_file))
     preset_file.write_text(TINY.replace("width = 8", "width = 9"))
     with pytest.raises(InputError, match="holds results of another preset"):
-        sweep.ResultFolder(tmp_path / "out", sweep.load_preset(str(preset_file)))
+        results.ResultFolder(tmp_path / "out", load(preset_file))
 
 
-def test_main_job_leaves_runs_comparison_and_figure(preset_file, tmp_path):
-    report = main_job.run(str(preset_file), tmp_path / "out", "cpu", command="test")
-    with open(tmp_path / "out" / "runs.csv", newline="") as file:
+def test_main_job_leaves_runs_comparison_and_figures(preset_file, tmp_path):
+    out = tmp_path / "out"
+    report = main_job.run(str(preset_file), out, "cpu", workers=1, command="test")
+    with open(out / "runs.csv", newline="") as file:
         rows = list(csv.DictReader(file))
     assert len(rows) == 6
     assert {row["P"] for row in rows} == {"16", "32", "64"}
-    content = json.loads((tmp_path / "out" / "comparison.json").read_text())
+    content = json.loads((out / "comparison.json").read_text())
     assert content["provenance"]["command"] == "test"
     assert content["comparisons"][0]["measurements"]["cnn"]["prediction"]["step_factor"] == 2
-    assert (tmp_path / "out" / "comparison.png").read_bytes().startswith(b"\x89PNG")
+    for name in ("comparison", "collapse"):
+        assert (out / f"{name}.png").read_bytes().startswith(b"\x89PNG")
     assert report.comparisons[0].ratio is None  # no transformer to compare with
+
+    # a recorded study keeps runs.jsonl alone, and the single files add nothing
+    shutil.rmtree(out / "runs")
+    again = main_job.report(out)
+    assert json.dumps(again.to_dict()) == json.dumps(content)
+    trained = []
+    folder = results.ResultFolder(out, load(preset_file))
+    sweep.execute(sweep.groups(load(preset_file)), folder, CPU, workers=1, on_step=lambda *a: trained.append(a))
+    assert not trained
+
+
+def test_report_of_damaged_and_missing_folders(preset_file, tmp_path):
+    with pytest.raises(InputError, match="is no results folder"):
+        main_job.report(tmp_path / "nowhere")
+    main_job.run(str(preset_file), tmp_path / "out", "cpu", workers=1)
+    with open(tmp_path / "out" / "runs.jsonl", "a") as file:
+        file.write('{"run"\n')
+    with pytest.raises(InputError, match=r"runs\.jsonl, line 7 is damaged"):
+        main_job.report(tmp_path / "out")
 
 
 def test_folder_that_cannot_be_written(preset_file, tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match=r"cannot write to .*file.*choose another folder with --out"):
-        main_job.run(str(preset_file), tmp_path / "file" / "out", "cpu", command="test")
+        main_job.run(str(preset_file), tmp_path / "file" / "out", "cpu")
 
 
 def test_device_that_is_not_there():
     with pytest.raises(InputError, match="device='nonsense' cannot be used here"):
         sweep.pick_device("nonsense")
+
+
+def test_dry_run_lists_every_program(preset_file):
+    preset_file.write_text(TINY + ONLINE)
+    planned = plan.dry_run(str(preset_file), "cpu", workers=1)
+    assert sorted(P for program in planned.programs for P in program["P"]) == [16, 32, 64, 640]
+    assert all(program["memory_MiB"] > 0 for program in planned.programs)
+    assert planned.seconds == pytest.approx(sum(p["seconds"] for p in planned.programs), abs=0.5)

@@ -2,23 +2,31 @@
 
 import math
 from dataclasses import asdict, replace
+from itertools import pairwise
 
+import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
 
 from rhmtheory import InputError  # noqa: E402
-from rhmvalidation.data import TrainingSet  # noqa: E402
-from rhmvalidation.training import Run, Settings, _Progress, build, train  # noqa: E402
+from rhmvalidation import data  # noqa: E402
+from rhmvalidation.training import (  # noqa: E402
+    Run,
+    Settings,
+    _Record,
+    _Trainer,
+    cross_entropy,
+    sample_points,
+    train,
+)
 
 CPU = torch.device("cpu")
 FAST = Settings(width=16, learning_rate=1.0, max_steps=60, test_size=256, batch_size=32)
 
 
-def make_run(seed=0, P=200, architecture="cnn", settings=FAST):
-    return Run(
-        v=4, m=2, s=2, L=2, architecture=architecture, P=P, grammar_seed=seed, run_seed=seed, settings=settings
-    )
+def make_run(seed=0, P=200, network="cnn", settings=FAST):
+    return Run(4, 2, 2, 2, network, P, grammar_seed=seed, run_seed=seed, settings=settings)
 
 
 def same(first, second):
@@ -27,12 +35,13 @@ def same(first, second):
     return a == b
 
 
-@pytest.mark.parametrize("architecture", ["cnn", "lcn", "transformer"])
-def test_a_network_learns_down_to_the_floor_of_its_grammar(architecture):
-    settings = replace(FAST, max_steps=600, batch_size=128, width=32)
-    if architecture == "transformer":
-        settings = replace(settings, optimiser="adam", learning_rate=3e-3, heads=2)
-    run = make_run(P=4000, architecture=architecture, settings=settings)
+@pytest.mark.parametrize("network", ["cnn", "lcn", "fcn", "transformer", "decoder", "autoregressive"])
+@pytest.mark.parametrize("protocol", ["offline", "online"])
+def test_a_network_learns_down_to_the_floor_of_its_grammar(network, protocol):
+    settings = replace(FAST, max_steps=600, batch_size=128, width=32, protocol=protocol)
+    if network not in ("cnn", "lcn", "fcn"):
+        settings = replace(settings, optimiser="adamw", learning_rate=3e-3, heads=2, schedule="cosine", warmup=20)
+    run = make_run(P=4000 if protocol == "offline" else 600 * 128, network=network, settings=settings)
     H = run.rhm.grammar(run.grammar_seed).plateaus()
     (outcome,) = train([run], CPU)
     assert outcome.curve[0][0] == 0
@@ -65,28 +74,146 @@ def test_divergence_is_recorded_and_leaves_the_neighbours_alone():
 
 
 def test_training_stops_when_patience_runs_out():
-    progress = _Progress(replace(FAST, patience=2.0, max_steps=1000))
+    record = _Record(replace(FAST, patience=2.0), max_steps=1000)
     losses = {0: 2.0, 8: 1.0, 10: 0.5, 12: 0.6, 20: 0.6, 21: 0.6, 40: 0.1}
     for step, loss in losses.items():
-        progress.record(step, loss)
-    assert (progress.best_step, progress.best_loss) == (10, 0.5)
-    assert progress.steps == 21  # the first evaluation beyond twice the best step
-    assert progress.stopped
-    assert not progress.diverged
+        record.add(step, loss, [])
+    assert (record.best_step, record.best_loss) == (10, 0.5)
+    assert record.steps == 21  # the first evaluation beyond twice the best step
+    assert record.stopped
+    assert not record.diverged
 
 
 def test_batches_come_from_the_training_set_alone():
-    run = make_run()
-    grammar = run.rhm.grammar(0)
-    data = TrainingSet([grammar, grammar], [5, 6], [3, 7], CPU)
+    grammar = make_run().rhm.grammar(0)
+    source = data.TrainingSet([grammar, grammar], [5, 6], [3, 7], 16, CPU)
     seen = [set(), set()]
     for _ in range(200):
-        batch = data.batch(16)
+        batch = source.batch()
         assert batch.shape == (2, 16, 4)
         for r in range(2):
             seen[r] |= {tuple(row) for row in batch[r].tolist()}
-    assert [len(rows) <= P for rows, P in zip(seen, (3, 7), strict=True)] == [True, True]
-    assert sum(map(len, seen)) >= 4
+    assert len(seen[0]) <= 3
+    assert len(seen[1]) <= 7
+    assert len(seen[0]) + len(seen[1]) >= 4
+
+
+def test_fresh_sentences_have_the_exact_distribution():
+    grammars = [make_run().rhm.grammar(seed) for seed in (0, 1)]
+    source = data.FreshSentences(grammars, [5, 6], 512, CPU)
+    batches = torch.cat([source.batch() for _ in range(64)], dim=1)
+    assert batches.dtype == torch.uint8
+    for r, grammar in enumerate(grammars):
+        tokens = batches[r].numpy()
+        assert all((level >= 0).all() for level in grammar.parse(tokens))
+        n = len(tokens)
+        for position in range(4):
+            expected = grammar.marginal(0, position)
+            counts = np.bincount(tokens[:, position], minlength=4)
+            assert (np.abs(counts / n - expected) < 5 * np.sqrt(0.25 / n)).all()
+        C = grammar.covariance(0, 3)
+        joint = np.zeros((4, 4))
+        np.add.at(joint, (tokens[:, 0], tokens[:, 3]), 1 / n)
+        measured = joint - np.outer(joint.sum(1), joint.sum(0))
+        assert (np.abs(measured - C) < 5 * np.sqrt(0.25 / n)).all()
+
+
+@pytest.mark.parametrize("kind", ["offline", "online"])
+def test_sources_of_data_go_on_from_their_state(kind):
+    grammars = [make_run().rhm.grammar(seed) for seed in range(3)]
+
+    def source():
+        if kind == "online":
+            return data.FreshSentences(grammars, [5, 6, 7], 8, CPU)
+        return data.TrainingSet(grammars, [5, 6, 7], [10, 20, 30], 8, CPU)
+
+    first, second = source(), source()
+    for _ in range(40):
+        first.batch()
+    second.load(first.state())
+    for _ in range(40):
+        assert torch.equal(first.batch(), second.batch())
+    second.keep([2, 0])
+    for _ in range(40):
+        assert torch.equal(first.batch()[[2, 0]], second.batch())
+
+
+@pytest.mark.parametrize("protocol", ["offline", "online"])
+def test_training_goes_on_from_a_checkpoint_with_the_same_outcome(tmp_path, protocol):
+    settings = replace(FAST, protocol=protocol, optimiser="adamw", learning_rate=1e-3, patience=1.5)
+    runs = [make_run(seed, P=2000, settings=settings) for seed in range(3)]
+    expected = train(runs, CPU)
+    path = tmp_path / "state.pt"
+    trainer = _Trainer(runs, CPU)
+    for _ in range(37):
+        trainer.step()
+    trainer.save(path)
+    steps = []
+    outcomes = train(runs, CPU, steps.append, checkpoint=path)
+    assert steps[0] == 38
+    assert not path.exists()  # no longer needed
+    assert all(same(a, b) for a, b in zip(expected, outcomes, strict=True))
+
+
+def test_damaged_checkpoints_and_those_of_other_runs_are_ignored(tmp_path):
+    path = tmp_path / "state.pt"
+    path.write_bytes(b"half of a file")
+    assert same(train([make_run()], CPU, checkpoint=path)[0], train([make_run()], CPU)[0])
+    trainer = _Trainer([make_run(1)], CPU)
+    trainer.save(path)
+    assert same(train([make_run()], CPU, checkpoint=path)[0], train([make_run()], CPU)[0])
+
+
+def test_a_rate_of_its_own_for_every_replica():
+    slow = replace(FAST, learning_rate=0.1)
+    together = train([make_run(), make_run(settings=slow)], CPU)
+    alone = train([make_run()], CPU) + train([make_run(settings=slow)], CPU)
+    for a, b in zip(together, alone, strict=True):
+        assert a.best_loss == pytest.approx(b.best_loss, rel=1e-4)
+    assert together[0].best_loss != together[1].best_loss
+
+
+def test_runs_of_other_networks_share_no_program():
+    with pytest.raises(InputError, match="only grammar, seeds, P and learning rate may differ"):
+        train([make_run(), make_run(network="lcn")], CPU)
+
+
+def test_bfloat16_comes_close_to_float32():
+    settings = replace(FAST, max_steps=400, batch_size=128)
+    (exact,) = train([make_run(P=4000, settings=settings)], CPU)
+    (rough,) = train([make_run(P=4000, settings=replace(settings, precision="bfloat16"))], CPU)
+    assert rough.best_loss == pytest.approx(exact.best_loss, rel=0.05)
+    assert rough.best_loss != exact.best_loss
+
+
+def test_the_context_probe_finds_the_context_that_is_used():
+    settings = replace(FAST, max_steps=600, batch_size=128, width=32, context_probe=True)
+    (outcome,) = train([make_run(P=4000, settings=settings)], CPU)
+    divergence = np.array([values for _, values in outcome.divergence])
+    assert divergence.shape == (len(outcome.curve), 3)
+    assert divergence[0].argmin() == 0  # at first the network knows nothing of its input
+    best = [step for step, _ in outcome.divergence].index(outcome.best_step)
+    assert divergence[best].argmin() == 2  # at last it sees the whole sentence
+    # KL(ideal of full context || network) is what its loss exceeds the floor by
+    H = make_run().rhm.grammar(0).plateaus()
+    assert divergence[best, 2] == pytest.approx(outcome.best_loss - H[2], abs=0.1)
+
+
+def test_points_of_a_learning_curve():
+    (offline,) = train([make_run()], CPU)
+    assert sample_points(make_run(), offline) == [(200, offline.best_loss)]
+    online = make_run(P=640, settings=replace(FAST, protocol="online"))
+    (outcome,) = train([online], CPU)
+    points = sample_points(online, outcome)
+    assert [P for P, _ in points] == [32 * step for step, _ in outcome.curve[1:]]
+    assert all(a >= b for (_, a), (_, b) in pairwise(points))
+
+
+def test_cross_entropy_of_logits():
+    logits = torch.randn(2, 3, 4, 5, generator=torch.Generator().manual_seed(0))
+    tokens = torch.randint(5, (2, 3, 4), generator=torch.Generator().manual_seed(1))
+    expected = -logits.log_softmax(-1).gather(-1, tokens[..., None])[..., 0].mean(dim=1)
+    torch.testing.assert_close(cross_entropy(logits, tokens), expected)
 
 
 def test_the_key_of_a_run_names_its_content():
@@ -98,7 +225,9 @@ def test_the_key_of_a_run_names_its_content():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"optimiser": "newton"}, "optimiser='newton' is unknown: choose sgd or adam"),
+        ({"optimiser": "newton"}, "optimiser='newton' is unknown: choose one of sgd, adamw"),
+        ({"warmup": -1}, "warmup=-1 must not be negative"),
+        ({"protocol": "batch"}, "protocol='batch' is unknown"),
         ({"width": 0}, "width=0 must be positive"),
         ({"patience": 1.0}, "patience=1.0 must exceed 1"),
     ],
@@ -108,6 +237,6 @@ def test_settings_that_cannot_be(change, message):
         replace(FAST, **change)
 
 
-def test_unknown_architecture():
-    with pytest.raises(InputError, match="architecture='rnn' is unknown"):
-        build("rnn", make_run().rhm, 1, FAST)
+def test_unknown_network():
+    with pytest.raises(InputError, match="network='rnn' is unknown"):
+        make_run(network="rnn")

@@ -1,46 +1,65 @@
-"""Theory against experiment: crossings, step factors, exponents and a verdict, from finished runs. No torch."""
+"""Theory against experiment: crossings, step factors, exponents and a verdict, from finished runs."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from rhmtheory import RHM, Grammar, InputError, predict
 from rhmtheory._json import plain
 from rhmtheory._types import FloatArray
+from rhmtheory.fits import collapse_quality
 from rhmtheory.predictions import Prediction, crossing_levels, first_step, staircase_exponent
 from rhmtheory.scaling import SlopeFit, bootstrap, crossing, resamples, slope
+from rhmvalidation.training import sample_points
+
+if TYPE_CHECKING:
+    from rhmvalidation.training import Outcome, Run
 
 CONFIDENCE = 0.95
+THEORY = {
+    "cnn": "cnn",
+    "lcn": "lcn",
+    "fcn": "lcn",
+    "transformer": "transformer",
+    "decoder": "transformer",
+    "autoregressive": "transformer",
+}
+"""The prediction that each network is held against. The fully connected one has none of its own: it shares no
+weights, and is held against that of the locally connected network."""
 
 
 @dataclass(frozen=True)
 class LearningCurves:
-    """Best test loss of one architecture against training-set size, for several grammars of one ensemble.
+    """Best test loss of one network against training-set size, for several grammars of one ensemble.
 
-    ``loss`` has shape (grammars, sizes), nats, NaN where a run is missing or diverged.
+    ``grammars`` names them (by seed, as a rule), and ``plateaus``, shape (grammars, L + 1), are their exact ones.
+    ``loss`` has shape (grammars, sizes), nats, NaN where a run is missing or diverged. ``divergence``, where it
+    was probed, has shape (sizes, L + 1): the mean KL divergence from the ideal predictor of context level k.
     """
 
     rhm: RHM
-    architecture: str
-    grammar_seeds: tuple[int, ...]
+    network: str
+    grammars: tuple[str, ...]
+    plateaus: FloatArray
     P: FloatArray
     loss: FloatArray
+    divergence: FloatArray | None
+    diverged: int
+    """Runs that ended in a loss that is not finite; they are not averaged in."""
 
 
 @dataclass(frozen=True)
 class Measurement:
-    """One architecture set against its prediction. Made by `measure`.
+    """One network set against its prediction. Made by `measure`.
 
     Attributes
     ----------
     prediction : Prediction
         With the mean exact plateaus of the very grammars that were trained on.
-    plateaus : array, shape (grammars, L + 1), nats
-        Exact, grammar by grammar.
     crossings : array, shape (grammars, L), samples
         ``P*_k``: where the curve of a grammar crosses ``sqrt(H_k H_(k+1))`` of that grammar; NaN if it does not.
     steps : tuple of int
@@ -51,18 +70,24 @@ class Measurement:
         By `rhmtheory.predictions.staircase_exponent`, within the window.
     predicted_exponent : float
         The same estimator, in the same window and with the same plateaus, on the predicted ``P_k``.
+    excess : array, shape (sizes,), nats
+        Mean over grammars of loss less the floor ``H_L`` of each.
+    collapse : float
+        How well the steps of the mean curve (see `step_curves`) fall onto one when P is divided by the predicted
+        ``P_k``: 0 perfect, about 1 not at all; NaN with fewer than two steps.
     verdict : str
         ``agrees``, ``disagrees`` or ``undecided``, on the step factor: see `verdict`.
     """
 
     curves: LearningCurves
     prediction: Prediction
-    plateaus: FloatArray
     crossings: FloatArray
     steps: tuple[int, ...]
     step_factor: SlopeFit
     exponent: SlopeFit
     predicted_exponent: float
+    excess: FloatArray
+    collapse: float
     verdict: str
 
     def to_dict(self) -> dict[str, Any]:
@@ -74,11 +99,11 @@ class Measurement:
 
 @dataclass(frozen=True)
 class Comparison:
-    """All architectures of one ensemble, and the ratio of the exponents with and without weight sharing.
+    """All networks of one ensemble, and the ratio of the exponents with and without weight sharing.
 
     ``ratio`` is that of the CNN's exponent over the transformer's, on the steps both have resolved, with the
-    grammars resampled together; ``predicted_ratio`` the same on the predicted staircases. Either is None
-    where an architecture is missing.
+    grammars resampled together; ``predicted_ratio`` the same on the predicted staircases. Each is None where a
+    network is missing.
     """
 
     rhm: RHM
@@ -90,31 +115,49 @@ class Comparison:
     def to_dict(self) -> dict[str, Any]:
         """Plain numbers and lists, ready for JSON."""
         content: dict[str, Any] = plain(self)
-        content["measurements"] = {m.curves.architecture: m.to_dict() for m in self.measurements}
+        content["measurements"] = {m.curves.network: m.to_dict() for m in self.measurements}
         return content
 
 
-def learning_curves(rows: Sequence[dict[str, Any]]) -> list[LearningCurves]:
-    """Group finished runs (dicts with v, m, s, L, architecture, P, grammar_seed, best_loss, diverged)."""
-    groups: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
-    for row in rows:
-        groups.setdefault((row["v"], row["m"], row["s"], row["L"], row["architecture"]), []).append(row)
+def learning_curves(finished: Sequence[tuple[Run, Outcome]]) -> list[LearningCurves]:
+    """Group finished runs into curves, one an ensemble and network."""
+    groups: dict[tuple[RHM, str], list[tuple[Run, Outcome]]] = {}
+    for run, outcome in finished:
+        groups.setdefault((run.rhm, run.network), []).append((run, outcome))
     curves = []
-    for (v, m, s, L, architecture), members in groups.items():
-        sizes = sorted({row["P"] for row in members})
-        seeds = sorted({row["grammar_seed"] for row in members})
+    for (rhm, network), members in groups.items():
+        points = [(run.grammar_seed, P, loss) for run, out in members for P, loss in sample_points(run, out)]
+        sizes = sorted({P for _, P, _ in points})
+        seeds = sorted({run.grammar_seed for run, _ in members})
         loss = np.full((len(seeds), len(sizes)), np.nan)
-        for row in members:
-            if not row["diverged"]:
-                loss[seeds.index(row["grammar_seed"]), sizes.index(row["P"])] = row["best_loss"]
-        curves.append(LearningCurves(RHM(v, m, s, L), architecture, tuple(seeds), np.array(sizes, float), loss))
+        for seed, P, value in points:
+            loss[seeds.index(seed), sizes.index(P)] = value
+        divergence = _mean_divergence(members, sizes)
+        diverged = sum(outcome.diverged for _, outcome in members)
+        H = np.array([Grammar.draw(rhm, seed).plateaus() for seed in seeds])
+        names = tuple(f"seed {seed}" for seed in seeds)
+        curves.append(LearningCurves(rhm, network, names, H, np.array(sizes, float), loss, divergence, diverged))
     return curves
 
 
+def _mean_divergence(members: Sequence[tuple[Run, Outcome]], sizes: list[int]) -> FloatArray | None:
+    """Mean over grammars at every size: at the best step offline, along training online."""
+    found: dict[int, list[list[float]]] = {}
+    for run, outcome in members:
+        for step, values in outcome.divergence:
+            if run.settings.protocol == "online":
+                found.setdefault(step * run.settings.batch_size, []).append(values)
+            elif step == outcome.best_step:
+                found.setdefault(run.P, []).append(values)
+    if not found:
+        return None
+    levels = members[0][0].L + 1
+    return np.array([np.mean(found[P], axis=0) if P in found else [np.nan] * levels for P in sizes])
+
+
 def measure(curves: LearningCurves, seed: int = 0) -> Measurement:
-    """Crossings, step factor and exponent of one architecture, with bootstrap intervals over grammars."""
-    rhm = curves.rhm
-    H = np.array([Grammar.draw(rhm, grammar).plateaus() for grammar in curves.grammar_seeds])
+    """Crossings, step factor and exponent of one network, with bootstrap intervals over grammars."""
+    rhm, H = curves.rhm, curves.plateaus
     crossings = np.array(
         [
             [crossing(curves.P, loss, G) if G > 0 else np.nan for G in crossing_levels(plateaus)]
@@ -122,7 +165,7 @@ def measure(curves: LearningCurves, seed: int = 0) -> Measurement:
         ]
     )
     steps = tuple(k for k in range(first_step(rhm.L), rhm.L) if not np.isnan(crossings[:, k]).any())
-    prediction = predict(rhm, curves.architecture, plateaus=H.mean(axis=0))
+    prediction = predict(rhm, THEORY[curves.network], plateaus=H.mean(axis=0))
     draws = resamples(len(H), seed)
     factors = [_step_factor(crossings[draw], steps) for draw in draws]
     exponents = [_exponent(crossings[draw], H[draw], steps) for draw in draws]
@@ -130,19 +173,19 @@ def measure(curves: LearningCurves, seed: int = 0) -> Measurement:
     return Measurement(
         curves=curves,
         prediction=prediction,
-        plateaus=H,
         crossings=crossings,
         steps=steps,
         step_factor=factor,
         exponent=bootstrap(exponents, _exponent(crossings, H, steps), CONFIDENCE, len(H)),
         predicted_exponent=_exponent(_predicted_crossings(prediction, len(H)), H, steps),
+        excess=(curves.loss - H[:, -1:]).mean(axis=0),
+        collapse=_collapse(curves, prediction, steps),
         verdict=verdict(factor, prediction.step_factor),
     )
 
 
-def compare(rows: Sequence[dict[str, Any]], seed: int = 0) -> list[Comparison]:
-    """Set all finished runs against theory, one `Comparison` an ensemble; raises `InputError` if there are none."""
-    curves = learning_curves(rows)
+def compare(curves: Sequence[LearningCurves], seed: int = 0) -> list[Comparison]:
+    """Set learning curves against theory, one `Comparison` an ensemble; `InputError` if there are none."""
     if not curves:
         raise InputError("there is no finished run to compare: train some first")
     comparisons = []
@@ -150,6 +193,31 @@ def compare(rows: Sequence[dict[str, Any]], seed: int = 0) -> list[Comparison]:
         measurements = tuple(measure(c, seed) for c in curves if c.rhm == rhm)
         comparisons.append(Comparison(rhm, measurements, *_exponent_ratio(measurements, seed)))
     return comparisons
+
+
+def step_curves(
+    curves: LearningCurves, prediction: Prediction, steps: Sequence[int]
+) -> list[tuple[FloatArray, FloatArray]]:
+    """Each step of the mean curve as (P / P_k, part of the step in ln loss that is still to go).
+
+    The part is one at ``H_k``, a half at the crossing level, zero at ``H_(k+1)``; the outer tenths are left out,
+    where plateaus and neighbouring steps are seen more than the step itself.
+    """
+    log_loss, log_H = np.log(curves.loss).mean(axis=0), np.log(prediction.plateaus)
+    out = []
+    for k in steps:
+        to_go = (log_loss - log_H[k + 1]) / (log_H[k] - log_H[k + 1])
+        shown = (to_go > 0.1) & (to_go < 0.9)
+        out.append((curves.P[shown] / prediction.sample_complexity[k], to_go[shown]))
+    return out
+
+
+def _collapse(curves: LearningCurves, prediction: Prediction, steps: Sequence[int]) -> float:
+    parts = [(x, y) for x, y in step_curves(curves, prediction, steps) if len(x) > 1]
+    try:
+        return collapse_quality(parts)
+    except InputError:  # fewer than two, or apart
+        return float("nan")
 
 
 def verdict(measured: SlopeFit, predicted: float) -> str:
@@ -167,14 +235,15 @@ def verdict(measured: SlopeFit, predicted: float) -> str:
 def _exponent_ratio(
     measurements: Sequence[Measurement], seed: int
 ) -> tuple[SlopeFit | None, float | None, str | None]:
-    by_name = {m.curves.architecture: m for m in measurements}
+    by_name = {m.curves.network: m for m in measurements}
     if not {"cnn", "transformer"} <= set(by_name):
         return None, None, None
     cnn, transformer = by_name["cnn"], by_name["transformer"]
-    if cnn.curves.grammar_seeds != transformer.curves.grammar_seeds:
+    if cnn.curves.grammars != transformer.curves.grammars:
         return None, None, None
     steps = tuple(k for k in cnn.steps if k in transformer.steps)
-    H, everyone = cnn.plateaus, np.arange(len(cnn.plateaus))
+    H = cnn.curves.plateaus
+    everyone = np.arange(len(H))
 
     def ratio(first: FloatArray, second: FloatArray, draw: Any) -> float:
         return _exponent(first[draw], H[draw], steps) / _exponent(second[draw], H[draw], steps)

@@ -1,8 +1,9 @@
-"""What the networks are fed: fixed training sets and held-out sets drawn from grammars, one a replica."""
+"""What the networks are fed: held-out sets, fixed training sets, and fresh batches drawn on the device."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -12,7 +13,10 @@ from rhmtheory import Grammar
 
 # Each replica's data come from streams of their own, so that who trains beside it does not matter.
 _TRAIN, _TEST, _BATCH, _INIT = range(4)
-_STEPS_DRAWN_AHEAD = 64
+_STEPS_DRAWN_AHEAD = 32
+
+State = tuple[list[Tensor], int]
+"""State of a source: of its generators before the present block of batches, and how many of the block are left."""
 
 
 def stream_seed(seed: int, purpose: int) -> int:
@@ -31,8 +35,66 @@ def held_out(grammars: Sequence[Grammar], seeds: Sequence[int], size: int, devic
     return torch.from_numpy(np.stack(sets)).to(device)
 
 
-class TrainingSet:
-    """Offline data: ``P`` fixed sentences a replica, from which batches are drawn with replacement.
+class Batches(Protocol):
+    """A source of training batches of a fixed size, one stream a replica."""
+
+    def batch(self) -> Tensor:
+        """Next batch, (R, B, d)."""
+
+    def keep(self, replicas: Sequence[int]) -> None:
+        """Drop all replicas but these."""
+
+    def state(self) -> State:
+        """What `load` needs to go on with the same batches."""
+
+    def load(self, state: State) -> None:
+        """Go on from a saved state."""
+
+
+class _DrawnAhead:
+    """Batches drawn many steps at a time, each replica from its own generator."""
+
+    def __init__(self, seeds: Sequence[int], size: int, device: torch.device) -> None:
+        self._size, self._device = size, device
+        self._generators = [torch.Generator(device).manual_seed(stream_seed(seed, _BATCH)) for seed in seeds]
+        self._ahead: list[Tensor] = []
+        self._before = self._generator_states()
+
+    def _draw(self, steps: int) -> Tensor:
+        """Draw (steps, R, B, d) tokens."""
+        raise NotImplementedError
+
+    def batch(self) -> Tensor:
+        """Next batch, (R, B, d)."""
+        if not self._ahead:
+            self._before = self._generator_states()
+            self._ahead = list(self._draw(_STEPS_DRAWN_AHEAD).flip(0))
+        return self._ahead.pop()
+
+    def keep(self, replicas: Sequence[int]) -> None:
+        """Drop all replicas but these."""
+        self._generators = [self._generators[r] for r in replicas]
+        self._before = [self._before[r] for r in replicas]
+        self._ahead = [batch[list(replicas)] for batch in self._ahead]
+
+    def state(self) -> State:
+        """Generator states before the present block, and the batches of it still to come."""
+        return self._before, len(self._ahead)
+
+    def load(self, state: State) -> None:
+        """Draw the present block again and skip what was used of it."""
+        before, left = state
+        for generator, saved in zip(self._generators, before, strict=True):
+            generator.set_state(saved)
+        self._before = before
+        self._ahead = list(self._draw(_STEPS_DRAWN_AHEAD).flip(0))[:left] if left else []
+
+    def _generator_states(self) -> list[Tensor]:
+        return [generator.get_state() for generator in self._generators]
+
+
+class TrainingSet(_DrawnAhead):
+    """Offline: ``P`` fixed sentences a replica, from which batches are drawn with replacement.
 
     ``sizes`` may differ from replica to replica.
     """
@@ -42,22 +104,62 @@ class TrainingSet:
         grammars: Sequence[Grammar],
         seeds: Sequence[int],
         sizes: Sequence[int],
+        size: int,
         device: torch.device,
     ) -> None:
+        super().__init__(seeds, size, device)
         sets = [g.sample(P, stream_seed(seed, _TRAIN)) for g, seed, P in zip(grammars, seeds, sizes, strict=True)]
         self._tokens = torch.from_numpy(np.concatenate(sets)).to(device)
         self._sizes = list(sizes)
         self._starts = np.cumsum([0, *sizes[:-1]]).tolist()
-        self._generators = [torch.Generator().manual_seed(stream_seed(seed, _BATCH)) for seed in seeds]
-        self._ahead: list[Tensor] = []
 
-    def batch(self, size: int) -> Tensor:
-        """Next batch, (R, size, d)."""
-        if not self._ahead:
-            draws = [
-                torch.randint(P, (_STEPS_DRAWN_AHEAD, size), generator=generator) + start
-                for P, start, generator in zip(self._sizes, self._starts, self._generators, strict=True)
-            ]
-            # (steps, R, size)
-            self._ahead = list(torch.stack(draws, dim=1).to(self._tokens.device).flip(0))
-        return self._tokens[self._ahead.pop()]
+    def _draw(self, steps: int) -> Tensor:
+        draws = [
+            torch.randint(P, (steps, self._size), generator=generator, device=self._device) + start
+            for P, start, generator in zip(self._sizes, self._starts, self._generators, strict=True)
+        ]
+        return self._tokens[torch.stack(draws, dim=1)]
+
+    def keep(self, replicas: Sequence[int]) -> None:
+        """Drop all replicas but these."""
+        super().keep(replicas)
+        self._sizes = [self._sizes[r] for r in replicas]
+        self._starts = [self._starts[r] for r in replicas]
+
+
+class FreshSentences(_DrawnAhead):
+    """Online: every batch is new, drawn on the device from rules that lie there. Rules are equally likely."""
+
+    def __init__(self, grammars: Sequence[Grammar], seeds: Sequence[int], size: int, device: torch.device) -> None:
+        super().__init__(seeds, size, device)
+        rhm = grammars[0].rhm
+        self._L, self._n = rhm.L, rhm.symbols(rhm.L)
+        self._nodes = sum(rhm.width(level) for level in range(1, rhm.L + 1))
+        # (R, v_l, m, s) a level; a child needs one byte in practice, and indices are made of it
+        self._rules = [
+            torch.from_numpy(np.stack([g.rules(level) for g in grammars]).astype(np.int64)).to(device)
+            for level in range(1, rhm.L + 1)
+        ]
+
+    def _draw(self, steps: int) -> Tensor:
+        # one uniform number in [0, 2**30) a node and one for the root; m << 2**30 leaves no bias that shows
+        draws = [
+            torch.randint(1 << 30, (steps, self._size, 1 + self._nodes), generator=generator, device=self._device)
+            for generator in self._generators
+        ]
+        numbers = torch.stack(draws)  # (R, steps, B, nodes)
+        R = numbers.shape[0]
+        replica = torch.arange(R, device=self._device).view(R, 1, 1, 1)
+        symbols, used = numbers[..., :1] % self._n, 1
+        for level in range(self._L, 0, -1):
+            rules = self._rules[level - 1]
+            width = symbols.shape[-1]
+            choice = numbers[..., used : used + width] % rules.shape[2]
+            used += width
+            symbols = rules[replica, symbols, choice].flatten(-2)  # (R, steps, B, width * s)
+        return symbols.to(torch.uint8 if int(symbols.max()) < 256 else torch.int64).transpose(0, 1)
+
+    def keep(self, replicas: Sequence[int]) -> None:
+        """Drop all replicas but these."""
+        super().keep(replicas)
+        self._rules = [rules[list(replicas)] for rules in self._rules]

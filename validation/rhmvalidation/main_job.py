@@ -1,4 +1,4 @@
-"""The main job from preset to verdict: train what is missing, compare, write table, comparison and figure."""
+"""The main job from preset to verdict: train what is missing, compare, write tables, comparison and figures."""
 
 from __future__ import annotations
 
@@ -6,34 +6,25 @@ import datetime
 import json
 import platform
 import sys
-from dataclasses import asdict, dataclass
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    Progress,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from rhmtheory import InputError
-from rhmtheory.plotting import new_figure, plot_comparison
-from rhmvalidation.compare import Comparison, compare
-from rhmvalidation.sweep import (
-    Preset,
-    ResultFolder,
-    Sweep,
-    execute,
-    load_preset,
-    pick_device,
-    write_atomically,
-)
-from rhmvalidation.training import multiplications
+from rhmtheory.plotting import new_figure, plot_collapse, plot_comparison, plot_context
+from rhmvalidation.compare import Comparison, compare, learning_curves, step_curves
+from rhmvalidation.preset import Preset, Sweep, load_preset
+from rhmvalidation.published import published_curves
+from rhmvalidation.results import ResultFolder, all_runs, read_json, write_atomically
+from rhmvalidation.sweep import Shard, cost, execute, groups, pick_device
+from rhmvalidation.training import Run
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -41,9 +32,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Report:
-    """What one call of `run` leaves in its folder."""
+    """What the finished runs of a folder say."""
 
-    preset: Preset
     folder: Path
     comparisons: list[Comparison]
     provenance: dict[str, Any]
@@ -51,76 +41,169 @@ class Report:
     def to_dict(self) -> dict[str, Any]:
         """Plain numbers and lists, ready for JSON."""
         return {
-            "preset": self.preset.name,
             "provenance": self.provenance,
             "comparisons": [comparison.to_dict() for comparison in self.comparisons],
         }
 
-    def figure(self) -> Figure:
-        """Learning curves over predictions, one panel an ensemble."""
+    def figures(self) -> dict[str, Figure]:
+        """By name: ``comparison`` (curves over predictions), ``collapse``, and ``context`` where it was probed."""
+        out = {"comparison": self._panels(_draw_comparison), "collapse": self._panels(_draw_collapse)}
+        if any(m.curves.divergence is not None for c in self.comparisons for m in c.measurements):
+            out["context"] = self._panels(_draw_context)
+        return out
+
+    def _panels(self, draw: Any) -> Figure:
         figure, axes = new_figure(columns=len(self.comparisons), width=7.2, height=5.2)
         for ax, comparison in zip(axes, self.comparisons, strict=True):
-            curves = [(m.prediction, m.curves.P, m.curves.loss) for m in comparison.measurements]
-            plot_comparison(comparison.rhm, curves, ax)
+            draw(comparison, ax)
         return figure
 
+    def write(self) -> None:
+        """Write ``comparison.json`` and the figures into the folder."""
+        write_atomically(self.folder / "comparison.json", json.dumps(self.to_dict(), indent=1, allow_nan=False))
+        for name, figure in self.figures().items():
+            figure.savefig(self.folder / f"{name}.png", dpi=150)
 
-def run(name: str, folder: Path | None, device: str, command: str) -> Report:
+
+def _draw_comparison(comparison: Comparison, ax: Any) -> None:
+    curves = [(m.prediction, m.curves.network, m.curves.P, m.curves.loss) for m in comparison.measurements]
+    plot_comparison(comparison.rhm, curves, ax)
+
+
+def _draw_collapse(comparison: Comparison, ax: Any) -> None:
+    curves = [(m.curves.network, step_curves(m.curves, m.prediction, m.steps)) for m in comparison.measurements]
+    plot_collapse(comparison.rhm, curves, ax)
+
+
+def _draw_context(comparison: Comparison, ax: Any) -> None:
+    probed = [(m.curves.network, m.curves.P, m.curves.divergence) for m in comparison.measurements]
+    plot_context(comparison.rhm, [(n, P, D) for n, P, D in probed if D is not None], ax)
+
+
+def run(
+    name: str,
+    folder: Path | None = None,
+    device: str = "auto",
+    *,
+    shard: str = "1/1",
+    scheduler: str | None = None,
+    workers: int | None = None,
+    command: str = "",
+) -> Report:
     """Train the missing runs of a preset, compare them with theory, and write all of it into a folder.
 
-    ``runs.csv`` holds one row a run, ``comparison.json`` numbers and provenance, ``comparison.png`` the figure.
+    ``runs.csv`` holds one row a run, ``runs.jsonl`` their curves, too, ``comparison.json`` numbers and provenance,
+    ``comparison.png`` the main figure. The folder is ``results/NAME`` by default.
     """
     preset = load_preset(name)
     chosen = pick_device(device)
     path = folder or Path("results") / preset.name
+    results = ResultFolder(path, preset)
+    part = Shard.parse(shard)
+    provenance = _provenance(chosen, command)
     try:
-        results = ResultFolder(path, preset)
-    except OSError as error:
-        raise InputError(f"cannot write to {path} ({error}): choose another folder with --out") from error
-    try:
-        _train_with_progress(preset, results, chosen)
+        with _Display(preset, chosen, results, part) as display:
+            execute(
+                groups(preset, part), results, chosen,
+                scheduler=scheduler, workers=workers, on_done=display.done, on_step=display.step,
+            )  # fmt: skip
     except KeyboardInterrupt:
-        kept = sum(results.load(one) is not None for one in preset.runs())
-        note = f"{kept} of {len(preset.runs())} runs are kept in {path}: the same command goes on from there"
-        print(note, file=sys.stderr)
+        kept = len(results.finished(preset.runs()))
+        print(
+            f"{kept} of {len(preset.runs())} runs are kept in {path}: the same command goes on from there",
+            file=sys.stderr,
+        )
         raise
-    results.write_table(preset.runs())
-    finished = [(one, results.load(one)) for one in preset.runs()]
-    rows = [{**asdict(one), **asdict(outcome)} for one, outcome in finished if outcome is not None]
-    report = Report(preset, path, compare(rows), _provenance(chosen, command))
-    write_atomically(path / "comparison.json", json.dumps(report.to_dict(), indent=1, allow_nan=False))
-    report.figure().savefig(path / "comparison.png", dpi=150)
-    return report
+    results.write_tables(preset.runs())
+    out = Report(path, compare(learning_curves(results.finished(preset.runs()))), provenance)
+    out.write()
+    return out
 
 
-def _train_with_progress(preset: Preset, results: ResultFolder, device: torch.device) -> None:
-    """Show steps done and time left; runs that stop early make the estimate an upper bound."""
-    console = Console(stderr=True)
+def report(folder: Path) -> Report:
+    """Compare the runs that a folder holds, whether all are finished or not; nothing is trained.
 
-    # a unit of progress is 10**9 multiplications, so that steps of all networks count by their cost
-    def cost(sweep: Sweep) -> float:
-        return multiplications(sweep.architecture, sweep.rhm, sweep.settings) / 1e9
+    A folder of ``.pt`` files is read as runs of the published training code: see `published`.
+    """
+    if not folder.is_dir():
+        raise InputError(f"{folder} is no results folder: make one with 'rhmtheory compare --out {folder}'")
+    files = sorted(folder.glob("*.pt"))
+    if files:
+        return Report(folder, compare(published_curves(files)), {"files": [file.name for file in files]})
+    stamp = folder / "comparison.json"
+    provenance = read_json(stamp).get("provenance", {}) if stamp.exists() else {}
+    return Report(folder, compare(learning_curves(all_runs(folder))), provenance)
 
-    total = sum(cost(one) * one.settings.max_steps * one.grammars * len(one.sizes) for one in preset.sweeps)
-    columns = (
-        TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f}%"),
-        TimeElapsedColumn(), TextColumn("at most"), TimeRemainingColumn(), TextColumn("left"),
-    )  # fmt: skip
-    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
-        bar = progress.add_task(f"{preset.name} on {device}", total=total)
-        shown: tuple[Any, ...] = ()
 
-        def on_progress(sweep: Sweep, P: int, steps: int) -> None:
-            nonlocal shown
-            if (sweep, P) != shown:
-                shown = sweep, P
-                text = f"{sweep.architecture}, P = {P}, {sweep.grammars} grammars"
-                progress.update(bar, description=text)
-                if not console.is_terminal:
-                    console.print(f"training {text}")
-            progress.advance(bar, steps * cost(sweep))
+class _Display:
+    """A live table: one bar a sweep, and the time left, by the cost of what is done and what is not."""
 
-        execute(preset, results, device, on_progress)
+    def __init__(self, preset: Preset, device: torch.device, results: ResultFolder, shard: Shard) -> None:
+        self._console = Console(stderr=True)
+        self._left = {run.key for runs in groups(preset, shard) for run in runs}
+        self._cost = {run.key: cost([run]) for run in preset.runs()}
+        self._total = sum(self._cost[key] for key in self._left)
+        self._trained = 0.0  # cost of what this call trained; what it found done says nothing of speed
+        self._found = {run.key for run, _ in results.finished(preset.runs())}
+        self._under_way: dict[str, float] = {}
+        self._start = time.perf_counter()
+        columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
+        self._progress = Progress(
+            *columns,
+            TextColumn("{task.fields[left]}"),
+            console=self._console,
+            disable=not self._console.is_terminal,
+        )
+        self._bars = {}
+        for sweep in preset.sweeps:
+            mine = {run.key for run in sweep.runs()} & self._left
+            self._bars.update(dict.fromkeys(mine, self._progress.add_task(_title(sweep), total=len(mine), left="")))
+        self._all = self._progress.add_task(f"{preset.name} on {device}", total=len(self._left), left="")
+
+    def __enter__(self) -> _Display:
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()
+
+    def done(self, runs: Sequence[Run]) -> None:
+        """These runs are finished."""
+        for run in runs:
+            self._left.discard(run.key)
+            self._under_way.pop(run.key, None)
+            if run.key not in self._found:
+                self._trained += self._cost[run.key]
+            self._progress.advance(self._bars[run.key])
+            self._progress.advance(self._all)
+        self._show_time_left()
+        if not self._console.is_terminal and runs[0].key not in self._found:
+            self._console.print(
+                f"{runs[0].network}, P = {', '.join(map(str, sorted({run.P for run in runs})))}: "
+                f"{len(runs)} runs finished, {len(self._left)} to go{self._time_left()}"
+            )
+
+    def step(self, runs: Sequence[Run], step: int) -> None:
+        """These runs, in this process, have made so many steps."""
+        for run in runs:
+            self._under_way[run.key] = self._cost[run.key] * step / run.steps
+        self._show_time_left()
+
+    def _show_time_left(self) -> None:
+        self._progress.update(self._all, left=self._time_left())
+
+    def _time_left(self) -> str:
+        under_way = sum(self._under_way.values())
+        trained = self._trained + under_way
+        if not trained or not self._left:
+            return ""
+        left = sum(self._cost[key] for key in self._left) - under_way
+        seconds = (time.perf_counter() - self._start) * left / trained
+        return f", about {datetime.timedelta(seconds=round(seconds))} left"
+
+
+def _title(sweep: Sweep) -> str:
+    return f"{sweep.network} {sweep.rhm}"
 
 
 def _provenance(device: torch.device, command: str) -> dict[str, Any]:
@@ -135,6 +218,5 @@ def _provenance(device: torch.device, command: str) -> dict[str, Any]:
         "versions": {name: version(name) for name in packages},
         "device": str(device),
         "hardware": hardware,
-        "threads": torch.get_num_threads(),
         "platform": f"{platform.system()} {platform.machine()}",
     }

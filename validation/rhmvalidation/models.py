@@ -10,10 +10,60 @@ Index legend: r replica, b batch, i position, p child within a tuple, w width.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+
+from rhmtheory import RHM, InputError
+
+
+class Network(nn.Module):
+    """What all networks share: replicas drawn from generators, layers, a readout."""
+
+    def __init__(self, rhm: RHM, width: int) -> None:
+        super().__init__()
+        self.v, _, self.s = rhm.homogeneous()
+        self.L, self.d, self.width = rhm.L, rhm.d, width
+
+    def initial_scale(self, name: str) -> float:
+        """Standard deviation of the initial entries of a parameter."""
+        return 1.0
+
+    def rate_scale(self) -> float:
+        """Factor that the parametrisation puts on the learning rate."""
+        return 1.0
+
+    def multiplications(self) -> int:
+        """Multiplications of one forward pass of one sentence through one replica."""
+        raise NotImplementedError
+
+    def layers(self, tokens: Tensor) -> list[Tensor]:
+        """Activations of every layer, (R, B, positions, w), from ids (R, B, d)."""
+        raise NotImplementedError
+
+    def read_out(self, last: Tensor) -> Tensor:
+        """Logits (R, B, v) from the activations of the last layer, which has one position."""
+        raise NotImplementedError
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Logits of the last token, (R, B, v), from ids (R, B, d)."""
+        return self.read_out(self.layers(tokens)[-1])
+
+    @torch.no_grad()
+    def initialise(self, generators: Sequence[torch.Generator]) -> None:
+        """Draw all weights normal, each replica from its own generator (on the CPU, so that devices agree)."""
+        for name, parameter in self.named_parameters():
+            for replica, generator in zip(parameter, generators, strict=True):
+                replica.copy_(self.initial_scale(name) * torch.randn(replica.shape, generator=generator))
+
+    @torch.no_grad()
+    def keep(self, replicas: Tensor) -> None:
+        """Drop all replicas but those with these indices."""
+        for parameter in self.parameters():
+            parameter.data = parameter.data[replicas]
+            parameter.grad = None
 
 
 class _Lookup(nn.Module):
@@ -40,112 +90,241 @@ def _mask_last(tokens: Tensor, v: int) -> Tensor:
     return torch.cat([tokens[..., :-1], torch.full_like(tokens[..., -1:], v)], dim=-1)
 
 
-class _Hierarchical(nn.Module):
-    """What the convolutional and the locally connected network share: filter = stride = s, ReLU, depth L.
+class _MeanField(Network):
+    """ReLU layers with standard normal weights, scaled in the forward pass.
 
-    Weights are standard normal and scaled in the forward pass (one over the square root of the fan-in, and one
-    over the width at the readout, the mean-field limit), so that the learning rate is in units of the width.
+    One over the square root of the fan-in, and one over the width at the readout (the mean-field limit), so
+    that the learning rate is in units of the width.
     """
 
-    def __init__(self, replicas: int, v: int, s: int, L: int, width: int, *, shared: bool) -> None:
-        super().__init__()
-        self.v, self.s, self.L, self.width, self.shared = v, s, L, width, shared
-        positions = [s ** (L - level) for level in range(1, L + 1)]
-        filters = [1] * L if shared else positions
-        self.first = _Lookup(replicas, filters[0] * s, v, width)
-        self.hidden = nn.ParameterList(
-            [nn.Parameter(torch.empty(replicas, count, s * width, width)) for count in filters[1:]]
-        )
-        self.readout = nn.Parameter(torch.empty(replicas, width, v))
+    readout: nn.Parameter
 
-    @torch.no_grad()
-    def initialise(self, generators: list[torch.Generator]) -> None:
-        """Draw all weights standard normal, each replica from its own generator."""
-        for parameter in self.parameters():
-            for replica, generator in zip(parameter, generators, strict=True):
-                replica.copy_(torch.randn(replica.shape, generator=generator))
-
-    def learning_rate_scale(self) -> float:
-        """Mean-field scaling: the learning rate grows with the width."""
+    def rate_scale(self) -> float:
+        """The learning rate grows with the width."""
         return float(self.width)
 
-    def forward(self, tokens: Tensor) -> Tensor:
-        """Logits of the last token, (R, B, v), from ids (R, B, d)."""
+    def read_out(self, last: Tensor) -> Tensor:
+        """Logits, one over the width times a linear map."""
+        return torch.bmm(last[:, :, 0], self.readout) / self.width
+
+
+class _Hierarchical(_MeanField):
+    """Filter = stride = s, depth L: the architecture of the data (arXiv:2505.07070)."""
+
+    def __init__(self, rhm: RHM, replicas: int, width: int, *, shared: bool) -> None:
+        super().__init__(rhm, width)
+        self.shared = shared
+        positions = [rhm.width(level) for level in range(1, rhm.L + 1)]
+        filters = [1] * rhm.L if shared else positions
+        self.first = _Lookup(replicas, filters[0] * self.s, self.v, width)
+        self.hidden = nn.ParameterList(
+            [nn.Parameter(torch.empty(replicas, count, self.s * width, width)) for count in filters[1:]]
+        )
+        self.readout = nn.Parameter(torch.empty(replicas, width, self.v))
+
+    def multiplications(self) -> int:
+        """Those of the hidden layers and the readout; lookups multiply nothing."""
+        positions: int = sum(self.s**i for i in range(self.L - 1))
+        return positions * self.s * self.width**2 + self.width * self.v
+
+    def layers(self, tokens: Tensor) -> list[Tensor]:
+        """Hidden level by hidden level."""
         R, B, _ = tokens.shape
         s, w = self.s, self.width
         children = _mask_last(tokens, self.v).view(R, B, -1, s)
         table = torch.arange(s, device=tokens.device)
         if not self.shared:
             table = table + s * torch.arange(children.shape[2], device=tokens.device)[:, None]
-        h = torch.relu(self.first(children, table) / math.sqrt(s))  # (R, B, positions, w)
+        out = [torch.relu(self.first(children, table) / math.sqrt(s))]  # (R, B, positions, w)
         for weight in self.hidden:
             scaled = weight / math.sqrt(s * w)
             if self.shared:
-                h = torch.bmm(h.view(R, -1, s * w), scaled[:, 0]).view(R, B, -1, w)
+                h = torch.bmm(out[-1].view(R, -1, s * w), scaled[:, 0]).view(R, B, -1, w)
             else:
-                h = torch.einsum("rbix,rixw->rbiw", h.reshape(R, B, -1, s * w), scaled)
-            h = torch.relu(h)
-        logits: Tensor = torch.bmm(h.reshape(R, B, w), self.readout) / w
-        return logits
+                h = torch.einsum("rbix,rixw->rbiw", out[-1].reshape(R, B, -1, s * w), scaled)
+            out.append(torch.relu(h))
+        return out
 
 
 class ConvolutionalNetwork(_Hierarchical):
-    """Hierarchical CNN: one filter a level, shared by all positions (arXiv:2505.07070)."""
+    """Hierarchical CNN: one filter a level, shared by all positions."""
 
-    def __init__(self, replicas: int, v: int, s: int, L: int, width: int) -> None:
-        super().__init__(replicas, v, s, L, width, shared=True)
+    def __init__(self, rhm: RHM, replicas: int, width: int) -> None:
+        super().__init__(rhm, replicas, width, shared=True)
 
 
 class LocallyConnectedNetwork(_Hierarchical):
     """The same network with a filter of its own for every position."""
 
-    def __init__(self, replicas: int, v: int, s: int, L: int, width: int) -> None:
-        super().__init__(replicas, v, s, L, width, shared=False)
+    def __init__(self, rhm: RHM, replicas: int, width: int) -> None:
+        super().__init__(rhm, replicas, width, shared=False)
 
 
-class AttentionOnly(nn.Module):
-    """Multi-head attention layers and nothing else: learnt positions, no residual, norm or MLP (arXiv:2505.07070).
+class FullyConnectedNetwork(_MeanField):
+    """Baseline that knows nothing of the tree: ``depth`` fully connected layers."""
 
-    Read out at the last position; the last layer computes that position alone.
-    """
+    def __init__(self, rhm: RHM, replicas: int, width: int, depth: int) -> None:
+        super().__init__(rhm, width)
+        self.first = _Lookup(replicas, self.d, self.v, width)
+        self.hidden = nn.ParameterList(
+            [nn.Parameter(torch.empty(replicas, width, width)) for _ in range(depth - 1)]
+        )
+        self.readout = nn.Parameter(torch.empty(replicas, width, self.v))
 
-    def __init__(self, replicas: int, v: int, s: int, L: int, width: int, heads: int, layers: int) -> None:
+    def multiplications(self) -> int:
+        """Those of the hidden layers and the readout."""
+        return len(self.hidden) * self.width**2 + self.width * self.v
+
+    def layers(self, tokens: Tensor) -> list[Tensor]:
+        """Layer by layer, one position each."""
+        table = torch.arange(self.d, device=tokens.device)
+        out = [torch.relu(self.first(_mask_last(tokens, self.v), table) / math.sqrt(self.d))]
+        for weight in self.hidden:
+            out.append(torch.relu(torch.bmm(out[-1], weight / math.sqrt(self.width))))
+        return [h[:, :, None] for h in out]
+
+
+class _Attention(nn.Module):
+    """Multi-head self-attention of replicas, no biases."""
+
+    def __init__(self, replicas: int, width: int, heads: int) -> None:
         super().__init__()
         if width % heads:
-            raise ValueError(f"width={width} is no multiple of heads={heads}")
-        self.v, self.width, self.heads = v, width, heads
-        self.embedding = _Lookup(replicas, 1, v, width)
-        self.position = nn.Parameter(torch.empty(replicas, s**L, width))
-        self.qkv = nn.ParameterList([nn.Parameter(torch.empty(replicas, width, 3 * width)) for _ in range(layers)])
-        self.mix = nn.ParameterList([nn.Parameter(torch.empty(replicas, width, width)) for _ in range(layers)])
-        self.readout = nn.Parameter(torch.empty(replicas, width, v))
+            raise InputError(f"width={width} is no multiple of heads={heads}: choose one that is")
+        self.heads = heads
+        self.qkv = nn.Parameter(torch.empty(replicas, width, 3 * width))
+        self.mix = nn.Parameter(torch.empty(replicas, width, width))
 
-    @torch.no_grad()
-    def initialise(self, generators: list[torch.Generator]) -> None:
-        """Embeddings standard normal, matrices normal with variance one over the fan-in."""
-        for name, parameter in self.named_parameters():
-            scale = 1.0 if "embedding" in name or name == "position" else self.width**-0.5
-            for replica, generator in zip(parameter, generators, strict=True):
-                replica.copy_(scale * torch.randn(replica.shape, generator=generator))
+    def forward(self, x: Tensor, queries: int, *, causal: bool = False) -> Tensor:
+        """Attention output at the last ``queries`` positions, (R, B, queries, w), from x (R, B, T, w)."""
+        R, B, T, w = x.shape
+        H = self.heads
+        kv = torch.bmm(x.reshape(R, B * T, w), self.qkv[..., w:]).view(R * B, T, 2, H, w // H)
+        q = torch.bmm(x[:, :, T - queries :].reshape(R, B * queries, w), self.qkv[..., :w])
+        keys, values = kv.permute(2, 0, 3, 1, 4)  # (R * B, H, T, w / H) each
+        y = functional.scaled_dot_product_attention(
+            q.view(R * B, queries, H, w // H).transpose(1, 2), keys, values, is_causal=causal and queries > 1
+        )  # (R * B, H, queries, w / H)
+        y = y.transpose(1, 2).reshape(R, B * queries, w)
+        return torch.bmm(y, self.mix).view(R, B, queries, w)
 
-    def learning_rate_scale(self) -> float:
-        """Standard parametrisation: the learning rate is used as given."""
-        return 1.0
 
-    def forward(self, tokens: Tensor) -> Tensor:
-        """Logits of the last token, (R, B, v), from ids (R, B, d)."""
-        R, B, T = tokens.shape
-        w, H = self.width, self.heads
-        table = torch.zeros(1, dtype=torch.long, device=tokens.device)
-        x = self.embedding(_mask_last(tokens, self.v)[..., None], table) + self.position[:, None]
-        last = len(self.qkv) - 1
-        for layer, (qkv, mix) in enumerate(zip(self.qkv, self.mix, strict=True)):
-            queries = 1 if layer == last else T
-            kv = torch.bmm(x.reshape(R, B * T, w), qkv[..., w:]).view(R * B, T, 2, H, w // H)
-            q = torch.bmm(x[:, :, T - queries :].reshape(R, B * queries, w), qkv[..., :w])
-            keys, values = kv.permute(2, 0, 3, 1, 4)  # (R * B, H, T, w / H) each
-            q = q.view(R * B, queries, H, w // H).transpose(1, 2)
-            y = functional.scaled_dot_product_attention(q, keys, values)  # (R * B, H, queries, w / H)
-            y = y.transpose(1, 2).reshape(R, B * queries, w)
-            x = torch.bmm(y, mix).view(R, B, queries, w)
-        return torch.bmm(x.reshape(R, B, w), self.readout)
+class _Transformer(Network):
+    """Embedding, learnt positions and a linear readout at the last position."""
+
+    def __init__(self, rhm: RHM, replicas: int, width: int, heads: int, depth: int) -> None:
+        super().__init__(rhm, width)
+        self.embedding = _Lookup(replicas, 1, self.v, width)
+        self.position = nn.Parameter(torch.empty(replicas, self.d, width))
+        self.attention = nn.ModuleList([_Attention(replicas, width, heads) for _ in range(depth)])
+        self.readout = nn.Parameter(torch.empty(replicas, width, self.v))
+
+    def initial_scale(self, name: str) -> float:
+        """Embeddings and positions of size one, matrices with variance one over the fan-in."""
+        return 1.0 if name.startswith("embedding") or name == "position" else self.width**-0.5
+
+    def embed(self, ids: Tensor) -> Tensor:
+        """Embeddings plus positions, (R, B, d, w); id ``v`` is the mask."""
+        table = torch.zeros(1, dtype=torch.long, device=ids.device)
+        out: Tensor = self.embedding(ids[..., None], table) + self.position[:, None]
+        return out
+
+    def read_out(self, last: Tensor) -> Tensor:
+        """Logits of the only position left."""
+        return torch.bmm(last[:, :, -1], self.readout)
+
+    def multiplications(self) -> int:
+        """Those of the attention layers, the last of which computes one query."""
+        T, w = self.d, self.width
+        full = 4 * T * w * w + 2 * T * T * w
+        return (len(self.attention) - 1) * full + 2 * T * w * w + 2 * w * w + 2 * T * w + w * self.v
+
+
+class AttentionOnly(_Transformer):
+    """Attention layers and nothing else: no residual, norm or MLP (arXiv:2505.07070)."""
+
+    def layers(self, tokens: Tensor) -> list[Tensor]:
+        """Attention layer by layer; the last one computes the position read out and no other."""
+        x = self.embed(_mask_last(tokens, self.v))
+        out = []
+        for i, attention in enumerate(self.attention):
+            x = attention(x, queries=1 if i == len(self.attention) - 1 else self.d)
+            out.append(x)
+        return out
+
+
+class Decoder(_Transformer):
+    """GPT-like causal decoder: pre-norm blocks of attention and MLP with residual connections.
+
+    Its input is the sentence shifted by one, a mask first, so that position t predicts token t from those before
+    it. `forward` gives the last token alone (and computes the last block there alone); `autoregressive` all.
+    """
+
+    def __init__(self, rhm: RHM, replicas: int, width: int, heads: int, depth: int) -> None:
+        super().__init__(rhm, replicas, width, heads, depth)
+        self.up = nn.ParameterList([nn.Parameter(torch.empty(replicas, width, 4 * width)) for _ in range(depth)])
+        self.down = nn.ParameterList([nn.Parameter(torch.empty(replicas, 4 * width, width)) for _ in range(depth)])
+
+    def initial_scale(self, name: str) -> float:
+        """As in all transformers; what is added to the residual stream is small at first."""
+        scale = super().initial_scale(name)
+        if name.startswith("down"):
+            scale /= 2
+        return scale / math.sqrt(2 * len(self.down)) if name.endswith("mix") or name.startswith("down") else scale
+
+    def multiplications(self) -> int:
+        """Attention and MLP; the last block computes one position."""
+        return super().multiplications() + 8 * self.width**2 * (self.d * (len(self.up) - 1) + 1)
+
+    def layers(self, tokens: Tensor) -> list[Tensor]:
+        """Residual stream after every block; that of the last block at the last position."""
+        return self._blocks(tokens, last_only=True)
+
+    def read_out(self, last: Tensor) -> Tensor:
+        """Logits of the last position."""
+        return super().read_out(_normalise(last))
+
+    def autoregressive(self, tokens: Tensor) -> Tensor:
+        """Logits of every token given those before it, (R, B, d, v)."""
+        x = _normalise(self._blocks(tokens, last_only=False)[-1])
+        return torch.einsum("rbtw,rwv->rbtv", x, self.readout)
+
+    def _blocks(self, tokens: Tensor, *, last_only: bool) -> list[Tensor]:
+        tokens = tokens.long()
+        mask = torch.full_like(tokens[..., :1], self.v)
+        x = self.embed(torch.cat([mask, tokens[..., :-1]], dim=-1))
+        out = []
+        for i, (attention, up, down) in enumerate(zip(self.attention, self.up, self.down, strict=True)):
+            queries = 1 if last_only and i == len(self.up) - 1 else self.d
+            x = x[:, :, self.d - queries :] + attention(_normalise(x), queries, causal=True)
+            R, B, T, w = x.shape
+            hidden = functional.gelu(torch.bmm(_normalise(x).reshape(R, B * T, w), up))
+            x = x + torch.bmm(hidden, down).view(R, B, T, w)
+            out.append(x)
+        return out
+
+
+def _normalise(x: Tensor) -> Tensor:
+    """Layer norm over the width, without gains: the matrices behind it have them."""
+    return functional.layer_norm(x, x.shape[-1:])
+
+
+NETWORKS = ("cnn", "lcn", "fcn", "transformer", "decoder", "autoregressive")
+"""Names of the networks: convolutional, locally connected, fully connected; attention only; GPT-like decoder
+trained on the last token, and on every token."""
+
+
+def build(name: str, rhm: RHM, replicas: int, width: int, heads: int = 1, depth: int | None = None) -> Network:
+    """Make a network by name, weights not yet drawn; ``depth`` is L unless said."""
+    depth = rhm.L if depth is None else depth
+    if name == "cnn":
+        return ConvolutionalNetwork(rhm, replicas, width)
+    if name == "lcn":
+        return LocallyConnectedNetwork(rhm, replicas, width)
+    if name == "fcn":
+        return FullyConnectedNetwork(rhm, replicas, width, depth)
+    if name == "transformer":
+        return AttentionOnly(rhm, replicas, width, heads, depth)
+    if name in ("decoder", "autoregressive"):
+        return Decoder(rhm, replicas, width, heads, depth)
+    raise InputError(f"network={name!r} is unknown: choose one of {', '.join(NETWORKS)}")

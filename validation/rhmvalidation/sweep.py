@@ -1,189 +1,59 @@
-"""Many runs: presets, the folder that keeps finished runs, and the loop that trains what is missing."""
+"""Training many runs: in processes of this machine, on its GPU, as one shard of an array job, or on a cluster."""
 
 from __future__ import annotations
 
-import csv
-import json
 import os
-import tomllib
-import warnings
-from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass, fields
-from importlib import resources
+import signal
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor, Future, ProcessPoolExecutor, as_completed
+from contextlib import contextmanager
+from dataclasses import dataclass
+from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
 
 import torch
 
-from rhmtheory import RHM, InputError
-from rhmtheory._checks import as_choice, as_int
-from rhmtheory.predictions import ARCHITECTURES
-from rhmvalidation.training import Outcome, Run, Settings, train
+from rhmtheory import InputError
+from rhmtheory._checks import as_int
+from rhmtheory._parallel import thread_count
+from rhmvalidation.preset import Preset
+from rhmvalidation.results import ResultFolder
+from rhmvalidation.training import Outcome, Run, multiplications, train
 
 
 @dataclass(frozen=True)
-class Sweep:
-    """One architecture on one ensemble: a ladder of training-set sizes times some grammars."""
+class Shard:
+    """Part ``index`` of ``count`` (counted from one) of the work: for array jobs."""
 
-    rhm: RHM
-    architecture: str
-    grammars: int
-    sizes: tuple[int, ...]
-    settings: Settings
+    index: int = 1
+    count: int = 1
 
-    def runs(self) -> list[Run]:
-        """All runs, smallest training sets first. Grammar ``i`` has seed ``i`` in every sweep."""
-        v, m, s = self.rhm.homogeneous()
-        return [
-            Run(v, m, s, self.rhm.L, self.architecture, P, seed, seed, self.settings)
-            for P in self.sizes
-            for seed in range(self.grammars)
-        ]
+    @classmethod
+    def parse(cls, text: str) -> Shard:
+        """Read ``i/n``."""
+        parts = text.split("/")
+        if len(parts) != 2 or not all(part.isdecimal() for part in parts):
+            raise InputError(f"shard={text!r} must have the form i/n, such as 2/8")
+        count = as_int("n of the shard", int(parts[1]), low=1)
+        return cls(as_int("i of the shard", int(parts[0]), low=1, high=count), count)
 
 
-@dataclass(frozen=True)
-class Preset:
-    """A named set of sweeps, read from a TOML file."""
+def groups(preset: Preset, shard: Shard = Shard()) -> list[list[Run]]:
+    """The programs of a preset, each a list of runs that train as replicas; the longest first.
 
-    name: str
-    summary: str
-    sweeps: tuple[Sweep, ...]
-
-    def runs(self) -> list[Run]:
-        """The runs of all sweeps, in the order in which they are trained."""
-        return [run for sweep in self.sweeps for run in sweep.runs()]
-
-
-def ladder(lowest: int, highest: int, per_octave: int) -> tuple[int, ...]:
-    """Training-set sizes from ``lowest`` to ``highest``, ``per_octave`` of them to each doubling."""
-    lowest, per_octave = as_int("lowest", lowest, low=1), as_int("per_octave", per_octave, low=1)
-    highest = as_int("highest", highest, low=lowest)
-    rungs: list[int] = []
-    while (P := round(lowest * 2 ** (len(rungs) / per_octave))) <= highest:
-        rungs.append(P)
-    return tuple(sorted(set(rungs)))
-
-
-def preset_names() -> list[str]:
-    """Names of the presets that come with the package."""
-    folder = resources.files("rhmvalidation") / "presets"
-    return sorted(entry.name.removesuffix(".toml") for entry in folder.iterdir() if entry.name.endswith(".toml"))
-
-
-def load_preset(name: str) -> Preset:
-    """Read a preset by name, or from the path of a TOML file; raises `InputError` for what it cannot use."""
-    if name.endswith(".toml"):
-        text, source = Path(name).read_text(encoding="utf-8"), name
-    else:
-        as_choice("preset", name, (*preset_names(), "FILE.toml"))
-        text = (resources.files("rhmvalidation") / "presets" / f"{name}.toml").read_text(encoding="utf-8")
-        source = f"preset {name}"
-    try:
-        table = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise InputError(f"{source} is not valid TOML: {error}") from error
-    table = _keys(source, table, {"summary", "sweep"})
-    sweeps = tuple(_sweep(f"{source}, sweep {i}", entry) for i, entry in enumerate(table["sweep"], start=1))
-    return Preset(Path(name).stem, table["summary"], sweeps)
-
-
-def _sweep(where: str, table: dict[str, Any]) -> Sweep:
-    table = _keys(where, table, {"ensemble", "architecture", "grammars", "samples", "training"})
-    ensemble = _keys(f"{where}, ensemble", table["ensemble"], {"v", "m", "s", "L"})
-    samples = _keys(f"{where}, samples", table["samples"], {"lowest", "highest", "per_octave"})
-    optional = {field.name for field in fields(Settings)} - {"width", "learning_rate"}
-    training = _keys(f"{where}, training", table["training"], {"width", "learning_rate"}, optional)
-    return Sweep(
-        rhm=RHM(**ensemble),
-        architecture=as_choice("architecture", table["architecture"], ARCHITECTURES),
-        grammars=as_int("grammars", table["grammars"], low=1),
-        sizes=ladder(**samples),
-        settings=Settings(**training),
-    )
-
-
-def _keys(where: str, table: Any, required: set[str], optional: Iterable[str] = ()) -> dict[str, Any]:
-    """Check the keys of a TOML table: all of the required, none unknown."""
-    if not isinstance(table, dict):
-        raise InputError(f"{where} is {table!r}: it must be a table of {', '.join(sorted(required))}")
-    unknown, missing = set(table) - required - set(optional), required - set(table)
-    if unknown:
-        known = ", ".join(sorted(required | set(optional)))
-        raise InputError(f"{where} has the unknown key {min(unknown)!r}: known are {known}")
-    if missing:
-        raise InputError(f"{where} lacks the key {min(missing)!r}: add it")
-    return table
-
-
-class ResultFolder:
-    """Finished runs of one preset, one atomically written file each, so that nothing finished is ever lost.
-
-    ``preset.json`` says whose results these are; ``runs/<hash>.json`` holds one run and its outcome.
+    A shard gets every n-th program, so that shards have like shares of long and short ones.
     """
-
-    def __init__(self, path: str | os.PathLike[str], preset: Preset) -> None:
-        self.path = Path(path)
-        self._runs = self.path / "runs"
-        self._runs.mkdir(parents=True, exist_ok=True)
-        content = json.loads(json.dumps(asdict(preset)))
-        stamp = self.path / "preset.json"
-        if stamp.exists():
-            if read_json(stamp) != content:
-                raise InputError(
-                    f"{self.path} holds results of another preset (or of {preset.name!r} with other settings): "
-                    "choose another folder with --out, or remove this one"
-                )
-        else:
-            write_atomically(stamp, json.dumps(content, indent=1))
-
-    def load(self, run: Run) -> Outcome | None:
-        """The outcome of a run if it is finished; a file that cannot be read counts as not there."""
-        file = self._runs / f"{run.key}.json"
-        if not file.exists():
-            return None
-        try:
-            return Outcome(**read_json(file)["outcome"])
-        except (InputError, KeyError, TypeError) as error:
-            warnings.warn(f"{file} is damaged and its run is trained again ({error})", stacklevel=2)
-            return None
-
-    def save(self, run: Run, outcome: Outcome) -> None:
-        """Keep one finished run."""
-        content = {"run": asdict(run), "outcome": asdict(outcome)}
-        write_atomically(self._runs / f"{run.key}.json", json.dumps(content))
-
-    def write_table(self, runs: Iterable[Run]) -> Path:
-        """Write all finished runs as ``runs.csv``, one row a run; returns its path."""
-        rows = []
-        for run in runs:
-            outcome = self.load(run)
-            if outcome is not None:
-                settings = asdict(run.settings)
-                row = {**asdict(run), **asdict(outcome), **settings, "key": run.key}
-                rows.append({name: value for name, value in row.items() if name not in ("settings", "curve")})
-        path = self.path / "runs.csv"
-        temporary = path.with_suffix(".csv.part")
-        with open(temporary, "w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, fieldnames=list(rows[0]) if rows else ["key"])
-            writer.writeheader()
-            writer.writerows(rows)
-        os.replace(temporary, path)
-        return path
+    programs = []
+    for sweep in preset.sweeps:
+        runs = sweep.runs()
+        programs += [runs[i : i + sweep.replicas] for i in range(0, len(runs), sweep.replicas)]
+    programs.sort(key=lambda runs: -cost(runs) * max(run.P for run in runs))
+    return programs[shard.index - 1 :: shard.count]
 
 
-def read_json(path: Path) -> Any:
-    """Read a JSON file; raises `InputError` where it is not one."""
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} is not valid JSON, it may be half-written: remove it ({error})") from error
-
-
-def write_atomically(path: Path, text: str) -> None:
-    """Write a file that is either all there or not there."""
-    temporary = path.with_suffix(path.suffix + ".part")
-    temporary.write_text(text, encoding="utf-8")
-    os.replace(temporary, path)
+def cost(runs: Sequence[Run]) -> float:
+    """Multiplications of a program at most, if no replica stops early."""
+    return float(sum(multiplications(run) * run.steps for run in runs))
 
 
 def pick_device(name: str = "auto") -> torch.device:
@@ -199,30 +69,109 @@ def pick_device(name: str = "auto") -> torch.device:
 
 
 def execute(
-    preset: Preset,
+    programs: Sequence[Sequence[Run]],
     folder: ResultFolder,
     device: torch.device,
-    on_progress: Callable[[Sweep, int, int], None] = lambda sweep, P, steps: None,
+    *,
+    scheduler: str | None = None,
+    workers: int | None = None,
+    on_done: Callable[[Sequence[Run]], None] = lambda runs: None,
+    on_step: Callable[[Sequence[Run], int], None] = lambda runs, step: None,
 ) -> None:
-    """Train every run of a preset that the folder does not have yet.
+    """Train what the folder does not have yet, and keep every program's runs as soon as they are finished.
 
-    The grammars of one training-set size train together as replicas. ``on_progress`` is told of the sweep, the
-    size, and how many more of its ``grammars * max_steps`` steps are done (or need not be done).
+    On a GPU programs run one after another in this process; on the CPU one thread each, in ``workers`` processes
+    (as many as cores by default); with ``scheduler``, on the Dask cluster at that address. ``on_done`` is told of
+    finished programs, ``on_step`` (in this process only) of their steps.
     """
-    for sweep in preset.sweeps:
-        for P in sweep.sizes:
-            group = [run for run in sweep.runs() if run.P == P]
-            missing = [run for run in group if folder.load(run) is None]
-            on_progress(sweep, P, sweep.settings.max_steps * (len(group) - len(missing)))
-            if not missing:
-                continue
-            done = 0
+    missing = []
+    for runs in programs:
+        left = [run for run in runs if folder.load(run) is None]
+        if len(left) < len(runs):
+            on_done([run for run in runs if run not in left])
+        if left:
+            missing.append(left)
 
-            def on_step(step: int, sweep: Sweep = sweep, P: int = P, replicas: int = len(missing)) -> None:
-                nonlocal done
-                done = step
-                on_progress(sweep, P, replicas)
+    def keep(runs: Sequence[Run], outcomes: Sequence[Outcome]) -> None:
+        for run, outcome in zip(runs, outcomes, strict=True):
+            folder.save(run, outcome)
+        on_done(runs)
 
-            for run, outcome in zip(missing, train(missing, device, on_step), strict=True):
-                folder.save(run, outcome)
-            on_progress(sweep, P, (sweep.settings.max_steps - done) * len(missing))
+    workers = thread_count(workers)
+    if scheduler is None and (device.type != "cpu" or workers == 1 or len(missing) < 2):
+        for runs in missing:
+            keep(runs, train_or_halve(runs, device, folder.checkpoint(runs), lambda step, r=runs: on_step(r, step)))  # type: ignore[misc]
+        return
+    with _executor(scheduler, workers) as pool:
+        futures: dict[Future[list[Outcome]], list[Run]] = {}
+        for runs in missing:
+            # a cluster's workers may not share this disk
+            checkpoint = None if scheduler else folder.checkpoint(runs)
+            futures[pool.submit(_in_worker, runs, str(device), checkpoint)] = runs
+        for future in as_completed(futures):
+            keep(futures[future], future.result())
+
+
+def train_or_halve(
+    runs: Sequence[Run],
+    device: torch.device,
+    checkpoint: Path | None = None,
+    on_step: Callable[[int], None] = lambda step: None,
+) -> list[Outcome]:
+    """Train a program; where the GPU's memory does not hold it, its halves one after the other."""
+    try:
+        return train(runs, device, on_step, checkpoint)
+    except torch.OutOfMemoryError as error:
+        if len(runs) == 1:
+            raise InputError(
+                f"one replica of {runs[0].network} (width {runs[0].settings.width}, batch "
+                f"{runs[0].settings.batch_size}) does not fit in the memory of {device}: lower width or batch_size"
+            ) from error
+    torch.cuda.empty_cache()
+    half = len(runs) // 2
+    return [
+        outcome for part in (runs[:half], runs[half:]) for outcome in train_or_halve(part, device, None, on_step)
+    ]
+
+
+def _in_worker(runs: Sequence[Run], device: str, checkpoint: Path | None) -> list[Outcome]:
+    torch.set_num_threads(1)
+    return train_or_halve(runs, pick_device(device), checkpoint)
+
+
+@contextmanager
+def _executor(scheduler: str | None, workers: int) -> Iterator[Executor]:
+    """Processes of this machine, or a Dask cluster behind the same interface."""
+    if scheduler is None:
+        # small networks gain more from a process a core than from threads within a matrix product
+        pool = ProcessPoolExecutor(workers, get_context("spawn"), _start_worker)
+        try:
+            yield pool
+        except BaseException:
+            for process in list(pool._processes.values()):
+                process.terminate()
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+        pool.shutdown()
+        return
+    try:
+        from distributed import Client
+    except ModuleNotFoundError:
+        raise InputError(
+            "--scheduler needs dask.distributed, which is missing: pip install 'rhmtheory[cluster]'"
+        ) from None
+    try:
+        client = Client(scheduler, timeout="10s")  # type: ignore[no-untyped-call]
+    except (OSError, TimeoutError, ValueError) as error:
+        raise InputError(
+            f"no Dask scheduler answers at {scheduler} ({error}): start one with 'dask scheduler', workers with "
+            "'dask worker', and give its address"
+        ) from error
+    with client:
+        yield client.get_executor()  # type: ignore[no-untyped-call]
+
+
+def _start_worker() -> None:
+    """A worker is ended by its parent, not by the keyboard."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    os.environ["NUMBA_NUM_THREADS"] = "1"

@@ -1,47 +1,74 @@
-"""One run: a network trained on a fixed set until its test loss stops improving. Replicas run side by side."""
+"""One run: what determines it, how it is trained, what it leaves. Replicas run side by side in one program."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import math
+import os
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
 
+import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
 from rhmtheory import RHM, Grammar, InputError
-from rhmvalidation import data, models
+from rhmtheory._checks import as_choice
+from rhmvalidation import data
+from rhmvalidation.models import NETWORKS, Decoder, Network, build
+from rhmvalidation.optimisers import ReplicaOptimiser
+from rhmvalidation.probes import ContextProbe
 
-_EVALUATION_RATIO = 1.2
+_EVALUATION_RATIO = 1.25
 _FIRST_EVALUATION = 8
 _EVALUATION_BATCH = 1024
 
 
 @dataclass(frozen=True)
 class Settings:
-    """How one architecture is built and trained; the part of a run that a preset fixes."""
+    """How one network is built and trained; the part of a run that a preset fixes."""
 
     width: int
     learning_rate: float
+    """In units of the width for the networks in mean-field parametrisation (cnn, lcn, fcn)."""
     optimiser: str = "sgd"
+    weight_decay: float = 0.0
+    warmup: int = 0
+    """Steps over which the learning rate rises from zero."""
+    schedule: str = "constant"
+    """``constant``, or ``cosine`` down to zero at the last step."""
     heads: int = 1
-    layers: int | None = None
+    depth: int | None = None
+    """Layers; L by default. The hierarchical networks have L always."""
     batch_size: int = 128
+    protocol: str = "offline"
+    """``offline``: P fixed sentences, best test loss; ``online``: a fresh batch a step, P = samples seen."""
     max_steps: int = 4000
+    """Offline; online the number of steps is P / batch_size."""
     patience: float = 3.0
-    """Stop when the steps since the best test loss exceed (patience - 1) times the steps up to it."""
+    """Offline: stop when the steps since the best test loss exceed (patience - 1) times the steps up to it."""
     test_size: int = 4096
+    precision: str = "float32"
+    """``bfloat16`` runs the matrix products of the forward pass in that format; weights stay in float32."""
+    context_probe: bool = False
+    """Measure, at every evaluation, the divergence from ideal predictors of limited context."""
 
     def __post_init__(self) -> None:
-        if self.optimiser not in ("sgd", "adam"):
-            raise InputError(f"optimiser={self.optimiser!r} is unknown: choose sgd or adam")
+        as_choice("optimiser", self.optimiser, ("sgd", "adamw"))
+        as_choice("schedule", self.schedule, ("constant", "cosine"))
+        as_choice("protocol", self.protocol, ("offline", "online"))
+        as_choice("precision", self.precision, ("float32", "bfloat16"))
         for name in ("width", "heads", "batch_size", "max_steps", "test_size", "learning_rate"):
             if not getattr(self, name) > 0:
                 raise InputError(f"{name}={getattr(self, name)} must be positive")
+        for name in ("warmup", "weight_decay"):
+            if not getattr(self, name) >= 0:
+                raise InputError(f"{name}={getattr(self, name)} must not be negative")
         if not self.patience > 1:
             raise InputError(f"patience={self.patience} must exceed 1, or training stops at the first step")
 
@@ -54,11 +81,14 @@ class Run:
     m: int
     s: int
     L: int
-    architecture: str
+    network: str
     P: int
     grammar_seed: int
     run_seed: int
     settings: Settings
+
+    def __post_init__(self) -> None:
+        as_choice("network", self.network, NETWORKS)
 
     @property
     def rhm(self) -> RHM:
@@ -66,14 +96,22 @@ class Run:
         return RHM(v=self.v, m=self.m, s=self.s, L=self.L)
 
     @property
+    def steps(self) -> int:
+        """Most steps of this run."""
+        settings = self.settings
+        return max(1, self.P // settings.batch_size) if settings.protocol == "online" else settings.max_steps
+
+    @property
     def key(self) -> str:
         """Hash of the content: the name of this run's result."""
         return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()[:16]
 
-    @property
-    def group(self) -> tuple[object, ...]:
-        """Runs of one group train as replicas of one program."""
-        return replace(self, grammar_seed=0, run_seed=0), self.P
+    def shares_program_with(self, other: Run) -> bool:
+        """Whether two runs can train as replicas: all alike but grammar, seeds, P and learning rate."""
+        return self._program() == other._program() and self.steps == other.steps
+
+    def _program(self) -> Run:
+        return replace(self, P=0, grammar_seed=0, run_seed=0, settings=replace(self.settings, learning_rate=1.0))
 
 
 @dataclass(frozen=True)
@@ -88,85 +126,181 @@ class Outcome:
     diverged: bool
     seconds: float
     """Wall time of the replicas' program divided by their number."""
+    divergence: list[tuple[int, list[float]]] = field(default_factory=list)
+    """(step, KL divergence from the ideal predictor of context level k = 0..L), where it was asked for."""
 
-
-def build(architecture: str, rhm: RHM, replicas: int, settings: Settings) -> nn.Module:
-    """Make the network of an architecture, weights not yet drawn."""
-    v, _, s = rhm.homogeneous()
-    if architecture == "cnn":
-        return models.ConvolutionalNetwork(replicas, v, s, rhm.L, settings.width)
-    if architecture == "lcn":
-        return models.LocallyConnectedNetwork(replicas, v, s, rhm.L, settings.width)
-    if architecture == "transformer":
-        layers = rhm.L if settings.layers is None else settings.layers
-        return models.AttentionOnly(replicas, v, s, rhm.L, settings.width, settings.heads, layers)
-    raise InputError(f"architecture={architecture!r} is unknown: choose cnn, lcn or transformer")
-
-
-def multiplications(architecture: str, rhm: RHM, settings: Settings) -> int:
-    """Multiplications of one forward pass on one batch of one replica, leading terms: the unit of progress."""
-    _, _, s = rhm.homogeneous()
-    w = settings.width
-    if architecture == "transformer":
-        layers = rhm.L if settings.layers is None else settings.layers
-        return settings.batch_size * layers * rhm.d * (4 * w * w + 2 * rhm.d * w)
-    positions = sum(rhm.width(level) for level in range(2, rhm.L + 1))
-    return settings.batch_size * max(1, positions) * s * w * w
+    def __post_init__(self) -> None:
+        # JSON turns the pairs into lists
+        for name in ("curve", "divergence"):
+            object.__setattr__(self, name, [(step, value) for step, value in getattr(self, name)])
 
 
 def train(
-    runs: Sequence[Run], device: torch.device, on_step: Callable[[int], None] = lambda step: None
+    runs: Sequence[Run],
+    device: torch.device,
+    on_step: Callable[[int], None] = lambda step: None,
+    checkpoint: Path | None = None,
+    checkpoint_seconds: float = 120.0,
 ) -> list[Outcome]:
-    """Train the runs of one group as replicas; ``on_step`` is told the number of each finished step.
+    """Train runs that share a program as replicas; ``on_step`` is told the number of each finished step.
 
-    A replica whose loss is no longer finite is recorded as diverged, with the best loss it had before.
+    A replica whose loss is no longer finite is recorded as diverged, with the best loss it had before. With
+    ``checkpoint``, the state is kept in that file now and then, and training goes on from one that is there.
     """
-    first = runs[0]
-    settings, rhm = first.settings, first.rhm
-    start = time.perf_counter()
-    grammars = [Grammar.draw(rhm, run.grammar_seed) for run in runs]
-    seeds = [run.run_seed for run in runs]
-    train_set = data.TrainingSet(grammars, seeds, [run.P for run in runs], device)
-    test_set = data.held_out(grammars, seeds, settings.test_size, device)
+    trainer = _Trainer(runs, device)
+    if checkpoint is not None and checkpoint.exists():
+        trainer.load(checkpoint)
+    saved = time.perf_counter()
+    while trainer.replicas:
+        trainer.step()
+        on_step(trainer.steps)
+        if checkpoint is not None and time.perf_counter() - saved > checkpoint_seconds:
+            trainer.save(checkpoint)
+            saved = time.perf_counter()
+    if checkpoint is not None:
+        checkpoint.unlink(missing_ok=True)
+    return trainer.outcomes()
 
-    network = build(first.architecture, rhm, len(runs), settings)
-    network.initialise(data.init_generators(seeds))  # type: ignore[operator]
-    network.to(device)
-    optimiser = _optimiser(network, settings)
 
-    progress = [_Progress(settings) for _ in runs]
+class _Trainer:
+    """The replicas still training, and the records of all."""
 
-    def record(step: int) -> None:
-        for one, loss in zip(progress, test_loss(network, test_set).tolist(), strict=True):
-            one.record(step, loss)
+    def __init__(self, runs: Sequence[Run], device: torch.device) -> None:
+        first = runs[0]
+        if not all(first.shares_program_with(run) for run in runs):
+            raise InputError(
+                "these runs cannot share a program: only grammar, seeds, P and learning rate may differ"
+            )
+        self._runs, self._device, self._settings = list(runs), device, first.settings
+        self._start = time.perf_counter()
+        grammars = [Grammar.draw(run.rhm, run.grammar_seed) for run in runs]
+        seeds = [run.run_seed for run in runs]
+        settings = first.settings
+        self._test = data.held_out(grammars, seeds, settings.test_size, device)
+        self._batches: data.Batches
+        if settings.protocol == "online":
+            self._batches = data.FreshSentences(grammars, seeds, settings.batch_size, device)
+        else:
+            sizes = [run.P for run in runs]
+            self._batches = data.TrainingSet(grammars, seeds, sizes, settings.batch_size, device)
+        self._probe = ContextProbe(grammars, self._test) if settings.context_probe else None
+        self._network = build(first.network, first.rhm, len(runs), settings.width, settings.heads, settings.depth)
+        self._network.initialise(data.init_generators(seeds))
+        self._network.to(device)
+        rates = [run.settings.learning_rate * self._network.rate_scale() for run in runs]
+        self._optimiser = ReplicaOptimiser(
+            self._network.parameters(),
+            torch.tensor(rates, device=device),
+            adam=settings.optimiser == "adamw",
+            weight_decay=settings.weight_decay,
+            warmup=settings.warmup,
+            cosine_until=first.steps if settings.schedule == "cosine" else None,
+        )
+        self._records = [_Record(settings, run.steps) for run in runs]
+        self._autoregressive = first.network == "autoregressive"
+        self.replicas = list(range(len(runs)))
+        """Indices of the runs still training, in the order of the network's replica axis."""
+        self.steps, self._next_evaluation = 0, _FIRST_EVALUATION
+        self._evaluate()
 
-    record(0)
-    step, next_evaluation = 0, _FIRST_EVALUATION
-    while not all(one.stopped for one in progress):
-        tokens = train_set.batch(settings.batch_size)
-        optimiser.zero_grad(set_to_none=True)
+    def step(self) -> None:
+        """One update, and an evaluation where one is due."""
+        tokens = self._batches.batch()
+        with torch.autocast(
+            self._device.type, dtype=torch.bfloat16, enabled=self._settings.precision == "bfloat16"
+        ):
+            loss = self._training_loss(tokens)
         # a sum over replicas: none enters another's gradient
-        cross_entropy(network(tokens), tokens).sum().backward()  # type: ignore[no-untyped-call]
-        optimiser.step()
-        step += 1
-        on_step(step)
-        if step == next_evaluation or step == settings.max_steps:
-            record(step)
-            next_evaluation = max(step + 1, round(step * _EVALUATION_RATIO))
-    seconds = (time.perf_counter() - start) / len(runs)
-    return [Outcome(one.best_loss, one.best_step, one.steps, one.curve, one.diverged, seconds) for one in progress]
+        loss.sum().backward()  # type: ignore[no-untyped-call]
+        self._optimiser.step()
+        self.steps += 1
+        if self.steps in (self._next_evaluation, self._runs[0].steps):
+            self._next_evaluation = max(self.steps + 1, round(self.steps * _EVALUATION_RATIO))
+            self._evaluate()
+
+    def _training_loss(self, tokens: Tensor) -> Tensor:
+        if self._autoregressive and isinstance(self._network, Decoder):
+            return cross_entropy(self._network.autoregressive(tokens), tokens).mean(dim=-1)
+        return cross_entropy(self._network(tokens)[:, :, None], tokens[..., -1:])[..., 0]
+
+    @torch.no_grad()
+    def _evaluate(self) -> None:
+        parts = [self._network(part) for part in torch.split(self._test, _EVALUATION_BATCH, dim=1)]
+        logits = torch.cat(parts, dim=1).float()
+        losses = cross_entropy(logits[:, :, None], self._test[..., -1:])[..., 0].tolist()
+        divergences = self._probe.divergence(logits) if self._probe else [[]] * len(losses)
+        for r, loss, divergence in zip(self.replicas, losses, divergences, strict=True):
+            self._records[r].add(self.steps, loss, divergence)
+        training = [i for i, r in enumerate(self.replicas) if not self._records[r].stopped]
+        # the stopped ones are dropped when that halves the work, or ends it
+        if not training or 2 * len(training) <= len(self.replicas):
+            self._keep(training)
+
+    def _keep(self, positions: list[int]) -> None:
+        self.replicas = [self.replicas[i] for i in positions]
+        if not positions:
+            return
+        index = torch.tensor(positions, device=self._device)
+        self._network.keep(index)
+        self._optimiser.keep(index)
+        self._batches.keep(positions)
+        self._test = self._test[index]
+        if self._probe:
+            self._probe.keep(positions)
+
+    def outcomes(self) -> list[Outcome]:
+        """One outcome a run, in the order given."""
+        seconds = (time.perf_counter() - self._start) / len(self._runs)
+        return [record.outcome(seconds) for record in self._records]
+
+    def save(self, path: Path) -> None:
+        """Write all that `load` needs, atomically."""
+        state = {
+            "keys": [run.key for run in self._runs],
+            "replicas": self.replicas,
+            "steps": self.steps,
+            "next": self._next_evaluation,
+            "network": self._network.state_dict(),
+            "optimiser": self._optimiser.state(),
+            "batches": self._batches.state(),
+            "records": [record.state() for record in self._records],
+            "seconds": time.perf_counter() - self._start,
+        }
+        temporary = path.with_suffix(".part")
+        torch.save(state, temporary)
+        os.replace(temporary, path)
+
+    def load(self, path: Path) -> None:
+        """Go on from a checkpoint of the same runs; one of other runs, or a damaged one, is ignored."""
+        try:
+            state: dict[str, Any] = torch.load(path, weights_only=True, map_location=self._device)
+        except Exception:  # a half-written file fails in many ways, and a fresh start costs time only
+            return
+        if state["keys"] != [run.key for run in self._runs]:
+            return
+        if state["replicas"] != self.replicas:
+            self._keep([self.replicas.index(r) for r in state["replicas"]])
+        self.steps, self._next_evaluation = state["steps"], state["next"]
+        self._network.load_state_dict(state["network"])
+        self._optimiser.load(state["optimiser"])
+        self._batches.load(state["batches"])
+        for record, saved in zip(self._records, state["records"], strict=True):
+            record.load(saved)
+        self._start -= state["seconds"]
 
 
-class _Progress:
+class _Record:
     """One replica's record. It stops by its own losses alone, whatever its neighbours still have to do."""
 
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
+    def __init__(self, settings: Settings, max_steps: int) -> None:
+        self._patience = settings.patience if settings.protocol == "offline" else math.inf
+        self._max_steps = max_steps
         self.best_loss, self.best_step, self.steps = math.inf, 0, 0
         self.curve: list[tuple[int, float]] = []
+        self.divergence: list[tuple[int, list[float]]] = []
         self.stopped = self.diverged = False
 
-    def record(self, step: int, loss: float) -> None:
+    def add(self, step: int, loss: float, divergence: list[float]) -> None:
         """Note the test loss at a step, and stop after the last step, on divergence, or out of patience."""
         if self.stopped:
             return
@@ -174,30 +308,46 @@ class _Progress:
         self.diverged = not math.isfinite(loss)
         if not self.diverged:
             self.curve.append((step, loss))
+            if divergence:
+                self.divergence.append((step, divergence))
             if loss < self.best_loss:
                 self.best_loss, self.best_step = loss, step
-        waited = step > self._settings.patience * max(self.best_step, _FIRST_EVALUATION)
-        self.stopped = self.diverged or waited or step >= self._settings.max_steps
+        waited = step > self._patience * max(self.best_step, _FIRST_EVALUATION)
+        self.stopped = self.diverged or waited or step >= self._max_steps
+
+    def outcome(self, seconds: float) -> Outcome:
+        """The finished record."""
+        return Outcome(
+            self.best_loss, self.best_step, self.steps, self.curve, self.diverged, seconds, self.divergence
+        )
+
+    def state(self) -> dict[str, Any]:
+        """What `load` needs."""
+        return {name: value for name, value in vars(self).items() if not name.startswith("_")}
+
+    def load(self, state: dict[str, Any]) -> None:
+        """Go on from a saved state."""
+        vars(self).update(state)
 
 
 def cross_entropy(logits: Tensor, tokens: Tensor) -> Tensor:
-    """Mean cross-entropy of each replica, (R,), in nats, of logits (R, B, v) for the last of the tokens."""
-    R, B, v = logits.shape
-    target = tokens[..., -1].long().reshape(-1)
-    return functional.cross_entropy(logits.reshape(-1, v), target, reduction="none").view(R, B).mean(dim=1)
+    """Mean over the batch of the cross-entropy in nats, (R, T), of logits (R, B, T, v) for tokens (R, B, T)."""
+    losses = functional.cross_entropy(logits.flatten(0, 2), tokens.long().flatten(), reduction="none")
+    return losses.view(tokens.shape).mean(dim=1)
 
 
-@torch.no_grad()
-def test_loss(network: nn.Module, tokens: Tensor) -> Tensor:
-    """Mean cross-entropy of each replica on (R, size, d) tokens."""
-    total = torch.zeros(tokens.shape[0], device=tokens.device)
-    for part in torch.split(tokens, _EVALUATION_BATCH, dim=1):
-        total += cross_entropy(network(part), part) * part.shape[1]
-    return total / tokens.shape[1]
+def sample_points(run: Run, outcome: Outcome) -> list[tuple[int, float]]:
+    """The (samples, best test loss) that a run contributes: one offline, its whole history online."""
+    if outcome.diverged and run.settings.protocol == "offline":
+        return []
+    if run.settings.protocol == "offline":
+        return [(run.P, outcome.best_loss)]
+    curve = [(step, loss) for step, loss in outcome.curve if step > 0]
+    best = np.minimum.accumulate([loss for _, loss in curve]).tolist()
+    return [(step * run.settings.batch_size, loss) for (step, _), loss in zip(curve, best, strict=True)]
 
 
-def _optimiser(network: nn.Module, settings: Settings) -> torch.optim.Optimizer:
-    rate = settings.learning_rate * network.learning_rate_scale()  # type: ignore[operator]
-    if settings.optimiser == "sgd":
-        return torch.optim.SGD(network.parameters(), lr=rate)
-    return torch.optim.Adam(network.parameters(), lr=rate)
+def multiplications(run: Run) -> int:
+    """Multiplications of one training step of one replica: forward, and twice that backward."""
+    network: Network = build(run.network, run.rhm, 1, run.settings.width, run.settings.heads, run.settings.depth)
+    return 3 * run.settings.batch_size * network.multiplications()

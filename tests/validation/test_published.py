@@ -1,0 +1,74 @@
+"""Files as the published training code writes them."""
+
+import argparse
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from rhmtheory import RHM, InputError  # noqa: E402
+from rhmvalidation import main_job  # noqa: E402
+from rhmvalidation.published import published_curves  # noqa: E402
+
+RHM_ = RHM(8, 2, 2, 3)
+
+
+def write(path, seed, P, losses, model="hcnn", epochs=1, **changes):
+    grammar = RHM_.grammar(seed)
+    rules = {i: torch.from_numpy(grammar.rules(RHM_.L - i).astype(np.int64)) for i in range(RHM_.L)}
+    config = argparse.Namespace(
+        model=model, max_epochs=epochs, num_features=8, num_classes=8, num_synonyms=2, tuple_size=2, num_layers=3,
+        batch_size=32, accumulation=1, train_size=P, seed_rules=seed,
+    )  # fmt: skip
+    dynamics = [{"t": t, "testloss": loss, "testacc": 0.0} for t, loss in losses]
+    best = {"step": 0, "loss": min(loss for _, loss in losses), "model": {"w": torch.zeros(2)}}
+    output = {"rules": rules, "init": {}, "best": best, "model": {}, "dynamics": dynamics, "step": 1}
+    torch.save({"config": config, "output": output | changes}, path)
+    return path
+
+
+def test_one_epoch_is_an_online_curve(tmp_path):
+    path = write(tmp_path / "a.pt", 0, 3200, [(0, 2.1), (10, 1.0), (50, 1.2), (100, 0.5)])
+    (curves,) = published_curves([path])
+    assert curves.rhm == RHM_
+    assert curves.network == "cnn"
+    np.testing.assert_array_equal(curves.P, [320, 1600, 3200])
+    np.testing.assert_array_equal(curves.loss, [[1.0, 1.0, 0.5]])
+    np.testing.assert_allclose(curves.plateaus, [RHM_.grammar(0).plateaus()])
+
+
+def test_runs_of_several_epochs_are_points_of_an_offline_curve(tmp_path):
+    paths = [
+        write(tmp_path / f"{seed}-{P}.pt", seed, P, [(0, 2.1), (5, loss), (9, loss + 1)], "transformer_mla", 100)
+        for seed in (0, 1)
+        for P, loss in ((64, 1.5), (256, 0.7), (1024, 0.2 + seed / 10))
+    ]
+    (curves,) = published_curves(paths)
+    assert curves.network == "transformer"
+    np.testing.assert_array_equal(curves.P, [64, 256, 1024])
+    np.testing.assert_allclose(curves.loss, [[1.5, 0.7, 0.2], [1.5, 0.7, 0.3]])
+
+
+def test_a_folder_of_files_is_set_against_the_theory(tmp_path):
+    for seed in range(3):
+        H = RHM_.grammar(seed).plateaus()
+        losses = [(0, 2.1), *((2**i, H[0] * 2.0**-i) for i in range(1, 9))]
+        write(tmp_path / f"{seed}.pt", seed, 32 * 256, losses)
+    report = main_job.report(tmp_path)
+    (measurement,) = report.comparisons[0].measurements
+    assert len(measurement.curves.grammars) == 3
+    assert measurement.steps
+
+
+def test_files_of_another_kind(tmp_path):
+    other = tmp_path / "other.pt"
+    torch.save({"weights": torch.zeros(3)}, other)
+    with pytest.raises(InputError, match="is no run of the published training code"):
+        published_curves([other])
+    other.write_bytes(b"not a file of torch")
+    with pytest.raises(InputError, match="is no run of the published training code"):
+        published_curves([other])
+    path = write(tmp_path / "clm.pt", 0, 64, [(1, 1.0)], model="transformer_clm")
+    with pytest.raises(InputError, match="'transformer_clm': losses of the last token come from hcnn"):
+        published_curves([path])

@@ -1,0 +1,94 @@
+"""What a preset would cost before anything is trained: programs, memory and time, from a few timed steps."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+
+from rhmtheory._parallel import thread_count
+from rhmvalidation.models import build
+from rhmvalidation.preset import load_preset
+from rhmvalidation.sweep import Shard, groups, pick_device
+from rhmvalidation.training import Run, train
+
+_WARM_UP, _TIMED = 2, 6
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Programs of a preset, one dict each, and the time for all of them."""
+
+    programs: list[dict[str, Any]]
+    seconds: float
+    """All programs on this machine: an upper bound, because runs may stop early."""
+
+
+def dry_run(name: str, device: str = "auto", *, shard: str = "1/1", workers: int | None = None) -> Plan:
+    """List the programs of a preset with memory and estimated time, from a few timed steps of each kind."""
+    preset, chosen = load_preset(name), pick_device(device)
+    measured: dict[Any, tuple[float, int]] = {}
+    programs, seconds = [], 0.0
+    for runs in groups(preset, Shard.parse(shard)):
+        first = runs[0]
+        kind = first.network, first.rhm, first.settings, len(runs)
+        if kind not in measured:
+            measured[kind] = _seconds_a_step(runs, chosen), _bytes(runs, chosen)
+        per_step, memory = measured[kind]
+        estimate = per_step * first.steps
+        seconds += estimate
+        programs.append(
+            {
+                "network": first.network,
+                "ensemble": str(first.rhm),
+                "P": sorted({run.P for run in runs}),
+                "replicas": len(runs),
+                "steps": first.steps,
+                "memory_MiB": round(memory / 2**20, 1),
+                "seconds": round(estimate, 1),
+            }
+        )
+    return Plan(programs, seconds / thread_count(workers) if chosen.type == "cpu" else seconds)
+
+
+def _seconds_a_step(runs: Sequence[Run], device: torch.device) -> float:
+    settings = replace(
+        runs[0].settings,
+        protocol="offline",
+        test_size=64,
+        max_steps=_WARM_UP + _TIMED,
+        patience=1e9,
+        context_probe=False,
+    )
+    timed = [replace(run, settings=settings, P=min(run.P, 4096)) for run in runs]
+    ticks: list[float] = []
+
+    def tick(step: int) -> None:
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+        ticks.append(time.perf_counter())
+
+    threads = torch.get_num_threads()
+    if device.type == "cpu":
+        torch.set_num_threads(1)  # as in the worker processes
+    try:
+        train(timed, device, tick)
+    finally:
+        torch.set_num_threads(threads)
+    return (ticks[-1] - ticks[_WARM_UP - 1]) / _TIMED
+
+
+def _bytes(runs: Sequence[Run], device: torch.device) -> int:
+    """Peak on a GPU since the last call; on the CPU an estimate: weights, gradients, moments and activations."""
+    if device.type == "cuda":
+        peak = torch.cuda.max_memory_allocated(device)
+        torch.cuda.reset_peak_memory_stats(device)
+        return peak
+    run, settings = runs[0], runs[0].settings
+    network = build(run.network, run.rhm, 1, settings.width, settings.heads, settings.depth)
+    weights = sum(parameter.numel() for parameter in network.parameters())
+    activations = settings.batch_size * run.rhm.d * settings.width * (run.L + 1)
+    return 4 * len(runs) * (4 * weights + 4 * activations)

@@ -1,0 +1,141 @@
+"""The folder that keeps what was measured: one atomically written file a finished run."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import warnings
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from rhmtheory import InputError
+from rhmvalidation.preset import Preset
+from rhmvalidation.training import Outcome, Run, Settings
+
+
+class ResultFolder:
+    """Finished runs of one preset. Nothing finished is ever lost, and folders of shards can be merged by copying.
+
+    ``preset.json`` says whose results these are; ``runs/<hash>.json`` holds one run and its outcome, and
+    ``runs.jsonl`` all of them in one file, which is what a recorded study keeps.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], preset: Preset) -> None:
+        """Open a folder, or make it; `InputError` for one of another preset, or one that cannot be written."""
+        self.path = Path(path)
+        self._runs = self.path / "runs"
+        content = json.loads(json.dumps(asdict(preset)))
+        stamp = self.path / "preset.json"
+        try:
+            self._runs.mkdir(parents=True, exist_ok=True)
+            if not stamp.exists():
+                write_atomically(stamp, json.dumps(content, indent=1))
+        except OSError as error:
+            raise InputError(f"cannot write to {path} ({error}): choose another folder with --out") from error
+        if read_json(stamp) != content:
+            raise InputError(
+                f"{self.path} holds results of another preset (or of {preset.name!r} with other settings): "
+                "choose another folder with --out, or remove this one"
+            )
+        self._recorded = {run.key: (run, outcome) for run, outcome in recorded_runs(self.path)}
+
+    def checkpoint(self, runs: Sequence[Run]) -> Path:
+        """Where the unfinished training of these runs is kept."""
+        folder = self.path / "checkpoints"
+        folder.mkdir(exist_ok=True)
+        return folder / f"{runs[0].key}-{len(runs)}.pt"
+
+    def load(self, run: Run) -> Outcome | None:
+        """The outcome of a run if it is finished; a file that cannot be read counts as not there."""
+        file = self._runs / f"{run.key}.json"
+        if not file.exists():
+            return self._recorded[run.key][1] if run.key in self._recorded else None
+        try:
+            return _from_json(file.read_text(encoding="utf-8"), str(file))[1]
+        except (InputError, UnicodeDecodeError) as error:
+            warnings.warn(f"its run is trained again: {error}", stacklevel=2)
+            return None
+
+    def save(self, run: Run, outcome: Outcome) -> None:
+        """Keep one finished run; raises `InputError` where the disk is full, with what to do."""
+        try:
+            write_atomically(self._runs / f"{run.key}.json", _as_json(run, outcome))
+        except OSError as error:
+            raise InputError(
+                f"cannot write the result of a run to {self._runs} ({error}): make room, and give the same command "
+                "again; the finished runs are kept"
+            ) from error
+
+    def finished(self, runs: Sequence[Run]) -> list[tuple[Run, Outcome]]:
+        """Those of the runs that are finished, with their outcomes."""
+        found = [(run, self.load(run)) for run in runs]
+        return [(run, outcome) for run, outcome in found if outcome is not None]
+
+    def write_tables(self, runs: Sequence[Run]) -> None:
+        """Write all finished runs as ``runs.csv``, one row a run, and as ``runs.jsonl``, with their curves."""
+        finished = self.finished(runs)
+        write_atomically(self.path / "runs.jsonl", "".join(_as_json(*pair) + "\n" for pair in finished))
+        rows = []
+        for run, outcome in finished:
+            row = {**asdict(run), **asdict(outcome), **asdict(run.settings), "key": run.key}
+            rows.append({name: row[name] for name in row if name not in ("settings", "curve", "divergence")})
+        path = self.path / "runs.csv"
+        temporary = path.with_suffix(".csv.part")
+        with open(temporary, "w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, fieldnames=list(rows[0]) if rows else ["key"])
+            writer.writeheader()
+            writer.writerows(rows)
+        os.replace(temporary, path)
+
+
+def recorded_runs(folder: Path) -> list[tuple[Run, Outcome]]:
+    """Runs of a recorded study, from its ``runs.jsonl``; empty where there is none."""
+    path = folder / "runs.jsonl"
+    if not path.exists():
+        return []
+    lines = path.read_text(encoding="utf-8").splitlines()
+    return [_from_json(line, f"{path}, line {number}") for number, line in enumerate(lines, start=1)]
+
+
+def all_runs(folder: Path) -> list[tuple[Run, Outcome]]:
+    """Every finished run in a folder, recorded or fresh; damaged files are left out with a warning."""
+    runs = {run.key: (run, outcome) for run, outcome in recorded_runs(folder)}
+    for file in sorted((folder / "runs").glob("*.json")):
+        try:
+            run, outcome = _from_json(file.read_text(encoding="utf-8"), str(file))
+        except (InputError, UnicodeDecodeError) as error:
+            warnings.warn(f"left out: {error}", stacklevel=2)
+            continue
+        runs[run.key] = run, outcome
+    return list(runs.values())
+
+
+def _from_json(text: str, source: str) -> tuple[Run, Outcome]:
+    try:
+        content = json.loads(text)
+        settings = Settings(**content["run"].pop("settings"))
+        return Run(**content["run"], settings=settings), Outcome(**content["outcome"])
+    except (json.JSONDecodeError, KeyError, TypeError) as error:
+        raise InputError(f"{source} is damaged: remove it ({error})") from error
+
+
+def read_json(path: Path) -> Any:
+    """Read a JSON file; raises `InputError` where it is not one."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} is not valid JSON, it may be half-written: remove it ({error})") from error
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Write a file that is either all there or not there."""
+    temporary = path.with_suffix(path.suffix + ".part")
+    temporary.write_text(text, encoding="utf-8")
+    os.replace(temporary, path)
+
+
+def _as_json(run: Run, outcome: Outcome) -> str:
+    return json.dumps({"run": asdict(run), "outcome": asdict(outcome)})
