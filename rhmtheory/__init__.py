@@ -15,6 +15,7 @@ from rhmtheory.rhm import RHM, zipf
 if TYPE_CHECKING:
     from rhmtheory.complexity import measure_sample_complexity
     from rhmtheory.corpus import analyse_corpus
+    from rhmtheory.entropy import EntropyEstimate
     from rhmtheory.estimators import count_pairs
     from rhmtheory.grammar import UNGRAMMATICAL, Grammar
     from rhmtheory.learner import learn
@@ -27,6 +28,7 @@ _LAZY = {
     "predict": "predictions",
     "Grammar": "grammar",
     "UNGRAMMATICAL": "grammar",
+    "EntropyEstimate": "entropy",
     "analyse_corpus": "corpus",
     "count_pairs": "estimators",
     "learn": "learner",
@@ -37,6 +39,7 @@ __all__ = [
     "ARCHITECTURES",
     "RHM",
     "UNGRAMMATICAL",
+    "EntropyEstimate",
     "Grammar",
     "InputError",
     "Prediction",

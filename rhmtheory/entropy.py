@@ -36,7 +36,7 @@ class EntropyEstimate:
     mean : array
         Estimates, each the mean over ``samples`` contexts of the entropy of the exact posterior.
     standard_error : array
-        Their standard errors. Entries of one estimate share the contexts, so that their errors are correlated.
+        Their standard errors. Those of `next_token_entropies` are correlated: they share the sampled sentences.
     samples : int
         Number of contexts.
     """
