@@ -15,7 +15,7 @@ from scipy.special import digamma
 from rhmtheory._checks import InputError, as_choice, as_int, smallest_unsigned
 from rhmtheory._reading import npy_pieces, npy_shape, read_whole
 from rhmtheory._types import FloatArray
-from rhmtheory.estimators import PairCounts, as_tokens, check_range, count_pairs
+from rhmtheory.estimators import PairCounts, as_tokens, check_range, count_pairs, largest_singular
 from rhmtheory.scaling import SlopeFit, bootstrap, resamples, slope
 
 if TYPE_CHECKING:
@@ -263,8 +263,9 @@ def analyse_corpus(
     Notes
     -----
     Entropies are differences of block entropies, each by Grassberger's estimator (arXiv:physics/0307138).
-    A draw that repeats segments has fewer distinct n-grams and more noise than the corpus; its logarithms are
-    shifted so that the mean over draws is the estimate, and the intervals tell the spread alone.
+    A draw that repeats segments has fewer distinct n-grams than the corpus, which lowers its entropies; they are
+    shifted so that the mean over draws is the estimate, and the interval tells the spread alone. Operator norms of
+    draws are taken to first order in the fluctuation.
     """
     segments = as_int("segments", segments, low=4)
     top = as_int("top", top, low=2)
@@ -276,8 +277,14 @@ def analyse_corpus(
     parts = [count_pairs(part, source.vocabulary, distances=lags, threads=threads) for part in source]
     draws = _weights(segments, seed, count)
 
-    total = _weighted(parts, np.ones(segments, np.int64))
-    correlation, noise = total.operator_norm(), total.noise_operator_norm()
+    # pairs across borders of segments are left out
+    total = PairCounts(
+        sum((p.counts for p in parts[1:]), parts[0].counts), lags, source.vocabulary, 1, 1, source.tokens
+    )
+    correlation = total.operator_norm()
+    # marginals at all lags are alike but for the ends of segments: the noise of one lag tells that of all
+    one = PairCounts(total.counts[:1], lags[:1], source.vocabulary, 1, 1, source.tokens)
+    noise = one.noise_operator_norm() * np.sqrt(one.pairs / total.pairs)
     resolved = np.logical_and.accumulate(correlation >= _RESOLVED * noise)
     inside = resolved if window is None else resolved & (lags >= window[0]) & (lags <= window[1])
     if inside.sum() < 3:
@@ -287,9 +294,7 @@ def analyse_corpus(
         )
     u, half = np.log(lags[inside]), (inside.sum() + 1) // 2
     norms = np.log(correlation[inside])
-    fitted = [PairCounts(p.counts[inside], lags[inside], source.vocabulary, 1, 1, 0) for p in parts]
-    resampled_norms = [np.log(_weighted(fitted, w).operator_norm()) for w in draws]
-    betas = [-slope(u, x) for x in _centred(resampled_norms, norms)]
+    betas = [-slope(u, x) for x in np.log(_resampled_norms(parts, total, inside, draws))]
 
     entropies, drift, resampled = _entropies(source, largest_context, draws)
     usable = int(np.logical_and.accumulate(np.abs(drift) <= _LARGEST_DRIFT).sum())
@@ -395,13 +400,22 @@ def _weights(segments: int, seed: int | np.random.Generator, count: int) -> npt.
     return np.stack([np.bincount(draw, minlength=segments) for draw in draws])
 
 
-def _weighted(parts: Sequence[PairCounts], weights: npt.NDArray[np.int64]) -> PairCounts:
-    """Counts of the segments as often as drawn; pairs across borders of segments are left out."""
-    counts = np.zeros_like(parts[0].counts)
-    for part, weight in zip(parts, weights, strict=True):
-        if weight:
-            counts += weight * part.counts
-    return PairCounts(counts, parts[0].groups, parts[0].vocabulary, 1, 1, sum(p.tokens for p in parts))
+def _resampled_norms(
+    parts: Sequence[PairCounts], total: PairCounts, lags: npt.NDArray[np.bool_], draws: npt.NDArray[np.int64]
+) -> FloatArray:
+    """Operator norms when segments are drawn anew, shape (draws, lags), to first order in the fluctuation.
+
+    The largest singular value changes by ``u' dC v``, with u and v its singular vectors on all data, so that
+    each segment enters by three numbers a lag: ``u' n v`` of its counts, ``u' n_a`` and ``n_b' v``.
+    """
+    _, u, v = largest_singular(total.covariance()[lags])  # (lags, symbols)
+    counts = [part.counts[lags] for part in parts]
+    joint = np.array([np.einsum("ka,kab,kb->k", u, n, v) for n in counts])  # (segments, lags)
+    first = np.array([np.einsum("ka,ka->k", u, n.sum(axis=2)) for n in counts])
+    second = np.array([np.einsum("kb,kb->k", v, n.sum(axis=1)) for n in counts])
+    pairs = draws @ np.array([n.sum(axis=(1, 2)) for n in counts])  # (draws, lags)
+    norms = draws @ joint / pairs - (draws @ first / pairs) * (draws @ second / pairs)
+    return np.asarray(np.maximum(norms, 1e-12))
 
 
 class _Grams(NamedTuple):
@@ -414,7 +428,9 @@ class _Grams(NamedTuple):
     def entropy(self, weights: npt.NDArray[np.int64]) -> float:
         """Grassberger's estimate of the block entropy, each segment counted ``weights`` times."""
         counts = np.bincount(self.which, weights=self.times * weights[self.segment])
-        k, n_k = np.unique(counts[counts > 0].astype(np.int64), return_counts=True)
+        how_many = np.bincount(counts.astype(np.int64))  # n-grams that occur 0, 1, 2, .. times
+        k = np.flatnonzero(how_many[1:]) + 1
+        n_k = how_many[k]
         N = float(k @ n_k)
         sign = np.where(k % 2, -1.0, 1.0)
         G = digamma(k) + sign / 2 * (digamma((k + 1) / 2) - digamma(k / 2))

@@ -78,8 +78,8 @@ class ClusterModel:
         P, validation samples included.
     tables : tuple of arrays
         ``tables[k - 1]``, shape (positions, (v + 1)**s): the symbol of level k recovered for each tuple of
-        recovered level-(k-1) symbols, at each position; one row for all positions with sharing. Symbol
-        ``v_k`` stands for "not seen".
+        recovered level-(k-1) symbols, at each position. With sharing there are two rows, one for all positions
+        but the last and one for the last, which holds the target. Symbol ``v_k`` stands for "not seen".
     depth : int
         Hidden levels used by the predictor, chosen on validation samples; -1 is the frequency of the target.
     """
@@ -226,8 +226,9 @@ def learn(
     sharing : bool
         True: the groups of level k are formed once, at the siblings of the target's level-k ancestor, and used
         at all positions, as a convolutional network does. False: each position forms its own groups from its
-        own correlation with the target, as a transformer or a locally connected network does; the tuples on
-        the target's own branch are grouped by their correlation with the recovered siblings.
+        own correlation with the target, as a transformer or a locally connected network does. In both cases
+        the tuples that hold the target, or its ancestors, are grouped by their correlation with the recovered
+        siblings; they serve the prediction.
     levels : int, optional
         Highest hidden level, 1..L-1 (default L-1).
     profile : {"covariance", "hellinger"}
@@ -309,16 +310,19 @@ def _group(
 ) -> npt.NDArray[Any]:
     """Table (positions, codes) of the level-``level`` symbol for each tuple; ``codes`` is (P, positions)."""
     width, siblings = codes.shape[1], rhm.children(level + 1) - 1
-    positions = np.arange(width - 1 - siblings, width - 1) if sharing else np.arange(width - 1)
+    beside = np.arange(width - 1 - siblings, width - 1)
+    positions = beside if sharing else np.arange(width - 1)
     views = _count(rhm, level, codes, positions, target, np.zeros_like(positions), rhm.symbols(0), threads)
     if sharing:
         # a symbol that never occurs beside the target has a profile of zeros there, which names it, too
-        anywhere = np.bincount(codes.ravel(), minlength=views.shape[1])
-        return _clusters(rhm, level, views, profile, anywhere)[None]
-    tables = np.stack([_clusters(rhm, level, view[None], profile, view.sum(axis=1)) for view in views])
+        anywhere = np.bincount(codes[:, :-1].ravel(), minlength=views.shape[1])
+        tables = _clusters(rhm, level, views, profile, anywhere)[None]
+        near = tables
+    else:
+        tables = np.stack([_clusters(rhm, level, view[None], profile, view.sum(axis=1)) for view in views])
+        near = tables[beside]
     # the last tuple holds the target: it is grouped by its correlation with the recovered symbols beside it
-    beside = np.arange(width - 1 - siblings, width - 1)
-    symbols = _look_up(codes[:, beside], tables[beside], rhm.symbols(level), threads)
+    symbols = _look_up(codes[:, beside], near, rhm.symbols(level), threads)
     last = np.full(siblings, width - 1)
     counts = _count(rhm, level, codes, last, symbols, np.arange(siblings), rhm.symbols(level) + 1, threads)
     own = _clusters(rhm, level, counts[:, :, :-1], profile, counts.sum(axis=(0, 2)))
@@ -437,10 +441,15 @@ def _encode(rhm: RHM, level: int, below: npt.NDArray[Any], threads: int | None =
 def _look_up(
     codes: npt.NDArray[Any], tables: npt.NDArray[Any], v: int, threads: int | None = None
 ) -> npt.NDArray[Any]:
-    """Symbol of each tuple, shape of ``codes`` (n, positions)."""
+    """Symbol of each tuple, shape of ``codes`` (n, positions).
+
+    The last of ``tables`` is for the last position; the others are for one position each, or the first for all.
+    """
+    width, last = codes.shape[1], len(tables) - 1
+    which = np.arange(width) if len(tables) == width else np.append(np.zeros(width - 1, np.int64), last)
     out = np.empty(codes.shape, smallest_unsigned(v + 1))
     for_ranges(
-        lambda a, b: kernels.relabel(out, codes, tables, a, b),
+        lambda a, b: kernels.relabel(out, codes, tables, which, a, b),
         len(codes),
         threads=threads,
         least=_LEAST_ROWS_A_THREAD,

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from rhmtheory import RHM, InputError
 from rhmtheory.correlations import covariance
-from rhmtheory.estimators import PairCounts, count_pairs, jackknife, last_token_pairs, tree_pairs
+from rhmtheory.estimators import PairCounts, count_pairs, jackknife, largest_singular, last_token_pairs, tree_pairs
 
 
 def count_by_hand(rows, v, tuple_size, *, distance=None, pair=None):
@@ -159,6 +159,17 @@ def test_operator_norm_of_noise(v):
     draws = [counts_of(t.reshape(v, v)) for t in rng.multinomial(10**5, np.outer(p, p).ravel(), size=200)]
     mean = np.mean([c.operator_norm()[0] for c in draws])
     assert draws[0].noise_operator_norm(draws=50)[0] == pytest.approx(mean, rel=0.05)
+
+
+def test_largest_singular_values():
+    rng = np.random.default_rng(6)
+    for shape in ((20, 7, 7), (5, 64, 8), (3, 2, 40)):
+        matrices = rng.standard_normal(shape)
+        values, left, right = largest_singular(matrices)
+        assert values == pytest.approx(np.linalg.norm(matrices, ord=2, axis=(1, 2)), rel=1e-8)
+        assert np.einsum("ka,kab,kb->k", left, matrices, right) == pytest.approx(values, rel=1e-8)
+    assert largest_singular(np.zeros((2, 3, 3)))[0].tolist() == [0, 0]
+    assert largest_singular(np.eye(4)[None])[0] == pytest.approx([1])
 
 
 def test_against_the_exact_covariance_of_a_grammar():

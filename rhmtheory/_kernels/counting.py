@@ -53,9 +53,8 @@ def tuple_codes(out, symbols, base, size, step, first, last):
 
 
 @njit(nogil=True, cache=True)
-def relabel(out, codes, tables, first, last):
-    """Rows first..last: out[r, i] = tables[i, codes[r, i]]; a single table serves all columns."""
-    shared = tables.shape[0] == 1
+def relabel(out, codes, tables, which, first, last):
+    """Rows first..last: out[r, i] = tables[which[i], codes[r, i]]."""
     for r in range(first, last):
         for i in range(out.shape[1]):
-            out[r, i] = tables[0 if shared else i, codes[r, i]]
+            out[r, i] = tables[which[i], codes[r, i]]
