@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,8 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from rhmtheory import ARCHITECTURES, RHM, InputError, __version__, predict
+from rhmtheory import ARCHITECTURES, RHM, InputError, __version__, predict, zipf
+from rhmtheory._json import plain
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -54,15 +56,22 @@ class _PerLevel(click.ParamType):  # type: ignore[type-arg]
 
 
 def _ensemble_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add --v --m --s --L --n, and hand the command the ensemble as ``rhm``."""
+    """Add --v --m --s --L --n --zipf, and hand the command the ensemble as ``rhm``."""
 
-    def with_ensemble(v: Any, m: Any, s: Any, levels: int, n: int | None, **rest: Any) -> None:
-        command(rhm=RHM(v=v, m=m, s=s, L=levels, n=n), **rest)
+    def with_ensemble(
+        v: Any, m: Any, s: Any, levels: int, n: int | None, exponent: float | None, **rest: Any
+    ) -> None:
+        rhm = RHM(v=v, m=m, s=s, L=levels, n=n)
+        if exponent is not None:
+            weights = tuple(zipf(rhm.rules(level), exponent) for level in range(1, rhm.L + 1))
+            rhm = replace(rhm, rule_probabilities=weights)
+        command(rhm=rhm, **rest)
 
     with_ensemble.__doc__ = command.__doc__
     with_ensemble.__name__ = command.__name__
     with_ensemble.__click_params__ = getattr(command, "__click_params__", [])  # type: ignore[attr-defined]
     for option in (
+        click.option("--zipf", "exponent", type=float, help="Rule probabilities ~ r**-(1 + this)."),
         click.option("--n", type=int, help="Root symbols (classes); by default v."),
         click.option("--L", "levels", type=int, required=True, help="Levels of rules."),
         click.option("--s", type=_PerLevel(), required=True, help="Children per rule."),
@@ -90,12 +99,15 @@ def cli() -> None:
 @click.option(
     "--architecture", "architectures", multiple=True, help=f"One of {', '.join(ARCHITECTURES)}; may be repeated."
 )
-@click.option("--plateaus", "method", default="chain", show_default=True, help="Method for the plateaus H_k.")
+@click.option("--plateaus", help="Method for the plateaus H_k: chain (default), annealed or quenched.")
+@click.option("--method", default="asymptotic", show_default=True, help="P_k in figure and JSON: or exact.")
 @_ensemble_options
-def predict_command(rhm: RHM, architectures: tuple[str, ...], method: str, plot: str | None, as_json: bool) -> None:
+def predict_command(
+    rhm: RHM, architectures: tuple[str, ...], plateaus: str | None, method: str, plot: str | None, as_json: bool
+) -> None:
     """Sample complexities, plateaus and exponents of the learning curves."""
-    H = rhm.plateaus(method)
-    predictions = [predict(rhm, name, plateaus=H) for name in architectures or ARCHITECTURES]
+    names = architectures or ARCHITECTURES
+    predictions = [predict(rhm, name, plateaus, method=method) for name in names]
     if plot:
         from rhmtheory.plotting import plot_predictions
 
@@ -103,21 +115,25 @@ def predict_command(rhm: RHM, architectures: tuple[str, ...], method: str, plot:
     if as_json:
         _print_json([p.to_dict() for p in predictions])
         return
-    names = [p.architecture for p in predictions]
+    H = predictions[0].plateaus
+    both = [(predict(rhm, name, H), predict(rhm, name, H, method="exact")) for name in names]
     steps = _table(
-        f"{rhm}: samples P_k at which step k is made, and loss (nats) before and after",
+        f"{rhm}: samples P_k at which step k is made (published formula / exact at this size), "
+        "and loss (nats) before and after",
         ["step k", *(f"P_k {name}" for name in names), "H_k", "H_(k+1)"],
     )
     for k in range(rhm.L):
-        complexities = [f"{p.sample_complexity[k]:.4g}" for p in predictions]
-        steps.add_row(str(k), *complexities, f"{H[k]:.4f}", f"{H[k + 1]:.4f}")
+        P_k = [f"{p.sample_complexity[k]:.4g} / {exact.sample_complexity[k]:.4g}" for p, exact in both]
+        steps.add_row(str(k), *P_k, f"{H[k]:.4f}", f"{H[k + 1]:.4f}")
     exponents = _table(
-        "excess loss ~ P**-exponent", ["architecture", "step factor", "exponent (many levels)", "finite-size"]
+        "excess loss ~ P**-exponent: for large v and many levels, and fitted to the staircases above",
+        ["architecture", "step factor", "exponent", "finite-size, published P_k", "finite-size, exact P_k"],
     )
-    for p in predictions:
+    for p, exact in both:
         exponents.add_row(
-            p.architecture, f"{p.step_factor:.4g}", f"{p.exponent:.4f}", f"{p.finite_size_exponent:.4f}"
-        )
+            p.architecture, f"{p.step_factor:.4g}", f"{p.exponent:.4f}",
+            f"{p.finite_size_exponent:.4f}", f"{exact.finite_size_exponent:.4f}",
+        )  # fmt: skip
     _print_tables(steps, exponents)
 
 
@@ -125,37 +141,48 @@ def predict_command(rhm: RHM, architectures: tuple[str, ...], method: str, plot:
 @_json_option
 @_plot_option
 @_seed_option
+@click.option("--grammars", type=int, help="Compare with the average over this many drawn grammars.")
 @_ensemble_options
-def correlations_command(rhm: RHM, seed: int, plot: str | None, as_json: bool) -> None:
-    """RMS covariance of two tokens by level of their lowest common ancestor."""
-    import numpy as np
+def correlations_command(rhm: RHM, seed: int, grammars: int | None, plot: str | None, as_json: bool) -> None:
+    """RMS covariance of two tokens by level of their lowest common ancestor (LCA).
 
-    grammar = rhm.grammar(seed)
-    square = grammar.correlation_function() ** 2
+    Over all pairs of tokens with that LCA, all entries and all grammars: exact at finite size, and for large v.
+    With --grammars, beside the mean square measured on drawn grammars.
+    """
     rows = []
     for level in range(1, rhm.L + 1):
-        distances = slice(rhm.span(level - 1), rhm.span(level))
-        rows.append(
-            {
-                "level": level,
-                "asymptotic": rhm.rms_correlation(level, method="asymptotic"),
-                "grammar": float(np.sqrt(square[distances].mean())),
-            }
-        )
+        exact, asymptotic = (rhm.rms_correlation(level, method=name) for name in ("exact", "asymptotic"))
+        ratio = (exact / asymptotic) ** 2 if asymptotic else float("nan")
+        rows.append({"level": level, "exact": exact, "asymptotic": asymptotic, "mean_square_ratio": ratio})
+    if grammars is not None:
+        from rhmtheory.quenched import quenched_correlations
+
+        measured = quenched_correlations(rhm, grammars, seed, progress=not as_json)
+        for row, mean, error in zip(rows, measured.mean, measured.standard_error, strict=True):
+            row |= {"measured_mean_square": mean, "standard_error": error}
     if plot:
         from rhmtheory.plotting import plot_correlations
 
-        _save_figure(plot, lambda ax: plot_correlations(grammar, ax))
+        _save_figure(plot, lambda ax: plot_correlations(rhm.grammar(seed), ax))
     if as_json:
-        _print_json({"rms_correlation": rows, "grammar": {"seed": seed, "fingerprint": grammar.fingerprint}})
+        _print_json(plain({"rms_correlation": rows, "grammars": grammars, "seed": seed}))
         return
-    table = _table(
-        f"{rhm}: RMS token-token covariance by LCA level",
-        ["LCA level", "asymptotic", f"grammar {seed} (exact)", "ratio"],
-    )
+    columns = ["LCA level", "exact", "asymptotic", "ratio of squares"]
+    if grammars is not None:
+        columns += [f"mean square over {grammars} grammars", "exact mean square", "z"]
+    table = _table(f"{rhm}: RMS token-token covariance", columns)
     for row in rows:
-        ratio = row["grammar"] / row["asymptotic"] if row["asymptotic"] else float("nan")
-        table.add_row(str(row["level"]), f"{row['asymptotic']:.4e}", f"{row['grammar']:.4e}", f"{ratio:.3f}")
+        cells = [
+            str(row["level"]),
+            f"{row['exact']:.5e}",
+            f"{row['asymptotic']:.5e}",
+            f"{row['mean_square_ratio']:.4f}",
+        ]
+        if grammars is not None:
+            mean, error, square = row["measured_mean_square"], row["standard_error"], row["exact"] ** 2
+            z = (mean - square) / error if error else float("nan")
+            cells += [f"{mean:.5e} +- {error:.1e}", f"{square:.5e}", f"{z:+.1f}"]
+        table.add_row(*cells)
     _print_tables(table)
 
 
@@ -163,25 +190,32 @@ def correlations_command(rhm: RHM, seed: int, plot: str | None, as_json: bool) -
 @_json_option
 @_plot_option
 @_seed_option
+@click.option("--grammars", type=int, help="Add mean, error and spread over this many drawn grammars.")
 @_ensemble_options
-def plateaus_command(rhm: RHM, seed: int, plot: str | None, as_json: bool) -> None:
+def plateaus_command(rhm: RHM, seed: int, grammars: int | None, plot: str | None, as_json: bool) -> None:
     """Entropy of the last token given the s**k - 1 tokens before it."""
     grammar = rhm.grammar(seed)
-    columns = {
-        f"grammar {seed} (exact)": grammar.plateaus(),
-        "chain": rhm.plateaus("chain"),
-        "annealed": rhm.plateaus("annealed"),
-    }
+    columns = {"grammar": grammar.plateaus()}
+    if rhm.rule_probabilities is None:
+        columns["chain"] = rhm.plateaus("chain")
+    columns["annealed"] = rhm.plateaus("annealed")
+    if grammars is not None:
+        from rhmtheory.quenched import quenched_plateaus
+
+        measured = quenched_plateaus(rhm, grammars, seed, progress=not as_json)
+        columns |= {"quenched": measured.mean, "standard error": measured.standard_error, "spread": measured.spread}
     if plot:
         from rhmtheory.plotting import plot_plateau_methods
 
-        _save_figure(plot, lambda ax: plot_plateau_methods(columns, rhm, ax))
+        curves = {name: H for name, H in columns.items() if name not in ("standard error", "spread")}
+        _save_figure(plot, lambda ax: plot_plateau_methods(curves, rhm, ax))
     if as_json:
-        names = ("grammar", "chain", "annealed")
-        values = {name: H.tolist() for name, H in zip(names, columns.values(), strict=True)}
-        _print_json({"plateaus": values, "grammar": {"seed": seed, "fingerprint": grammar.fingerprint}})
+        _print_json(plain({"plateaus": columns, "grammar": {"seed": seed, "fingerprint": grammar.fingerprint}}))
         return
-    table = _table(f"{rhm}: loss plateaus H_k in nats", ["k", "context (tokens)", *columns])
+    heads = {"grammar": f"grammar {seed} (exact)", "quenched": f"mean of {grammars} grammars"}
+    table = _table(
+        f"{rhm}: loss plateaus H_k in nats", ["k", "context (tokens)", *(heads.get(c, c) for c in columns)]
+    )
     for k in range(rhm.L + 1):
         table.add_row(str(k), str(rhm.span(k) - 1), *(f"{H[k]:.6f}" for H in columns.values()))
     _print_tables(table)

@@ -18,7 +18,6 @@ import numpy as np
 
 from rhmtheory._checks import InputError, as_choice, as_int
 from rhmtheory._types import FloatArray
-from rhmtheory.ensemble import second_moment
 from rhmtheory.learner import PROFILES, learn
 from rhmtheory.predictions import sample_complexity, step_factor
 from rhmtheory.rhm import RHM
@@ -161,7 +160,7 @@ class Measurement:
     predicted : array, shape (levels,)
         ``P_k`` of `predictions.sample_complexity`: an order of magnitude, with prefactor one.
     finite_size : array, shape (levels,)
-        The same threshold "signal = noise" with the exact second moment: see `finite_size_complexity`.
+        The same threshold "signal = noise" with the exact second moment: see `predictions.sample_complexity`.
     predicted_step : float
         ``m**2`` without sharing, ``m`` with.
     """
@@ -256,20 +255,6 @@ class Measurement:
         return "\n".join(lines)
 
 
-def finite_size_complexity(rhm: RHM, sharing: bool, k: int) -> float:
-    r"""Samples at which the mean square of the tuple-target covariance equals its sampling noise.
-
-    ``P = 1 / (v**2 m S)`` with ``S`` the exact `ensemble.second_moment` at LCA level k + 1 of the target and an
-    s-tuple: of tokens without sharing, of level-(k-1) symbols with. For large v it tends to
-    `predictions.sample_complexity`, whose ratios from level to level are m**2 and m.
-    """
-    k = as_int("k", k, low=1, high=rhm.L - 1)
-    side = k if sharing else 1
-    S = second_moment(rhm, k + 1, levels=(side, 0), tuples=(True, False))
-    v, m, _ = rhm.homogeneous()
-    return float("inf") if S == 0 else 1 / (v**2 * m * S)
-
-
 def measure_sample_complexity(
     rhm: RHM,
     *,
@@ -323,7 +308,7 @@ def measure_sample_complexity(
     architecture = "cnn" if sharing else "transformer"
     ks = tuple(range(1, levels + 1))
     predicted = np.array([sample_complexity(rhm, architecture, k) for k in ks])
-    finite = np.array([finite_size_complexity(rhm, sharing, k) for k in ks])
+    finite = np.array([sample_complexity(rhm, architecture, k, "exact") for k in ks])
     criterion = Task(rhm, sharing, 1, **options).criterion
     return Measurement(rhm, sharing, ks, samples, criterion, predicted, finite, step_factor(rhm, architecture))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from fractions import Fraction
 from functools import lru_cache
-from math import sqrt
+from math import prod, sqrt
 from typing import Any, Literal, NamedTuple, overload
 
 import numpy as np
@@ -41,7 +41,9 @@ def rms_correlation(
     method : {"exact", "asymptotic", "quenched"}
         ``"exact"``: the square root of `second_moment`, for any ensemble of any size.
         ``"asymptotic"``: ``C_l**2 = (1 - f) / (v**3 m**(2l - 1))``, the limit of large v at fixed f
-        (arXiv:2406.00048); at v = 8..32 the mean square differs from it by -70% to +25%.
+        (arXiv:2406.00048); at v = 8..32 the mean square differs from it by -70% to +25%. In our
+        generalisation ``(1 - f_l) / (v_0**2 v_l m_l (m_1 ... m_(l-1))**2)`` where levels differ, with
+        ``1 / sum_r p_r**2`` for ``m`` where rules are not equally likely.
         ``"quenched"``: average of the mean square over drawn grammars, see
         `quenched.quenched_correlations`.
     branches : str or sequence of bools
@@ -57,8 +59,7 @@ def rms_correlation(
     Raises
     ------
     InputError
-        For a level outside the tree, an unknown method or branches, and, with ``"asymptotic"``, for levels
-        that differ or rules that are not equally likely.
+        For a level outside the tree, an unknown method or branches.
 
     Examples
     --------
@@ -78,11 +79,10 @@ def rms_correlation(
                 f"branches={branches!r} is not one choice for all levels: name it, or use the exact method"
             )
         return sqrt(quenched_correlations(rhm, grammars, seed, branches=branches).mean[level - 1])
-    v, m, _ = rhm.homogeneous()
-    if rhm.rule_probabilities is not None:
-        raise InputError('the asymptotic formula is for equally likely rules: use method="exact"')
+    *below, own = [rhm.effective_multiplicity(below) for below in range(1, level + 1)]
     # the root is taken first: squares leave the range of floats in deep trees
-    return sqrt((1 - rhm.f) / (v**3 * m)) * float(m) ** (1 - level)
+    top = (1 - rhm.fraction(level)) / (rhm.symbols(0) ** 2 * rhm.symbols(level) * own)
+    return sqrt(top) * prod(1 / m for m in below)
 
 
 class QuadraticForms(NamedTuple):
@@ -312,13 +312,15 @@ def plateaus(rhm: RHM, method: str = "chain", *, grammars: int = 64, seed: int =
     Returns
     -------
     array, shape (L + 1,), nats
-        Marginals of a real grammar are not uniform, which lowers its plateaus by some percent: see
-        `Grammar.plateaus` for one grammar.
+        For k < L the marginals of a real grammar are not uniform, which lowers its plateaus by some percent on
+        average; at k = L, with a uniform prior, the chain is the mean over grammars. See `Grammar.plateaus`
+        for one grammar.
 
     Raises
     ------
     InputError
-        For an unknown method.
+        For an unknown method, and for the chain where rules are not equally likely. (The annealed bound holds
+        there, too: no entropy exceeds the logarithm of the number of symbols.)
 
     Examples
     --------
@@ -326,6 +328,8 @@ def plateaus(rhm: RHM, method: str = "chain", *, grammars: int = 64, seed: int =
     array([2.7726, 1.4809, 0.595 , 0.2673, 0.1806])
     """
     as_choice("method", method, ("chain", "annealed", "quenched"))
+    if method == "chain" and rhm.rule_probabilities is not None:
+        raise InputError('the chain counts symbols as if rules were equally likely: use method="quenched"')
     if method == "quenched":
         from rhmtheory.quenched import quenched_plateaus
 

@@ -107,8 +107,8 @@ def plot_collapse(
 ) -> Axes:
     """Steps of the learning curves over one another, against P / P_k.
 
-    ``curves`` holds (network, steps), each step (P / P_k, part of the step still to go). Where theory has the factor between the
-    steps right, those of a network fall onto one curve.
+    ``curves`` holds (network, steps), each step (P / P_k, part of the step still to go). Where theory
+    has the factor between the steps right, those of a network fall onto one curve.
     """
     markers = "osD^v<>P"
     for network, steps in curves:
@@ -149,10 +149,10 @@ def plot_correlations(grammar: Grammar, ax: Axes) -> Axes:
     ax.plot(t, C[1:], ".", ms=3, color="0.3", label="this grammar (exact)")
     for level in range(1, rhm.L + 1):
         span = rhm.span(level - 1), rhm.span(level)
-        if rhm.is_homogeneous:
-            value = rhm.rms_correlation(level, method="asymptotic")
-            label = "ensemble (asymptotic)" if level == 1 else None
-            ax.plot([span[0], span[1] - 0.5], [value, value], color="tab:orange", lw=2, label=label)
+        for method, color in (("asymptotic", "tab:orange"), ("exact", "tab:blue")):
+            value = rhm.rms_correlation(level, method=method)
+            label = f"ensemble ({method})" if level == 1 else None
+            ax.plot([span[0], span[1] - 0.5], [value, value], color=color, lw=2, label=label)
     ax.set(xscale="log", yscale="log", xlabel="distance from the last token", ylabel="RMS covariance")
     ax.set_title(f"correlations, {_name(rhm)}", fontsize=10)
     ax.legend(fontsize=8)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import inf, log
+from math import inf, log, nan, prod, sqrt
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ import numpy.typing as npt
 from rhmtheory._checks import InputError, as_choice, as_int
 from rhmtheory._json import plain
 from rhmtheory._types import FloatArray
+from rhmtheory.ensemble import second_moment
 from rhmtheory.rhm import RHM
 from rhmtheory.scaling import slope
 
@@ -21,27 +22,31 @@ ARCHITECTURES = ("transformer", "lcn", "cnn")
 
 @dataclass(frozen=True, eq=False)
 class Prediction:
-    """Predicted learning curve of one architecture on one ensemble. Made by `predict`.
+    """Predicted learning curve of one architecture on one ensemble. Made by `predict`; its arrays are read-only.
 
     Attributes
     ----------
     rhm : RHM
     architecture : str
+    method : str
+        How the sample complexities were obtained: see `sample_complexity`.
     sample_complexity : array, shape (L,), samples
         ``P_k``, k = 0..L-1: with ``P_k`` samples hidden level k is learnt (k = 0: the tokens of the last
         tuple), and the loss falls from ``H_k`` to ``H_(k+1)``. Orders of magnitude, with prefactor one.
     plateaus : array, shape (L + 1,), nats
         ``H_k``.
     step_factor : float
-        ``P_(k+1) / P_k`` for k >= 1: ``m**2`` without weight sharing, ``m`` with.
+        ``P_(k+1) / P_k`` for k >= 1 in the limit of large v: ``m**2`` without weight sharing, ``m`` with. NaN
+        where levels differ.
     exponent : float
-        ``alpha`` of ``loss - floor ~ P**-alpha`` in the limit of many levels.
+        ``alpha`` of ``loss - floor ~ P**-alpha`` in the limit of large v and many levels. NaN where levels differ.
     finite_size_exponent : float
-        The slope that the same ensemble shows with its few levels: see `staircase_exponent`.
+        The slope that this staircase shows with its few levels: see `staircase_exponent`.
     """
 
     rhm: RHM
     architecture: str
+    method: str
     sample_complexity: FloatArray
     plateaus: FloatArray
     step_factor: float
@@ -53,16 +58,17 @@ class Prediction:
 
         Takes a number or an array, and returns the same shape.
         """
-        P = np.asarray(P, dtype=float)
+        P = _floats("P", P)
         if not (P >= 0).all():
             raise InputError(f"P={P} must be a number of samples, zero or more")
-        learnt = np.searchsorted(self.sample_complexity, P, side="right")
+        # a step waits for those before it, also where levels differ and it would need fewer samples
+        learnt = np.searchsorted(np.maximum.accumulate(self.sample_complexity), P, side="right")
         return self.plateaus[learnt][()]
 
     def to_dict(self) -> dict[str, Any]:
         """Plain numbers and lists, ready for JSON; what is infinite or undefined is None."""
         content: dict[str, Any] = plain(self)
-        content["rhm"] |= {"d": self.rhm.d, "f": self.rhm.f}
+        content["rhm"] |= {"d": self.rhm.d, "f": self.rhm.f if self.rhm.is_homogeneous else None}
         return content
 
     def __repr__(self) -> str:
@@ -79,27 +85,33 @@ class Prediction:
         )
         return (
             f"<table><caption>{self.architecture} on {self.rhm}: exponent {self.exponent:.4g}, finite-size "
-            f"{self.finite_size_exponent:.4g}</caption><tr><th>hidden level k</th><th>P<sub>k</sub> (samples)</th>"
+            f"{self.finite_size_exponent:.4g}</caption><tr><th>hidden level k</th>"
+            f"<th>P<sub>k</sub> (samples, {self.method})</th>"
             f"<th>loss before (nats)</th><th>loss after (nats)</th></tr>{rows}</table>"
         )
 
 
-def predict(rhm: RHM, architecture: str, plateaus: str | npt.ArrayLike = "chain") -> Prediction:
+def predict(
+    rhm: RHM, architecture: str, plateaus: str | npt.ArrayLike | None = None, *, method: str = "asymptotic"
+) -> Prediction:
     """Predict the learning curve of last-token prediction.
 
     Parameters
     ----------
     rhm : RHM
-        One (v, m, s) for all levels.
     architecture : {"transformer", "lcn", "cnn"}
         Attention only, locally connected network, convolutional network.
-    plateaus : str or array of shape (L + 1,)
-        Method of `RHM.plateaus`, or the plateaus themselves (those of one grammar, say), in nats.
+    plateaus : str or array of shape (L + 1,), optional
+        Method of `RHM.plateaus`, or the plateaus themselves (those of one grammar, say), in nats. By default
+        ``"chain"``, and ``"quenched"`` where rules are not equally likely.
+    method : {"asymptotic", "exact"}
+        How to obtain ``P_k``: the published formulas, or the same condition, signal equal to noise, with the
+        exact second moment of this ensemble. See `sample_complexity`.
 
     Raises
     ------
     InputError
-        For an unknown architecture, or plateaus of another length.
+        For an unknown architecture or method, and for plateaus that are not L + 1 numbers.
 
     Examples
     --------
@@ -110,46 +122,80 @@ def predict(rhm: RHM, architecture: str, plateaus: str | npt.ArrayLike = "chain"
     1.0
     """
     as_choice("architecture", architecture, ARCHITECTURES)
-    H = rhm.plateaus(plateaus) if isinstance(plateaus, str) else np.asarray(plateaus, dtype=float)
+    if plateaus is None:
+        plateaus = "chain" if rhm.rule_probabilities is None else "quenched"
+    H = rhm.plateaus(plateaus) if isinstance(plateaus, str) else _floats("plateaus", plateaus)
     if H.shape != (rhm.L + 1,):
         raise InputError(f"plateaus have shape {H.shape}: L={rhm.L} levels have {rhm.L + 1} of them")
-    P = np.array([sample_complexity(rhm, architecture, k) for k in range(rhm.L)])
+    if not (np.isfinite(H) & (H >= 0)).all():
+        raise InputError(f"plateaus={H} must be entropies: finite and not negative")
+    P = np.array([sample_complexity(rhm, architecture, k, method) for k in range(rhm.L)])
+    for array in (P, H := H.copy()):
+        array.flags.writeable = False
     return Prediction(
         rhm=rhm,
         architecture=architecture,
+        method=method,
         sample_complexity=P,
         plateaus=H,
-        step_factor=step_factor(rhm, architecture),
-        exponent=exponent(rhm, architecture),
+        step_factor=step_factor(rhm, architecture) if rhm.is_homogeneous else nan,
+        exponent=exponent(rhm, architecture) if rhm.is_homogeneous else nan,
         finite_size_exponent=staircase_exponent(P, H),
     )
 
 
-def sample_complexity(rhm: RHM, architecture: str, k: int) -> float:
-    """Samples with which hidden level ``k`` becomes learnable, ``P_k``; infinite where ``f = 1``.
+def sample_complexity(rhm: RHM, architecture: str, k: int, method: str = "asymptotic") -> float:
+    """Samples with which hidden level ``k`` becomes learnable, ``P_k``: where signal equals sampling noise.
 
-    ``P_0 = v m / (1 - f)``, and for k >= 1
+    - k = 0, all architectures: the covariance of two tokens of the last tuple, noise ``1 / (v**2 P)``.
+    - k >= 1 without weight sharing: every tuple of tokens below LCA level k + 1 is clustered by its own covariance
+      with the target, noise ``1 / (v**2 m P)``.
+    - k >= 1 with weight sharing: rules learnt near the target are reused, so that tuples of level-(k-1) symbols
+      are seen instead of tuples of tokens.
 
-    - without weight sharing, ``v m**(2k+1) / (1 - f)`` (arXiv:2505.07070): every tuple below LCA level k+1 is
-      clustered by its own correlation with the target, ``(1-f) / (v**3 m**(2k+1))`` squared, against noise
-      ``1 / (v**2 P)``;
-    - with weight sharing, ``v m**(k+2) / (1 - f)`` (arXiv:2505.07070 and 2605.27734): rules learnt near the
-      target are reused, so that tuples of level-(k-1) symbols are seen instead of tokens.
+    Parameters
+    ----------
+    rhm : RHM
+    architecture : {"transformer", "lcn", "cnn"}
+    k : int
+        Hidden level, 0..L-1.
+    method : {"asymptotic", "exact"}
+        ``"asymptotic"``: ``P_0 = v m / (1 - f)``, then ``v m**(2k+1) / (1 - f)`` without sharing
+        (arXiv:2505.07070) and ``v m**(k+2) / (1 - f)`` with (arXiv:2505.07070 and 2605.27734). Where levels
+        differ, in our generalisation, ``v_(k+1) m_(k+1) (m_1 ... m_k)**2 / (1 - f_(k+1))`` and
+        ``v_(k+1) m_(k+1) m_k (m_1 ... m_k) / (1 - f_(k+1))``; with unequal rules ``m`` is
+        `RHM.effective_multiplicity`. ``"exact"``: with the signal of `ensemble.second_moment`.
+
+    Returns
+    -------
+    float
+        Samples; infinite where there is no correlation to learn from (``f = 1``).
     """
     as_choice("architecture", architecture, ARCHITECTURES)
+    as_choice("method", method, ("asymptotic", "exact"))
     k = as_int("k", k, low=0, high=rhm.L - 1)
-    v, m, _ = rhm.homogeneous()
-    if rhm.f == 1:
-        return inf  # every tuple is grammatical: there is no correlation to learn from
-    power = 1 if k == 0 else k + 2 if architecture == "cnn" else 2 * k + 1
-    return v * float(m) ** power / (1 - rhm.f)
+    sharing = architecture == "cnn"
+    if method == "exact":
+        if k == 0:
+            noise, signal = 1 / rhm.symbols(0) ** 2, second_moment(rhm, 1)
+        else:
+            side = k if sharing else 1
+            noise = 1 / (rhm.symbols(0) * rhm.symbols(side) * rhm.rules(side))
+            signal = second_moment(rhm, k + 1, levels=(side, 0), tuples=(True, False))
+        return noise / signal if signal else inf
+    m = [rhm.effective_multiplicity(level) for level in range(1, k + 2)]
+    below = prod(m[:-1])
+    silent = 1 - rhm.fraction(k + 1)
+    factor = below if not sharing else m[-2] if k else 1.0
+    return rhm.symbols(k + 1) * m[-1] * below * factor / silent if silent else inf
 
 
 def step_factor(rhm: RHM, architecture: str) -> float:
     """Factor in samples from hidden level k to k + 1, k >= 1: ``m`` for the CNN, ``m**2`` for the others."""
     as_choice("architecture", architecture, ARCHITECTURES)
-    _, m, _ = rhm.homogeneous()
-    return float(m if architecture == "cnn" else m**2)
+    rhm.homogeneous()
+    m = rhm.effective_multiplicity(1)
+    return m if architecture == "cnn" else m**2
 
 
 def exponent(rhm: RHM, architecture: str) -> float:
@@ -161,6 +207,71 @@ def exponent(rhm: RHM, architecture: str) -> float:
     if step == 0:
         return inf
     return log(1 / rhm.f) / step
+
+
+def classification_complexity(rhm: RHM) -> float:
+    """Samples to learn the class of a sentence (its root symbol): ``n m**L`` (arXiv:2307.02129).
+
+    ``n m_1 ... m_L`` where levels differ; for unequal rules with `RHM.effective_multiplicity`.
+    """
+    return rhm.symbols(rhm.L) * prod(rhm.effective_multiplicity(level) for level in range(1, rhm.L + 1))
+
+
+def latent_prediction_complexity(rhm: RHM) -> float:
+    """Samples to learn all levels by predicting own latents instead of tokens: ``v m**3`` (arXiv:2605.27734).
+
+    Whatever the depth: each level is learnt from latents of the level below, as the first one is from tokens.
+    """
+    v, _, _ = rhm.homogeneous()
+    return v * rhm.effective_multiplicity(1) ** 3
+
+
+def correlation_exponent(rhm: RHM) -> float:
+    """``beta = ln m / ln s`` of the decay of correlations with distance, ``C ~ t**-beta`` (arXiv:2406.00048)."""
+    _, _, s = rhm.homogeneous()
+    return log(rhm.effective_multiplicity(1)) / log(s)
+
+
+def entropy_exponent(rhm: RHM) -> float:
+    """``gamma = ln(1/f) / ln s`` of the decay of the conditional entropy with context, ``H_n - H ~ n**-gamma``."""
+    _, _, s = rhm.homogeneous()
+    return log(1 / rhm.f) / log(s)
+
+
+def corpus_exponent(beta: float, gamma: float) -> float:
+    """Data-limited exponent ``alpha = gamma / (2 beta)`` from two statistics of a corpus (arXiv:2602.07488).
+
+    With `correlation_exponent` and `entropy_exponent` it is that of the transformer.
+    """
+    if not (beta > 0 and gamma > 0):
+        raise InputError(f"beta={beta} and gamma={gamma} must be positive: nothing decays otherwise")
+    return gamma / (2 * beta)
+
+
+def effective_range(rhm: RHM, P: float, method: str = "exact") -> int:
+    """Largest distance at which P samples show correlations, ``t*(P)``: that of the last LCA level above noise.
+
+    LCA level l is above the noise of token-token covariances when ``P >= 1 / (v**2 C_l**2)``; it reaches up to
+    distance ``s**l - 1``. Asymptotically ``t* ~ P**(1 / (2 beta))`` (arXiv:2406.00048). Zero where not even
+    neighbours show.
+
+    Parameters
+    ----------
+    rhm : RHM
+    P : float
+        Samples.
+    method : {"exact", "asymptotic"}
+        Of `RHM.rms_correlation`.
+    """
+    if not P >= 0:
+        raise InputError(f"P={P} must be a number of samples, zero or more")
+    reach = 0
+    for level in range(1, rhm.L + 1):
+        # C v sqrt(P) >= 1; written so that nothing leaves the range of floats
+        if rhm.rms_correlation(level, method=method) * rhm.symbols(0) * sqrt(P) < 1:
+            break
+        reach = rhm.span(level) - 1
+    return reach
 
 
 def staircase_exponent(P: npt.ArrayLike, plateaus: npt.ArrayLike) -> float:
@@ -200,3 +311,10 @@ def crossing_levels(plateaus: npt.ArrayLike) -> FloatArray:
 def first_step(L: int) -> int:
     """First step that enters fits of factor and exponent: 1, or 0 where there are only two steps."""
     return 1 if L > 2 else 0
+
+
+def _floats(name: str, value: npt.ArrayLike) -> FloatArray:
+    try:
+        return np.asarray(value, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise InputError(f"{name}={value!r} is not a number, nor an array of numbers") from None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 from typing import TYPE_CHECKING, Any
 
@@ -98,6 +98,15 @@ class RHM:
             shown["rule_probabilities"] = self.rule_probabilities
         return f"RHM({', '.join(f'{name}={value}' for name, value in shown.items())})"
 
+    def __str__(self) -> str:
+        """The same for people: probabilities with three digits."""
+        if self.rule_probabilities is None:
+            return repr(self)
+        levels = [self.probabilities(level) for level in range(1, self.L + 1)]
+        texts = list(dict.fromkeys("(" + ", ".join(f"{p:.3g}" for p in level) + ")" for level in levels))
+        shown = texts[0] if len(texts) == 1 else "(" + ", ".join(texts) + ")"
+        return f"{repr(replace(self, rule_probabilities=None))[:-1]}, rule_probabilities={shown})"
+
     def __post_init__(self) -> None:
         L = as_int("L", self.L, low=1)
         checked = {
@@ -184,6 +193,17 @@ class RHM:
             return np.full(m, 1 / m)
         p: Any = self.rule_probabilities
         return np.array(p[level - 1] if isinstance(p[0], tuple) else p)
+
+    def effective_multiplicity(self, level: int) -> float:
+        """Number of equally likely rules with the same second moment, ``1 / sum_r p_r**2``; ``m_l`` if they are.
+
+        It takes the place of ``m`` in the asymptotic signal: the mean square of a covariance falls by
+        ``sum_r p_r**2`` for each level that a side descends.
+        """
+        if self.rule_probabilities is None:
+            return float(self.rules(level))
+        p = self.probabilities(level)
+        return float(1 / (p @ p))
 
     def fraction(self, level: int) -> float:
         """Fraction of the tuples of children that are grammatical at a level, ``v_l m_l / v_(l-1)**s_l``."""

@@ -49,8 +49,35 @@ def test_per_level_parameters(capsys):
 def test_correlations(capsys):
     content = run_json(capsys, "correlations", *ENSEMBLE)
     assert [row["level"] for row in content["rms_correlation"]] == [1, 2, 3]
-    square = rt.RHM(8, 2, 2, 3).grammar(0).correlation_function() ** 2
-    assert content["rms_correlation"][2]["grammar"] == pytest.approx(np.sqrt(square[4:8].mean()))
+    rhm = rt.RHM(8, 2, 2, 3)
+    for row in content["rms_correlation"]:
+        assert row["exact"] == rhm.rms_correlation(row["level"])
+        assert row["asymptotic"] == rhm.rms_correlation(row["level"], method="asymptotic")
+    content = run_json(capsys, "correlations", *ENSEMBLE, "--grammars", "200")
+    for row in content["rms_correlation"]:
+        assert abs(row["measured_mean_square"] - row["exact"] ** 2) < 4 * row["standard_error"]
+    code, out, _ = run(capsys, "correlations", *ENSEMBLE, "--grammars", "20")
+    assert code == 0
+    assert "mean square over 20 grammars" in out
+
+
+def test_plateaus_over_grammars(capsys):
+    content = run_json(capsys, "plateaus", *ENSEMBLE, "--grammars", "32")
+    np.testing.assert_allclose(
+        content["plateaus"]["quenched"], rt.RHM(8, 2, 2, 3).plateaus("quenched", grammars=32)
+    )
+    assert len(content["plateaus"]["standard error"]) == 4
+
+
+def test_unequal_rules(capsys):
+    args = ["--v", "8", "--m", "3", "--s", "2", "--L", "2", "--zipf", "0.5"]
+    rhm = rt.RHM(8, 3, 2, 2, rule_probabilities=rt.zipf(3, 0.5))
+    content = run_json(capsys, "predict", *args)
+    assert content[0] == rt.predict(rhm, "transformer").to_dict()
+    assert "chain" not in run_json(capsys, "plateaus", *args)["plateaus"]
+    code, _, err = run(capsys, "predict", *args[:-1], "-1")
+    assert code == 2
+    assert "a=-1.0 is no Zipf exponent" in err
 
 
 def test_sample(capsys, tmp_path):

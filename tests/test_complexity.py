@@ -12,7 +12,6 @@ from rhmtheory.cli import main
 from rhmtheory.complexity import (
     Measurement,
     Task,
-    finite_size_complexity,
     measure_sample_complexity,
     plot_measurements,
     read_record,
@@ -64,10 +63,10 @@ def test_task_measures_what_learn_scores():
 
 def test_finite_size_complexity_tends_to_the_asymptotic_one():
     small, large = RHM(v=16, m=4, s=2, L=4), RHM(v=256, m=64, s=2, L=4)
-    for sharing, architecture in ((True, "cnn"), (False, "transformer")):
-        for k in (1, 2, 3):
+    for architecture in ("cnn", "transformer"):
+        for k in (0, 1, 2, 3):
             ratios = [
-                finite_size_complexity(r, sharing, k) / sample_complexity(r, architecture, k)
+                sample_complexity(r, architecture, k, "exact") / sample_complexity(r, architecture, k)
                 for r in (small, large)
             ]
             assert abs(np.log(ratios[1])) < 0.1

@@ -296,16 +296,26 @@ def test_rms_correlation_refuses():
     rhm = RHM(v=4, m=2, s=2, L=3)
     with pytest.raises(InputError, match="method='best'"):
         rms_correlation(rhm, 1, "best")
-    with pytest.raises(InputError, match="equally likely"):
-        rms_correlation(RHM(v=4, m=2, s=2, L=3, rule_probabilities=(0.1, 0.9)), 1, "asymptotic")
-    with pytest.raises(InputError, match="one value of each"):
-        rms_correlation(RHM(v=4, m=(1, 2, 2), s=2, L=3), 1, "asymptotic")
     with pytest.raises(InputError, match="exact method"):
         rms_correlation(rhm, 2, "quenched", [True])
     with pytest.raises(InputError, match="level=4"):
         marginal_moments(rhm, 4)
     with pytest.raises(InputError, match="k=2"):
         quadratic_forms(rhm, 2, k=2)
+
+
+@pytest.mark.parametrize("level", [1, 2, 3])
+def test_asymptotic_formula_where_levels_and_rules_differ(level):
+    """The exact moment tends to it as v and m grow at fixed f: unequal rules, levels that differ, n != v."""
+    ratios = []
+    for v in (32, 128, 512):
+        m = (v // 8, v // 4, v // 4)
+        weights = [np.repeat([2.0, 1.0], k // 2) / (1.5 * k) for k in m]
+        rhm = RHM(v=(v, 2 * v, v), m=m, s=2, L=3, n=v // 2, rule_probabilities=weights)
+        ratios.append((rms_correlation(rhm, level) / rms_correlation(rhm, level, "asymptotic")) ** 2)
+    corrections = np.abs(np.array(ratios) - 1)
+    assert corrections[-1] < 0.05
+    assert (corrections[1:] < 0.5 * corrections[:-1]).all()
 
 
 # --- quenched averages -------------------------------------------------------------------------------

@@ -10,10 +10,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rhmtheory import ARCHITECTURES, RHM, InputError, Prediction, predict
+from rhmtheory.ensemble import second_moment
 from rhmtheory.predictions import (
+    classification_complexity,
+    corpus_exponent,
+    correlation_exponent,
     crossing_levels,
+    effective_range,
+    entropy_exponent,
     exponent,
     first_step,
+    latent_prediction_complexity,
     sample_complexity,
     staircase_exponent,
     step_factor,
@@ -213,8 +220,105 @@ def test_bad_arguments():
     for k in (-1, 4):
         with pytest.raises(InputError, match=f"k={k} is too"):
             sample_complexity(RHMS[0], "cnn", k)
-    with pytest.raises(InputError, match=r"no single \(v, m, s\)"):
-        predict(RHM(v=(8, 4), m=2, s=2, L=2), "cnn")
+    with pytest.raises(InputError, match="method='best' is unknown: choose one of asymptotic, exact"):
+        predict(RHMS[0], "cnn", method="best")
+    for bad in ([1, 0.5, np.nan, 0.1, 0.1], [1, 0.5, -0.2, 0.1, 0.1]):
+        with pytest.raises(InputError, match="must be entropies: finite and not negative"):
+            predict(RHMS[0], "cnn", bad)
+    with pytest.raises(InputError, match="is not a number, nor an array of numbers"):
+        predict(RHMS[0], "cnn", ["a"] * 5)
+    with pytest.raises(InputError, match="is not a number"):
+        predict(RHMS[0], "cnn").loss("x")
+    for negative in (-1, float("nan")):
+        with pytest.raises(InputError, match="must be a number of samples, zero or more"):
+            effective_range(RHMS[0], negative)
+    with pytest.raises(InputError, match="beta=0 and gamma=1 must be positive"):
+        corpus_exponent(0, 1)
+
+
+# --- levels that differ, unequal rules, other tasks -----------------------------------------------------
+
+
+def test_levels_that_differ_have_their_own_signal_and_noise():
+    rhm = RHM(v=(16, 12, 10), m=(4, 3, 5), s=2, L=3, n=7)
+    silent = [1 - rhm.fraction(level) for level in (1, 2, 3)]
+    lcn, cnn = predict(rhm, "lcn"), predict(rhm, "cnn")
+    expected = [12 * 4 / silent[0], 10 * 3 * 4**2 / silent[1], 7 * 5 * (4 * 3) ** 2 / silent[2]]
+    np.testing.assert_allclose(lcn.sample_complexity, expected)
+    expected = [12 * 4 / silent[0], 10 * 3 * 4 * 4 / silent[1], 7 * 5 * 3 * (4 * 3) / silent[2]]
+    np.testing.assert_allclose(cnn.sample_complexity, expected)
+    assert isnan(lcn.step_factor)
+    assert isnan(lcn.exponent)
+    assert lcn.finite_size_exponent > 0
+
+
+def test_unequal_rules_count_as_their_effective_number():
+    weights = (0.5, 0.25, 0.25)
+    rhm = RHM(v=12, m=3, s=2, L=3, rule_probabilities=weights)
+    m = 1 / (0.25 + 0.0625 + 0.0625)
+    assert rhm.effective_multiplicity(2) == pytest.approx(m)
+    p = predict(rhm, "transformer")
+    np.testing.assert_allclose(p.sample_complexity, 12 * m ** np.array([1, 3, 5]) / (1 - rhm.f))
+    assert p.step_factor == pytest.approx(m**2)
+    np.testing.assert_array_equal(p.plateaus, rhm.plateaus("quenched"))
+    with pytest.raises(InputError, match="as if rules were equally likely"):
+        rhm.plateaus("chain")
+
+
+def test_exact_complexities_are_signal_against_noise(architecture):
+    for rhm in (RHM(v=8, m=3, s=3, L=3), RHM(v=(6, 8, 7), m=(2, 3, 2), s=(2, 3, 2), L=3, n=4)):
+        for k in range(3):
+            side = 0 if k == 0 else k if architecture == "cnn" else 1
+            signal = second_moment(rhm, k + 1, levels=(side, 0), tuples=(k > 0, False))
+            entries = rhm.symbols(0) * rhm.symbols(side) * (rhm.rules(side) if k else 1)
+            assert sample_complexity(rhm, architecture, k, "exact") == pytest.approx(1 / (entries * signal))
+    assert sample_complexity(RHM(v=4, m=4, s=2, L=2), architecture, 1, "exact") == inf
+
+
+def test_exact_complexities_tend_to_the_published_ones(architecture):
+    for k in range(4):
+        small, large = (
+            sample_complexity(rhm, architecture, k, "exact") / sample_complexity(rhm, architecture, k)
+            for rhm in (RHM(v=32, m=8, s=2, L=4), RHM(v=1024, m=256, s=2, L=4))
+        )
+        assert abs(large - 1) < 0.1 * max(abs(small - 1), 0.1)
+
+
+def test_a_step_waits_for_those_before_it():
+    rhm = RHM(v=16, m=4, s=2, L=4, n=5, rule_probabilities=(0.7, 0.2, 0.05, 0.05))
+    p = predict(rhm, "cnn", [4, 3, 2, 1, 0.5])
+    assert p.sample_complexity[3] < p.sample_complexity[2]
+    between = (p.sample_complexity[3] + p.sample_complexity[2]) / 2
+    assert p.loss(between) == 2
+    assert p.loss(p.sample_complexity[2]) == 0.5
+
+
+def test_other_tasks():
+    rhm = RHM(v=16, m=4, s=2, L=3, n=10)
+    assert classification_complexity(rhm) == 10 * 4**3
+    assert classification_complexity(RHM(v=(9, 8), m=(2, 3), s=2, L=2, n=5)) == 5 * 2 * 3
+    assert latent_prediction_complexity(rhm) == 16 * 4**3
+    assert latent_prediction_complexity(RHM(v=16, m=4, s=2, L=9)) == 16 * 4**3
+
+
+def test_exponents_of_decay_give_that_of_the_transformer():
+    for rhm in RHMS:
+        beta, gamma = correlation_exponent(rhm), entropy_exponent(rhm)
+        assert beta == pytest.approx(log(rhm.m) / log(rhm.s))
+        assert gamma == pytest.approx(log(1 / rhm.f) / log(rhm.s))
+        assert corpus_exponent(beta, gamma) == pytest.approx(predict(rhm, "transformer").exponent)
+
+
+@pytest.mark.parametrize("method", ["exact", "asymptotic"])
+def test_effective_range_grows_level_by_level(method):
+    rhm = RHM(v=16, m=4, s=2, L=4)
+    thresholds = [1 / (16 * rhm.rms_correlation(level, method=method)) ** 2 for level in (1, 2, 3, 4)]
+    assert effective_range(rhm, 0.99 * thresholds[0], method) == 0
+    for level, P in enumerate(thresholds, start=1):
+        assert effective_range(rhm, 1.01 * P, method) == 2**level - 1
+    assert thresholds[0] == pytest.approx(sample_complexity(rhm, "cnn", 0, method))
+    # asymptotically P grows by m**2 a level, and the range by s
+    assert method == "exact" or thresholds[3] / thresholds[2] == pytest.approx(16)
 
 
 def test_predictions_of_ensembles_too_large_to_draw():
@@ -272,6 +376,7 @@ def test_the_dictionary_is_json(rhm, architecture):
     }
     assert stored == {
         "architecture": architecture,
+        "method": "asymptotic",
         "sample_complexity": p.sample_complexity.tolist(),
         "plateaus": p.plateaus.tolist(),
         "step_factor": p.step_factor,
@@ -321,7 +426,7 @@ def test_the_table_in_notebooks(architecture):
     table.feed(p._repr_html_())
     assert table.open == []
     header, *rows = table.rows
-    assert header == ["hidden level k", "Pk (samples)", "loss before (nats)", "loss after (nats)"]
+    assert header == ["hidden level k", "Pk (samples, asymptotic)", "loss before (nats)", "loss after (nats)"]
     assert rows == [
         [str(k), f"{P:.4g}", f"{before:.4f}", f"{after:.4f}"]
         for k, (P, before, after) in enumerate(
