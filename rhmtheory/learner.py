@@ -232,9 +232,9 @@ def learn(
     levels : int, optional
         Highest hidden level, 1..L-1 (default L-1).
     profile : {"covariance", "hellinger"}
-        ``"covariance"``: ``n_ab/P - n_a n_b/P**2``, as in the papers. ``"hellinger"``: ``sqrt(n_ab/n_a)``,
-        of equal noise in every entry and sensitive to targets that never occur; needs fewer samples near
-        the target.
+        ``"covariance"``: ``n_ab/P - n_a n_b/P**2``, as in the papers; tuples of one parent agree in it if its
+        rules are equally likely. ``"hellinger"``: ``sqrt(n_ab/n_a)``, for any rules, of equal noise in every
+        entry and sensitive to targets that never occur; needs fewer samples near the target.
     predictor : bool
         Also learn to predict the target: up to a tenth of the samples (at most 10000) are set aside to choose
         how many levels it uses. Without it, all samples go into the groups.
