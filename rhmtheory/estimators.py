@@ -223,7 +223,8 @@ def count_pairs(
         batches of either, so that data larger than memory are counted; batches of shape (N_i,) continue one
         sequence. A path names a ``.npy`` file, read in pieces.
     vocabulary : int, optional
-        Number of symbols v; by default the largest token plus one. An iterator or a file needs it.
+        Number of symbols v; by default the largest token plus one, for which a file is read twice. An iterator
+        needs it.
     distances : sequence of int
         Count all pairs at these distances from the (last) left token to the right one, at least 1.
     pairs : sequence of (i, j)
@@ -358,8 +359,9 @@ class _Counter:
         self.counts = np.zeros((len(groups), left, vocabulary), np.int64)
         self.sequences = self.tokens = 0
         self.ndim: int | None = None
-        # a pair spans at most this many tokens, less one
-        self.reach = int(groups.max()) + tuple_size - 1 if groups.ndim == 1 else 0
+        # a pair needs at most this many tokens, less one: its width, or its last position
+        extra = tuple_size - 1
+        self.reach = int(groups.max()) + extra if groups.ndim == 1 else int((groups + [extra, 0]).max())
         self.head = self.tail = np.empty(0, smallest_unsigned(vocabulary))
 
     def feed(self, piece: npt.NDArray[Any]) -> None:
@@ -371,6 +373,8 @@ class _Counter:
         self.ndim = piece.ndim
         check_range(piece, self.vocabulary)
         if piece.ndim == 1:
+            if self.groups.ndim == 2:
+                raise InputError("pairs of positions need sequences (n, d): for one long sequence give distances")
             for start in range(0, len(piece), PIECE_TOKENS):
                 part = piece[start : start + PIECE_TOKENS].astype(self.tail.dtype)
                 self._count(part[None], 1)
@@ -379,9 +383,8 @@ class _Counter:
             self.sequences = 1
             return
         n, d = piece.shape
-        longest = self.reach if self.groups.ndim == 1 else int(self.groups.max())
-        if d <= longest:
-            raise InputError(f"sequences of {d} tokens have no pair {longest + 1} tokens wide: stay within them")
+        if d <= self.reach:
+            raise InputError(f"sequences of {d} tokens have no pair {self.reach + 1} tokens wide: stay within them")
         rows = max(1, PIECE_TOKENS // d)
         for start in range(0, n, rows):
             self._count(piece[start : start + rows].astype(self.tail.dtype), 1)
@@ -401,8 +404,6 @@ class _Counter:
     def result(self) -> PairCounts:
         """Freeze the counts."""
         ends = (self.head, self.tail) if self.ndim == 1 else (None, None)
-        if self.ndim == 1 and self.groups.ndim == 2:
-            raise InputError("pairs of positions need sequences (n, d): for one long sequence give distances")
         return PairCounts(
             self.counts, self.groups, self.vocabulary, self.tuple_size, self.sequences, self.tokens, *ends
         )
