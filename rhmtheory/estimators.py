@@ -361,7 +361,7 @@ class _Counter:
         self.ndim: int | None = None
         # a pair needs at most this many tokens, less one: its width, or its last position
         extra = tuple_size - 1
-        self.reach = int(groups.max()) + extra if groups.ndim == 1 else int((groups + [extra, 0]).max())
+        self.reach = int(groups.max()) + extra if groups.ndim == 1 else int(np.add(groups, [extra, 0]).max())
         self.head = self.tail = np.empty(0, smallest_unsigned(vocabulary))
 
     def feed(self, piece: npt.NDArray[Any]) -> None:

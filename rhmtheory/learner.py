@@ -127,6 +127,11 @@ class ClusterModel:
             For hidden levels 1..``levels``: level k is scored on the siblings of the node of level k above the
             target, where it is clustered first (mean over the siblings).
         """
+        if len(trees) != self.rhm.L + 1:
+            raise InputError(
+                f"trees hold {len(trees)} levels: give all {self.rhm.L + 1}, tokens first, as from "
+                "grammar.sample(n, trees=True)"
+            )
         recovered = self.symbols(trees[0])
         arrays = [np.asarray(level) for level in trees]
         scores = []
@@ -159,6 +164,13 @@ class ClusterModel:
         array = self._window(tokens)
         p = self.predict(tokens)[np.arange(len(array)), array[:, -1]]
         return float(-np.log(p).mean())
+
+    def __repr__(self) -> str:
+        sharing = "with" if self.sharing else "without"
+        return (
+            f"<ClusterModel {sharing} sharing of {self.rhm}: {self.levels} levels grouped from {self.samples} "
+            f"samples, prediction uses level {self.depth}>"
+        )
 
     def _window(self, tokens: npt.ArrayLike) -> npt.NDArray[Any]:
         """The checked tokens below the last node of level ``levels`` + 1."""

@@ -165,6 +165,9 @@ def test_only_the_first_levels():
     assert first.symbols(tokens)[0].shape == (3000, 4)
     with pytest.raises(InputError, match="without a predictor"):
         first.predict(tokens)
+    with pytest.raises(InputError, match="hold 2 levels: give all 5"):
+        first.score([tokens, tokens])
+    assert "without sharing of RHM(v=8, m=2, s=2, L=4): 1 levels grouped from 3000 samples" in repr(first)
 
 
 def test_few_samples_and_many_tuples(monkeypatch):
