@@ -29,6 +29,8 @@ _RESOLVED = 2.0
 """Multiple of the noise at which a correlation counts as resolved."""
 _LARGEST_DRIFT = 0.03
 """Relative change of a conditional entropy with half of the data at which its counts have run out."""
+_LEAST_CONTEXTS = 3
+"""Contexts that the fit of gamma needs."""
 _LARGEST_TABLE = 1 << 26
 """Distinct n-grams of all segments held at once (1 GiB)."""
 
@@ -63,7 +65,7 @@ class CorpusStatistics:
     floor : float
         Entropy rate assumed, nats.
     gamma : SlopeFit
-        ``entropy - floor ~ n**-gamma`` over the usable contexts.
+        ``entropy - floor ~ n**-gamma`` over the usable contexts; NaN where they are fewer than three.
     alpha : SlopeFit
         ``gamma / (2 beta)``, the predicted exponent of the loss against the number of training tokens.
     """
@@ -134,6 +136,16 @@ class CorpusStatistics:
     def __str__(self) -> str:
         small, large = self.beta_halves
         entropies = ", ".join(f"{h:.3f}" for h in self.entropies[: self.usable])
+        exponents = [
+            f"  gamma = {_text(self.gamma)}, for an entropy rate of {self.floor:g} nats",
+            "predicted exponent of the loss against training tokens, gamma / (2 beta)",
+            f"  alpha = {_text(self.alpha)}",
+        ]
+        if self.usable < _LEAST_CONTEXTS:
+            exponents = [
+                f"  gamma and alpha are not measured: {self.usable} contexts can be counted, and a fit needs "
+                f"{_LEAST_CONTEXTS}; give more data, or merge symbols with a smaller top"
+            ]
         doubt = "" if self.falls_to_noise else "; never down to the noise: the text may mix parts that differ"
         return "\n".join(
             [
@@ -143,9 +155,7 @@ class CorpusStatistics:
                 f"  beta  = {_text(self.beta)}",
                 f"          {small:.2f} over the smaller of these lags, {large:.2f} over the larger ones",
                 f"entropy given n = 1..{self.usable} tokens: {entropies} nats; longer n-grams are too rare",
-                f"  gamma = {_text(self.gamma)}, for an entropy rate of {self.floor:g} nats",
-                "predicted exponent of the loss against training tokens, gamma / (2 beta)",
-                f"  alpha = {_text(self.alpha)}",
+                *exponents,
             ]
         )
 
@@ -166,8 +176,9 @@ class CorpusStatistics:
         right.plot(
             n[self.usable :], self.entropies[self.usable :], "o", mfc="none", color="0.6", label="counts run out"
         )
-        excess = self.entropies[: self.usable] - self.floor
-        _draw_power(right, n[: self.usable], excess, self.gamma, r"\gamma", self.floor)
+        if self.usable >= _LEAST_CONTEXTS:
+            excess = self.entropies[: self.usable] - self.floor
+            _draw_power(right, n[: self.usable], excess, self.gamma, r"\gamma", self.floor)
         right.set(xscale="log", yscale="log", xlabel="context (tokens)", ylabel="entropy of the next token (nats)")
         right.set_xticks(n, labels=map(str, n), minor=False)
         right.set_xticks([], minor=True)
@@ -257,8 +268,9 @@ def analyse_corpus(
     Raises
     ------
     InputError
-        For a file that is empty, not text, shorter than 2000 tokens, cut short or changed while it is read; for
-        a window without three resolved lags, and where fewer than three contexts can be counted.
+        For a file that is empty, not text, shorter than 2000 tokens, cut short or changed while it is read, and
+        for a window without three resolved lags. Where fewer than three contexts can be counted, as for large
+        vocabularies, beta is reported alone, and gamma and alpha are NaN.
 
     Notes
     -----
@@ -298,18 +310,15 @@ def analyse_corpus(
 
     entropies, drift, resampled = _entropies(source, largest_context, draws)
     usable = int(np.logical_and.accumulate(np.abs(drift) <= _LARGEST_DRIFT).sum())
-    if usable < 3:
-        raise InputError(
-            f"only contexts of up to {usable} tokens can be counted (n-grams are too rare), and a fit needs 3: "
-            "give more data, or merge symbols with a smaller top"
-        )
     excess = entropies[:usable] - floor
     if floor < 0 or not (excess > 0).all():
         raise InputError(f"floor={floor} nats must be zero or more, and below the entropies {entropies[:usable]}")
     ln_n = np.log(np.arange(1, usable + 1))
-    gamma = -slope(ln_n, np.log(excess))
-    resampled_excess = [np.log(np.maximum(h[:usable] - floor, 1e-9)) for h in resampled]
-    gammas = [-slope(ln_n, x) for x in _centred(resampled_excess, np.log(excess))]
+    gamma, gammas = float("nan"), [float("nan")] * len(draws)
+    if usable >= _LEAST_CONTEXTS:
+        gamma = -slope(ln_n, np.log(excess))
+        resampled_excess = [np.log(np.maximum(h[:usable] - floor, 1e-9)) for h in resampled]
+        gammas = [-slope(ln_n, x) for x in _centred(resampled_excess, np.log(excess))]
     beta = -slope(u, norms)
     alphas = np.array(gammas) / (2 * np.array(betas))
     return CorpusStatistics(

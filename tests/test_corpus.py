@@ -88,6 +88,18 @@ def test_counts_that_run_out_are_left_out():
     assert result.entropies[: result.usable] == pytest.approx(more.entropies[: result.usable], rel=0.05)
 
 
+def test_without_countable_contexts_beta_stands_alone():
+    x = np.random.default_rng(0).integers(90, size=2500).cumsum() // 50 % 90
+    result = analyse_corpus(x, count=5)
+    assert result.usable < 3
+    assert np.isfinite(result.beta.best)
+    assert np.isnan(result.gamma.best)
+    assert np.isnan(result.alpha.best)
+    assert "gamma and alpha are not measured" in str(result)
+    json.dumps(result.to_dict(), allow_nan=False)
+    result.plot()[0].figure.canvas.draw()
+
+
 def test_no_correlation_is_not_resolved():
     x = np.random.default_rng(0).integers(20, size=50_000)
     with pytest.raises(InputError, match=r"0 lags are resolved .*give more data"):
@@ -207,7 +219,6 @@ def test_bad_files(tmp_path, make, options, message):
         (np.arange(5000) - 1, {}, "hold -1"),
         ([[1, 2], [3]], {}, "ragged"),
         (np.arange(5000) % 2, {"window": (900, 1000)}, "0 lags are resolved .*window"),
-        (np.random.default_rng(0).integers(90, size=2500).cumsum() // 50 % 90, {}, "only contexts of up to"),
     ],
 )
 def test_bad_arrays(array, options, message):
