@@ -402,24 +402,27 @@ def _print_plan(plan: Any, as_json: bool) -> None:
 
 
 def _comparison_table(comparison: Any) -> Table:
+    """One row a network: predictions as published formula / exact at this size, measurement, verdict on each."""
     table = _table(
-        f"{comparison.rhm}: theory against experiment",
+        f"{comparison.rhm}: theory against experiment (predictions: published formula / exact at this size)",
         [
-            "network", "steps fitted", "step factor: predicted", "measured [95%]",
-            "exponent: many levels", "finite-size", "measured [95%]", "collapse", "verdict",
+            "network", "steps", "step factor", "measured [95%]", "exponent, many levels", "exponent, these steps",
+            "measured [95%]", "collapse", "verdict",
         ],
     )  # fmt: skip
     for m in comparison.measurements:
         diverged = f" ({m.curves.diverged} runs diverged)" if m.curves.diverged else ""
         table.add_row(
-            m.curves.network, ", ".join(map(str, m.steps)) or "none", f"{m.prediction.step_factor:.3g}",
-            _interval(m.step_factor), f"{m.prediction.exponent:.3g}", f"{m.predicted_exponent:.3g}",
-            _interval(m.exponent), f"{m.collapse:.2g}", m.verdict + diverged,
+            m.curves.network, ", ".join(map(str, m.steps)) or "none",
+            f"{m.prediction.step_factor:.3g} / {m.exact_step_factor:.3g}", _interval(m.step_factor),
+            f"{m.prediction.exponent:.3g}", f"{m.predicted_exponent:.3g} / {m.exact_exponent:.3g}",
+            _interval(m.exponent), f"{m.collapse:.2g}", f"{m.verdict} / {m.exact_verdict}{diverged}",
         )  # fmt: skip
     if comparison.ratio is not None:
         table.add_row(
-            "CNN / transformer", "shared", "", "", "2", f"{comparison.predicted_ratio:.3g}",
-            _interval(comparison.ratio), "", comparison.ratio_verdict,
+            "CNN : transformer", "shared", "", "", "2",
+            f"{comparison.predicted_ratio:.3g} / {comparison.exact_ratio:.3g}", _interval(comparison.ratio), "",
+            f"{comparison.ratio_verdict} / {comparison.exact_ratio_verdict}",
         )  # fmt: skip
     return table
 

@@ -8,7 +8,7 @@ import pytest
 pytest.importorskip("torch")  # compare itself needs none, its package does
 
 from rhmtheory import RHM, Grammar, InputError, predict
-from rhmtheory.predictions import crossing_levels
+from rhmtheory.predictions import crossing_levels, sample_complexity, staircase_exponent
 from rhmtheory.scaling import SlopeFit
 from rhmvalidation.compare import LearningCurves, compare, learning_curves, measure, verdict
 from rhmvalidation.training import Outcome, Run, Settings
@@ -46,6 +46,9 @@ def test_exact_staircases_give_their_step_factor_and_exponent(architecture, fact
     )
     assert result.step_factor.best == pytest.approx(factor, rel=0.01)
     assert result.exponent.best == pytest.approx(result.predicted_exponent, rel=0.01)
+    exact = [sample_complexity(RHM_, architecture, k, "exact") for k in (1, 2, 3)]
+    assert result.exact_step_factor == pytest.approx(np.sqrt(exact[2] / exact[0]))
+    assert result.exact_exponent == pytest.approx(staircase_exponent([np.nan, *exact], result.exact.plateaus))
     assert result.verdict in ("agrees", "undecided", "disagrees")
 
 

@@ -58,8 +58,9 @@ class Measurement:
 
     Attributes
     ----------
-    prediction : Prediction
-        With the mean exact plateaus of the very grammars that were trained on.
+    prediction, exact : Prediction
+        With the published sample complexities, and with those of the exact second moment at this size; both with
+        the mean exact plateaus of the very grammars that were trained on.
     crossings : array, shape (grammars, L), samples
         ``P*_k``: where the curve of a grammar crosses ``sqrt(H_k H_(k+1))`` of that grammar; NaN if it does not.
     steps : tuple of int
@@ -68,32 +69,38 @@ class Measurement:
         ``exp`` of the slope of the mean ``ln P*_k`` against k.
     exponent : SlopeFit
         By `rhmtheory.predictions.staircase_exponent`, within the window.
-    predicted_exponent : float
-        The same estimator, in the same window and with the same plateaus, on the predicted ``P_k``.
+    exact_step_factor : float
+        The same fit to the ``P_k`` of `exact`.
+    predicted_exponent, exact_exponent : float
+        The same estimator, in the same window and with the same plateaus, on the ``P_k`` of the two predictions.
     excess : array, shape (sizes,), nats
         Mean over grammars of loss less the floor ``H_L`` of each.
     collapse : float
         How well the steps of the mean curve (see `step_curves`) fall onto one when P is divided by the predicted
         ``P_k``: 0 perfect, about 1 not at all; NaN with fewer than two steps.
-    verdict : str
-        ``agrees``, ``disagrees`` or ``undecided``, on the step factor: see `verdict`.
+    verdict, exact_verdict : str
+        ``agrees``, ``disagrees`` or ``undecided``, on the step factor of the two predictions: see `verdict`.
     """
 
     curves: LearningCurves
     prediction: Prediction
+    exact: Prediction
     crossings: FloatArray
     steps: tuple[int, ...]
     step_factor: SlopeFit
+    exact_step_factor: float
     exponent: SlopeFit
     predicted_exponent: float
+    exact_exponent: float
     excess: FloatArray
     collapse: float
     verdict: str
+    exact_verdict: str
 
     def to_dict(self) -> dict[str, Any]:
         """Plain numbers and lists, ready for JSON; what is infinite or undefined is None."""
         content: dict[str, Any] = plain(self)
-        content["prediction"] = self.prediction.to_dict()
+        content["prediction"], content["exact"] = self.prediction.to_dict(), self.exact.to_dict()
         return content
 
 
@@ -102,15 +109,17 @@ class Comparison:
     """All networks of one ensemble, and the ratio of the exponents with and without weight sharing.
 
     ``ratio`` is that of the CNN's exponent over the transformer's, on the steps both have resolved, with the
-    grammars resampled together; ``predicted_ratio`` the same on the predicted staircases. Each is None where a
-    network is missing.
+    grammars resampled together; ``predicted_ratio`` and ``exact_ratio`` the same on the predicted staircases.
+    The verdicts are on the ratio. All are None where a network is missing.
     """
 
     rhm: RHM
     measurements: tuple[Measurement, ...]
     ratio: SlopeFit | None
     predicted_ratio: float | None
+    exact_ratio: float | None
     ratio_verdict: str | None
+    exact_ratio_verdict: str | None
 
     def to_dict(self) -> dict[str, Any]:
         """Plain numbers and lists, ready for JSON."""
@@ -165,7 +174,11 @@ def measure(curves: LearningCurves, seed: int = 0) -> Measurement:
         ]
     )
     steps = tuple(k for k in range(first_step(rhm.L), rhm.L) if not np.isnan(crossings[:, k]).any())
-    prediction = predict(rhm, THEORY[curves.network], plateaus=H.mean(axis=0))
+    prediction, exact = (
+        predict(rhm, THEORY[curves.network], H.mean(axis=0), method=method) for method in ("asymptotic", "exact")
+    )
+    published_P, exact_P = (_predicted_crossings(p, len(H)) for p in (prediction, exact))
+    exact_factor = _step_factor(exact_P, steps)
     draws = resamples(len(H), seed)
     factors = [_step_factor(crossings[draw], steps) for draw in draws]
     exponents = [_exponent(crossings[draw], H[draw], steps) for draw in draws]
@@ -173,14 +186,18 @@ def measure(curves: LearningCurves, seed: int = 0) -> Measurement:
     return Measurement(
         curves=curves,
         prediction=prediction,
+        exact=exact,
         crossings=crossings,
         steps=steps,
         step_factor=factor,
+        exact_step_factor=exact_factor,
         exponent=bootstrap(exponents, _exponent(crossings, H, steps), CONFIDENCE, len(H)),
-        predicted_exponent=_exponent(_predicted_crossings(prediction, len(H)), H, steps),
+        predicted_exponent=_exponent(published_P, H, steps),
+        exact_exponent=_exponent(exact_P, H, steps),
         excess=(curves.loss - H[:, -1:]).mean(axis=0),
         collapse=_collapse(curves, prediction, steps),
         verdict=verdict(factor, prediction.step_factor),
+        exact_verdict=verdict(factor, exact_factor),
     )
 
 
@@ -232,15 +249,14 @@ def verdict(measured: SlopeFit, predicted: float) -> str:
     return "agrees" if 0 < measured.high < 2 * measured.low else "undecided"
 
 
-def _exponent_ratio(
-    measurements: Sequence[Measurement], seed: int
-) -> tuple[SlopeFit | None, float | None, str | None]:
+def _exponent_ratio(measurements: Sequence[Measurement], seed: int) -> tuple[Any, ...]:
+    """The fields of `Comparison` about the ratio."""
     by_name = {m.curves.network: m for m in measurements}
     if not {"cnn", "transformer"} <= set(by_name):
-        return None, None, None
+        return (None,) * 5
     cnn, transformer = by_name["cnn"], by_name["transformer"]
     if cnn.curves.grammars != transformer.curves.grammars:
-        return None, None, None
+        return (None,) * 5
     steps = tuple(k for k in cnn.steps if k in transformer.steps)
     H = cnn.curves.plateaus
     everyone = np.arange(len(H))
@@ -250,9 +266,13 @@ def _exponent_ratio(
 
     values = [ratio(cnn.crossings, transformer.crossings, draw) for draw in resamples(len(H), seed)]
     fit = bootstrap(values, ratio(cnn.crossings, transformer.crossings, everyone), CONFIDENCE, len(H))
-    first, second = (_predicted_crossings(m.prediction, len(H)) for m in (cnn, transformer))
-    predicted = ratio(first, second, everyone)
-    return fit, predicted, verdict(fit, predicted)
+
+    def of_staircases(first: Prediction, second: Prediction) -> float:
+        return ratio(_predicted_crossings(first, len(H)), _predicted_crossings(second, len(H)), everyone)
+
+    predicted = of_staircases(cnn.prediction, transformer.prediction)
+    exact = of_staircases(cnn.exact, transformer.exact)
+    return fit, predicted, exact, verdict(fit, predicted), verdict(fit, exact)
 
 
 def _step_factor(crossings: FloatArray, steps: tuple[int, ...]) -> float:
