@@ -345,7 +345,7 @@ def compare_command(
         return
     report = validation("main_job").run(
         preset, Path(out) if out else None, device,
-        shard=shard, scheduler=scheduler, workers=workers, command=_command_line(),
+        shard=shard, scheduler=scheduler, workers=workers,
     )  # fmt: skip
     _print_report(report, plot, as_json)
     if not as_json:
@@ -429,10 +429,6 @@ def _comparison_table(comparison: Any) -> Table:
 
 def _interval(fit: Any) -> str:
     return f"{fit.best:.3g} [{fit.low:.3g}, {fit.high:.3g}]"
-
-
-def _command_line() -> str:
-    return " ".join(["rhmtheory", *sys.argv[1:]])
 
 
 def _table(title: str, columns: Sequence[str]) -> Table:

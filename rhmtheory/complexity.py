@@ -4,12 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-import platform
-import sys
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
-from importlib.metadata import version
 from math import isfinite, sqrt
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from rhmtheory._checks import InputError, as_choice, as_int
+from rhmtheory._provenance import provenance
 from rhmtheory._types import FloatArray
 from rhmtheory.learner import PROFILES, learn
 from rhmtheory.predictions import sample_complexity, step_factor
@@ -333,19 +329,6 @@ def read_record(path: str | os.PathLike[str]) -> dict[str, float]:
     return done
 
 
-def provenance() -> dict[str, Any]:
-    """What made a result: command, date, versions, machine."""
-    return {
-        "command": " ".join([Path(sys.argv[0]).name, *sys.argv[1:]]),
-        "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "versions": {
-            "python": platform.python_version(),
-            **{name: version(name) for name in ("rhmtheory", "numpy", "scipy", "numba")},
-        },
-        "machine": {"system": platform.system(), "processor": _processor(), "cores": os.cpu_count()},
-    }
-
-
 def plot_measurements(measurements: list[Measurement], ax: Axes | None = None) -> Axes:
     """Draw measured and predicted ``P_k`` against k: points with intervals, and two lines each.
 
@@ -404,15 +387,3 @@ def _last_byte(path: str | os.PathLike[str]) -> bytes:
 
 def _end_of_last_line(path: str | os.PathLike[str]) -> int:
     return Path(path).read_bytes().rfind(b"\n") + 1
-
-
-def _processor() -> str:
-    return next(_processor_names(), platform.processor() or platform.machine())
-
-
-def _processor_names() -> Iterator[str]:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return
-    yield from (line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))

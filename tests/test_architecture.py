@@ -15,7 +15,7 @@ import rhmtheory
 ROOT = Path(rhmtheory.__file__).parent
 FLOORS = [
     # the foundation, in two rows
-    {"_checks", "_types", "_json", "_kernels"},
+    {"_checks", "_types", "_json", "_provenance", "_kernels"},
     {"_parallel", "_reading", "_moments"},
     {"rhm", "grammar"},
     {"sampling", "correlations", "inference", "entropy", "ensemble", "quenched", "symbolic"},

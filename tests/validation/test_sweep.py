@@ -232,13 +232,13 @@ def test_folder_of_another_preset_is_refused(preset_file, tmp_path):
 
 def test_main_job_leaves_runs_comparison_and_figures(preset_file, tmp_path):
     out = tmp_path / "out"
-    report = main_job.run(str(preset_file), out, "cpu", workers=1, command="test")
+    report = main_job.run(str(preset_file), out, "cpu", workers=1)
     with open(out / "runs.csv", newline="") as file:
         rows = list(csv.DictReader(file))
     assert len(rows) == 6
     assert {row["P"] for row in rows} == {"16", "32", "64"}
     content = json.loads((out / "comparison.json").read_text())
-    assert content["provenance"]["command"] == "test"
+    assert set(content["provenance"]) == {"command", "date", "versions", "machine", "device"}
     assert content["comparisons"][0]["measurements"]["cnn"]["prediction"]["step_factor"] == 2
     for name in ("comparison", "collapse"):
         assert (out / f"{name}.png").read_bytes().startswith(b"\x89PNG")

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import datetime
 import json
-import platform
 import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +16,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from rhmtheory import InputError
+from rhmtheory._provenance import provenance
 from rhmtheory.plotting import new_figure, plot_collapse, plot_comparison, plot_context
 from rhmvalidation.compare import Comparison, compare, learning_curves, step_curves
 from rhmvalidation.preset import Preset, Sweep, load_preset
@@ -88,7 +87,6 @@ def run(
     shard: str = "1/1",
     scheduler: str | None = None,
     workers: int | None = None,
-    command: str = "",
 ) -> Report:
     """Train the missing runs of a preset, compare them with theory, and write all of it into a folder.
 
@@ -100,7 +98,7 @@ def run(
     path = folder or Path("results") / preset.name
     results = ResultFolder(path, preset)
     part = Shard.parse(shard)
-    provenance = _provenance(chosen, command)
+    made_by = provenance(("rhmtheory", "numpy", "numba", "torch")) | {"device": _name(chosen)}
     try:
         with _Display(preset, chosen, results, part) as display:
             execute(
@@ -108,6 +106,7 @@ def run(
                 scheduler=scheduler, workers=workers, on_done=display.done, on_step=display.step,
             )  # fmt: skip
     except KeyboardInterrupt:
+        results.write_tables(preset.runs())
         kept = len(results.finished(preset.runs()))
         print(
             f"{kept} of {len(preset.runs())} runs are kept in {path}: the same command goes on from there",
@@ -115,7 +114,7 @@ def run(
         )
         raise
     results.write_tables(preset.runs())
-    out = Report(path, compare(learning_curves(results.finished(preset.runs()))), provenance)
+    out = Report(path, compare(learning_curves(results.finished(preset.runs()))), made_by)
     out.write()
     return out
 
@@ -131,8 +130,8 @@ def report(folder: Path) -> Report:
     if files:
         return Report(folder, compare(published_curves(files)), {"files": [file.name for file in files]})
     stamp = folder / "comparison.json"
-    provenance = read_json(stamp).get("provenance", {}) if stamp.exists() else {}
-    return Report(folder, compare(learning_curves(all_runs(folder))), provenance)
+    made_by = read_json(stamp).get("provenance", {}) if stamp.exists() else {}
+    return Report(folder, compare(learning_curves(all_runs(folder))), made_by)
 
 
 class _Display:
@@ -206,17 +205,5 @@ def _title(sweep: Sweep) -> str:
     return f"{sweep.network} {sweep.rhm}"
 
 
-def _provenance(device: torch.device, command: str) -> dict[str, Any]:
-    packages = ("rhmtheory", "numpy", "numba", "torch")
-    hardware = platform.processor() or platform.machine()
-    if device.type == "cuda":
-        hardware = torch.cuda.get_device_name(device)
-    return {
-        "command": command,
-        "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        "python": platform.python_version(),
-        "versions": {name: version(name) for name in packages},
-        "device": str(device),
-        "hardware": hardware,
-        "platform": f"{platform.system()} {platform.machine()}",
-    }
+def _name(device: torch.device) -> str:
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else str(device)
