@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
@@ -172,6 +174,14 @@ def _executor(scheduler: str | None, workers: int) -> Iterator[Executor]:
 
 
 def _start_worker() -> None:
-    """A worker is ended by its parent, not by the keyboard."""
+    """A worker is ended by its parent, not by the keyboard, and does not outlive it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.environ["NUMBA_NUM_THREADS"] = "1"
+    parent = os.getppid()
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(1)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
