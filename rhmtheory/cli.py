@@ -6,7 +6,6 @@ import json
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -344,7 +343,7 @@ def compare_command(
         _print_plan(validation("plan").dry_run(preset, device, shard=shard, workers=workers), as_json)
         return
     report = validation("main_job").run(
-        preset, Path(out) if out else None, device,
+        preset, out, device,
         shard=shard, scheduler=scheduler, workers=workers,
     )  # fmt: skip
     _print_report(report, plot, as_json)
@@ -359,7 +358,7 @@ def compare_command(
 @click.argument("folder", type=click.Path(file_okay=False))
 def report_command(folder: str, write: bool, plot: str | None, as_json: bool) -> None:
     """Compare the runs in FOLDER (of `compare`, or .pt files of the published code) with the theory."""
-    report = _validation()("main_job").report(Path(folder))
+    report = _validation()("main_job").report(folder)
     if write:
         report.write()
     _print_report(report, plot, as_json)
@@ -440,7 +439,7 @@ def _table(title: str, columns: Sequence[str]) -> Table:
 
 def _print_tables(*tables: Table) -> None:
     # a pipe has no width of its own: do not wrap there
-    console = Console(width=None if sys.stdout.isatty() else 160)
+    console = Console(width=None if sys.stdout.isatty() else 180)
     for table in tables:
         console.print(table)
 

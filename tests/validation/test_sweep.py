@@ -39,7 +39,7 @@ def preset_file(tmp_path):
 
 
 def load(path):
-    return preset.load_preset(str(path))
+    return preset.load_preset(path)
 
 
 def outcomes(folder, runs):
@@ -52,6 +52,12 @@ def test_ladder_has_the_sizes_of_an_octave():
     assert preset.ladder(16, 64, 2) == (16, 23, 32, 45, 64)
     with pytest.raises(InputError, match="highest=8 is too small: it must be at least 16"):
         preset.ladder(16, 8, 1)
+
+
+def test_two_sweeps_that_would_be_one_curve_are_refused(preset_file):
+    preset_file.write_text(TINY + TINY.replace('summary = "tiny"', "").replace("width = 8", "width = 9"))
+    with pytest.raises(InputError, match="sweeps 1 and 2 train the same network on the same ensemble"):
+        load(preset_file)
 
 
 @pytest.mark.parametrize("name", preset.preset_names())
@@ -244,6 +250,10 @@ def test_main_job_leaves_runs_comparison_and_figures(preset_file, tmp_path):
         assert (out / f"{name}.png").read_bytes().startswith(b"\x89PNG")
     assert report.comparisons[0].ratio is None  # no transformer to compare with
 
+    # asked again, nothing is trained and nothing about its making is lost
+    second = main_job.run(preset_file, str(out), "cpu", workers=1, progress=False)
+    assert second.provenance == report.provenance
+
     # a recorded study keeps runs.jsonl alone, and the single files add nothing
     shutil.rmtree(out / "runs")
     again = main_job.report(out)
@@ -252,6 +262,17 @@ def test_main_job_leaves_runs_comparison_and_figures(preset_file, tmp_path):
     folder = results.ResultFolder(out, load(preset_file))
     sweep.execute(sweep.groups(load(preset_file)), folder, CPU, workers=1, on_step=lambda *a: trained.append(a))
     assert not trained
+
+
+def test_a_report_of_merged_shards_writes_the_tables(preset_file, tmp_path):
+    out = tmp_path / "out"
+    for i in (1, 2):
+        main_job.run(preset_file, out, "cpu", shard=f"{i}/2", workers=1)
+    main_job.report(out).write()
+    with open(out / "runs.csv", newline="") as file:
+        assert len(list(csv.DictReader(file))) == 6
+    with pytest.raises(InputError, match=r"shard 4/4 is empty: the preset has 3 programs"):
+        main_job.run(preset_file, out, "cpu", shard="4/4")
 
 
 def test_report_of_damaged_and_missing_folders(preset_file, tmp_path):

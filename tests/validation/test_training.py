@@ -19,6 +19,7 @@ from rhmvalidation.training import (  # noqa: E402
     cross_entropy,
     sample_points,
     train,
+    train_network,
 )
 
 CPU = torch.device("cpu")
@@ -197,6 +198,18 @@ def test_the_context_probe_finds_the_context_that_is_used():
     # KL(ideal of full context || network) is what its loss exceeds the floor by
     H = make_run().rhm.grammar(0).plateaus()
     assert divergence[best, 2] == pytest.approx(outcome.best_loss - H[2], abs=0.1)
+
+
+def test_a_trained_network_is_that_of_its_best_loss():
+    settings = replace(FAST, max_steps=400, learning_rate=4.0)
+    run = make_run(P=60, settings=settings)
+    outcome, network = train_network(run)
+    assert same(outcome, train([run], CPU)[0])
+    assert outcome.best_step < outcome.steps
+    test = data.held_out([run.rhm.grammar(0)], [0], settings.test_size, CPU)
+    with torch.no_grad():
+        loss = cross_entropy(network(test)[:, :, None], test[..., -1:]).item()
+    assert loss == pytest.approx(outcome.best_loss, rel=1e-5)
 
 
 def test_points_of_a_learning_curve():

@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,9 +22,9 @@ from rhmtheory.plotting import new_figure, plot_collapse, plot_comparison, plot_
 from rhmvalidation.compare import Comparison, compare, learning_curves, step_curves
 from rhmvalidation.preset import Preset, Sweep, load_preset
 from rhmvalidation.published import published_curves
-from rhmvalidation.results import ResultFolder, all_runs, read_json, write_atomically
+from rhmvalidation.results import ResultFolder, all_runs, read_json, write_atomically, write_tables
 from rhmvalidation.sweep import Shard, cost, execute, groups, pick_device
-from rhmvalidation.training import Run
+from rhmvalidation.training import Outcome, Run
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -34,6 +35,7 @@ class Report:
     """What the finished runs of a folder say."""
 
     folder: Path
+    finished: list[tuple[Run, Outcome]]
     comparisons: list[Comparison]
     provenance: dict[str, Any]
 
@@ -58,7 +60,9 @@ class Report:
         return figure
 
     def write(self) -> None:
-        """Write ``comparison.json`` and the figures into the folder."""
+        """Write tables of the runs, ``comparison.json`` and the figures into the folder."""
+        if self.finished:
+            write_tables(self.folder, self.finished)
         write_atomically(self.folder / "comparison.json", json.dumps(self.to_dict(), indent=1, allow_nan=False))
         for name, figure in self.figures().items():
             figure.savefig(self.folder / f"{name}.png", dpi=150)
@@ -80,13 +84,14 @@ def _draw_context(comparison: Comparison, ax: Any) -> None:
 
 
 def run(
-    name: str,
-    folder: Path | None = None,
+    name: str | PathLike[str],
+    folder: str | PathLike[str] | None = None,
     device: str = "auto",
     *,
     shard: str = "1/1",
     scheduler: str | None = None,
     workers: int | None = None,
+    progress: bool = True,
 ) -> Report:
     """Train the missing runs of a preset, compare them with theory, and write all of it into a folder.
 
@@ -94,51 +99,70 @@ def run(
     ``comparison.png`` the main figure. The folder is ``results/NAME`` by default.
     """
     preset = load_preset(name)
-    chosen = pick_device(device)
-    path = folder or Path("results") / preset.name
-    results = ResultFolder(path, preset)
+    path = Path("results") / preset.name if folder is None else Path(folder)
     part = Shard.parse(shard)
-    made_by = provenance(("rhmtheory", "numpy", "numba", "torch")) | {"device": _name(chosen)}
+    programs = groups(preset, part)
+    if not programs:
+        raise InputError(
+            f"shard {shard} is empty: the preset has {len(groups(preset))} programs, use at most as many shards"
+        )
+    if scheduler is None:
+        device = str(pick_device(device))
+    results = ResultFolder(path, preset)
+    all_there = not any(results.load(one) is None for runs in programs for one in runs)
     try:
-        with _Display(preset, chosen, results, part) as display:
+        with _Display(preset, device, results, part, shown=progress) as display:
             execute(
-                groups(preset, part), results, chosen,
+                programs, results, device,
                 scheduler=scheduler, workers=workers, on_done=display.done, on_step=display.step,
             )  # fmt: skip
     except KeyboardInterrupt:
-        results.write_tables(preset.runs())
-        kept = len(results.finished(preset.runs()))
+        kept = results.finished(preset.runs())
+        write_tables(path, kept)
         print(
-            f"{kept} of {len(preset.runs())} runs are kept in {path}: the same command goes on from there",
+            f"{len(kept)} of {len(preset.runs())} runs are kept in {path}: the same command goes on from there",
             file=sys.stderr,
         )
         raise
-    results.write_tables(preset.runs())
-    out = Report(path, compare(learning_curves(results.finished(preset.runs()))), made_by)
+    finished = results.finished(preset.runs())
+    made_by = _recorded_provenance(path) if all_there else {}
+    out = Report(path, finished, compare(learning_curves(finished)), made_by or _provenance(device))
     out.write()
     return out
 
 
-def report(folder: Path) -> Report:
+def report(folder: str | PathLike[str]) -> Report:
     """Compare the runs that a folder holds, whether all are finished or not; nothing is trained.
 
     A folder of ``.pt`` files is read as runs of the published training code: see `published`.
     """
+    folder = Path(folder)
     if not folder.is_dir():
         raise InputError(f"{folder} is no results folder: make one with 'rhmtheory compare --out {folder}'")
     files = sorted(folder.glob("*.pt"))
     if files:
-        return Report(folder, compare(published_curves(files)), {"files": [file.name for file in files]})
+        return Report(folder, [], compare(published_curves(files)), {"files": [file.name for file in files]})
+    finished = all_runs(folder)
+    return Report(folder, finished, compare(learning_curves(finished)), _recorded_provenance(folder))
+
+
+def _recorded_provenance(folder: Path) -> dict[str, Any]:
+    """Where the results of a folder come from, as noted when they were made; empty if they were not."""
     stamp = folder / "comparison.json"
-    made_by = read_json(stamp).get("provenance", {}) if stamp.exists() else {}
-    return Report(folder, compare(learning_curves(all_runs(folder))), made_by)
+    made_by: dict[str, Any] = read_json(stamp).get("provenance", {}) if stamp.exists() else {}
+    return made_by
+
+
+def _provenance(device: str) -> dict[str, Any]:
+    name = torch.cuda.get_device_name(device) if device.startswith("cuda") else device
+    return provenance(("rhmtheory", "numpy", "numba", "torch")) | {"device": name}
 
 
 class _Display:
     """A live table: one bar a sweep, and the time left, by the cost of what is done and what is not."""
 
-    def __init__(self, preset: Preset, device: torch.device, results: ResultFolder, shard: Shard) -> None:
-        self._console = Console(stderr=True)
+    def __init__(self, preset: Preset, device: str, results: ResultFolder, shard: Shard, *, shown: bool) -> None:
+        self._console = Console(stderr=True, quiet=not shown)
         self._left = {run.key for runs in groups(preset, shard) for run in runs}
         self._cost = {run.key: cost([run]) for run in preset.runs()}
         self._total = sum(self._cost[key] for key in self._left)
@@ -203,7 +227,3 @@ class _Display:
 
 def _title(sweep: Sweep) -> str:
     return f"{sweep.network} {sweep.rhm}"
-
-
-def _name(device: torch.device) -> str:
-    return torch.cuda.get_device_name(device) if device.type == "cuda" else str(device)

@@ -6,6 +6,7 @@ import tomllib
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from importlib import resources
+from os import PathLike, fspath
 from pathlib import Path
 from typing import Any
 
@@ -65,8 +66,9 @@ def preset_names() -> list[str]:
     return sorted(entry.name.removesuffix(".toml") for entry in folder.iterdir() if entry.name.endswith(".toml"))
 
 
-def load_preset(name: str) -> Preset:
+def load_preset(name: str | PathLike[str]) -> Preset:
     """Read a preset by name, or from the path of a TOML file; raises `InputError` for what it cannot use."""
+    name = fspath(name)
     if name.endswith(".toml"):
         text, source = Path(name).read_text(encoding="utf-8"), name
     else:
@@ -79,6 +81,13 @@ def load_preset(name: str) -> Preset:
         raise InputError(f"{source} is not valid TOML: {error}") from error
     table = _keys(source, table, {"summary", "sweep"})
     sweeps = tuple(_sweep(f"{source}, sweep {i}", entry) for i, entry in enumerate(table["sweep"], start=1))
+    for i, one in enumerate(sweeps):
+        for j, other in enumerate(sweeps[:i]):
+            if (one.rhm, one.network) == (other.rhm, other.network):
+                raise InputError(
+                    f"{source}, sweeps {j + 1} and {i + 1} train the same network on the same ensemble: their runs "
+                    "would be one curve; put them into presets of their own"
+                )
     return Preset(Path(name).stem, table["summary"], sweeps)
 
 

@@ -74,21 +74,21 @@ class ResultFolder:
         found = [(run, self.load(run)) for run in runs]
         return [(run, outcome) for run, outcome in found if outcome is not None]
 
-    def write_tables(self, runs: Sequence[Run]) -> None:
-        """Write all finished runs as ``runs.csv``, one row a run, and as ``runs.jsonl``, with their curves."""
-        finished = self.finished(runs)
-        write_atomically(self.path / "runs.jsonl", "".join(_as_json(*pair) + "\n" for pair in finished))
-        rows = []
-        for run, outcome in finished:
-            row = {**asdict(run), **asdict(outcome), **asdict(run.settings), "key": run.key}
-            rows.append({name: row[name] for name in row if name not in ("settings", "curve", "divergence")})
-        path = self.path / "runs.csv"
-        temporary = path.with_suffix(".csv.part")
-        with open(temporary, "w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, fieldnames=list(rows[0]) if rows else ["key"])
-            writer.writeheader()
-            writer.writerows(rows)
-        os.replace(temporary, path)
+
+def write_tables(folder: Path, finished: Sequence[tuple[Run, Outcome]]) -> None:
+    """Write finished runs as ``runs.csv``, one row a run, and as ``runs.jsonl``, with their curves."""
+    write_atomically(folder / "runs.jsonl", "".join(_as_json(*pair) + "\n" for pair in finished))
+    rows = []
+    for run, outcome in finished:
+        row = {**asdict(run), **asdict(outcome), **asdict(run.settings), "key": run.key}
+        rows.append({name: row[name] for name in row if name not in ("settings", "curve", "divergence")})
+    path = folder / "runs.csv"
+    temporary = path.with_suffix(".csv.part")
+    with open(temporary, "w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, fieldnames=list(rows[0]) if rows else ["key"])
+        writer.writeheader()
+        writer.writerows(rows)
+    os.replace(temporary, path)
 
 
 def recorded_runs(folder: Path) -> list[tuple[Run, Outcome]]:

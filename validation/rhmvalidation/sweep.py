@@ -73,7 +73,7 @@ def pick_device(name: str = "auto") -> torch.device:
 def execute(
     programs: Sequence[Sequence[Run]],
     folder: ResultFolder,
-    device: torch.device,
+    device: str | torch.device = "auto",
     *,
     scheduler: str | None = None,
     workers: int | None = None,
@@ -83,8 +83,9 @@ def execute(
     """Train what the folder does not have yet, and keep every program's runs as soon as they are finished.
 
     On a GPU programs run one after another in this process; on the CPU one thread each, in ``workers`` processes
-    (as many as cores by default); with ``scheduler``, on the Dask cluster at that address. ``on_done`` is told of
-    finished programs, ``on_step`` (in this process only) of their steps.
+    (as many as cores by default); with ``scheduler``, on the Dask cluster at that address, where each worker
+    looks for the device. ``on_done`` is told of finished programs, ``on_step`` (in this process only) of their
+    steps.
     """
     missing = []
     for runs in programs:
@@ -100,9 +101,10 @@ def execute(
         on_done(runs)
 
     workers = thread_count(workers)
-    if scheduler is None and (device.type != "cpu" or workers == 1 or len(missing) < 2):
+    here = None if scheduler else pick_device(str(device))
+    if here and (here.type != "cpu" or workers == 1 or len(missing) < 2):
         for runs in missing:
-            keep(runs, train_or_halve(runs, device, folder.checkpoint(runs), lambda step, r=runs: on_step(r, step)))  # type: ignore[misc]
+            keep(runs, train_or_halve(runs, here, folder.checkpoint(runs), lambda step, r=runs: on_step(r, step)))  # type: ignore[misc]
         return
     with _executor(scheduler, workers) as pool:
         futures: dict[Future[list[Outcome]], list[Run]] = {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
 import math
@@ -162,10 +163,18 @@ def train(
     return trainer.outcomes()
 
 
+def train_network(run: Run, device: torch.device | None = None) -> tuple[Outcome, Network]:
+    """Train one run, and return its outcome with the network (one replica) as it was at its best test loss."""
+    trainer = _Trainer([run], device or torch.device("cpu"), keep_best=True)
+    while trainer.replicas:
+        trainer.step()
+    return trainer.outcomes()[0], trainer.best_network()
+
+
 class _Trainer:
     """The replicas still training, and the records of all."""
 
-    def __init__(self, runs: Sequence[Run], device: torch.device) -> None:
+    def __init__(self, runs: Sequence[Run], device: torch.device, *, keep_best: bool = False) -> None:
         first = runs[0]
         if not all(first.shares_program_with(run) for run in runs):
             raise InputError(
@@ -198,6 +207,8 @@ class _Trainer:
         )
         self._records = [_Record(settings, run.steps) for run in runs]
         self._autoregressive = first.network == "autoregressive"
+        self._keep_best = keep_best
+        self._best_weights: dict[str, Any] = {}
         self.replicas = list(range(len(runs)))
         """Indices of the runs still training, in the order of the network's replica axis."""
         self.steps, self._next_evaluation = 0, _FIRST_EVALUATION
@@ -231,6 +242,8 @@ class _Trainer:
         divergences = self._probe.divergence(logits) if self._probe else [[]] * len(losses)
         for r, loss, divergence in zip(self.replicas, losses, divergences, strict=True):
             self._records[r].add(self.steps, loss, divergence)
+        if self._keep_best and self._records[0].best_step == self.steps:
+            self._best_weights = copy.deepcopy(self._network.state_dict())
         training = [i for i, r in enumerate(self.replicas) if not self._records[r].stopped]
         # the stopped ones are dropped when that halves the work, or ends it
         if not training or 2 * len(training) <= len(self.replicas):
@@ -247,6 +260,11 @@ class _Trainer:
         self._test = self._test[index]
         if self._probe:
             self._probe.keep(positions)
+
+    def best_network(self) -> Network:
+        """The network at its best test loss; needs ``keep_best`` and a single run."""
+        self._network.load_state_dict(self._best_weights)
+        return self._network
 
     def outcomes(self) -> list[Outcome]:
         """One outcome a run, in the order given."""
