@@ -59,14 +59,13 @@ def plot_predictions(predictions: Sequence[Prediction], ax: Axes) -> Axes:
 def plot_learning_curve(
     prediction: Prediction, network: str, P: npt.ArrayLike, loss: npt.ArrayLike, ax: Axes, *, level: float = 1.0
 ) -> Axes:
-    """Measured losses (grammars, sizes) with their geometric mean; the predicted ``P_k`` as vertical lines."""
+    """Measured losses (grammars, sizes) with their mean; the predicted ``P_k`` as vertical lines."""
     color = COLORS[network]
     P, loss = np.asarray(P, dtype=float), np.atleast_2d(np.asarray(loss, dtype=float))
     for one in loss:
         ax.plot(P, one, color=color, alpha=0.25, lw=0.8)
-    mean = np.exp(np.log(loss).mean(axis=0))
     label = rf"{LABELS[network]}: predicted $\alpha={prediction.exponent:.3g}$"
-    ax.plot(P, mean, color=color, marker="o", ms=4, lw=2, label=label)
+    ax.plot(P, loss.mean(axis=0), color=color, marker="o", ms=4, lw=2, label=label)
     for k, P_k in enumerate(prediction.sample_complexity):
         ax.axvline(P_k, color=color, ls="--", lw=1, alpha=0.8)
         ax.annotate(

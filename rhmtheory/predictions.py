@@ -187,7 +187,10 @@ def sample_complexity(rhm: RHM, architecture: str, k: int, method: str = "asympt
     below = prod(m[:-1])
     silent = 1 - rhm.fraction(k + 1)
     factor = below if not sharing else m[-2] if k else 1.0
-    return rhm.symbols(k + 1) * m[-1] * below * factor / silent if silent else inf
+    P = rhm.symbols(k + 1) * m[-1] * below * factor
+    if inf == P:
+        raise InputError(f"P_k at k={k} of {rhm} leaves the range of floats: lower L or m")
+    return P / silent if silent else inf
 
 
 def step_factor(rhm: RHM, architecture: str) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from math import prod
+from math import log2, prod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -145,6 +145,9 @@ class RHM:
 
     def _check_room(self, level: int) -> None:
         v, m, s, below = self.symbols(level), self.rules(level), self.children(level), self.symbols(level - 1)
+        if s * log2(below) > 1000:
+            where = "" if self.is_homogeneous else f"_{level - 1}"
+            raise InputError(f"v{where}**s = {below}**{s} leaves the range of floats: lower v or s")
         if v * m <= below**s:
             return
         most = below**s // v

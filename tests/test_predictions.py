@@ -236,6 +236,13 @@ def test_bad_arguments():
         corpus_exponent(0, 1)
 
 
+def test_complexities_beyond_the_range_of_floats():
+    deep = RHM(v=16, m=8, s=2, L=400)
+    with pytest.raises(InputError, match=r"P_k at k=399 of .* leaves the range of floats: lower L or m"):
+        sample_complexity(deep, "lcn", 399)
+    assert np.isfinite(sample_complexity(deep, "lcn", 100))
+
+
 # --- levels that differ, unequal rules, other tasks -----------------------------------------------------
 
 

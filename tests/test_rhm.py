@@ -232,3 +232,10 @@ def test_zipf():
 def test_bad_zipf(m, a, message):
     with pytest.raises(InputError, match=message):
         zipf(m, a)
+
+
+def test_sizes_beyond_the_range_of_floats():
+    with pytest.raises(InputError, match=r"v\*\*s = 32\*\*1000 leaves the range of floats: lower v or s"):
+        RHM(v=32, m=4, s=1000, L=2)
+    with pytest.raises(InputError, match=r"v_1\*\*s = 16\*\*300 leaves the range of floats"):
+        RHM(v=(8, 16), m=2, s=(2, 300), L=2)

@@ -52,3 +52,14 @@ def test_correlation_function(benchmark):
     C = benchmark(g.correlation_function)
     assert C.shape == (g.rhm.d,)
     benchmark.extra_info["distances"] = g.rhm.d
+
+
+def test_all_exact_second_moments_of_a_deep_ensemble(benchmark):
+    """Every LCA level at L = 30, as floats, after first use."""
+    rhm = RHM(v=32, m=8, s=2, L=30)
+
+    def every_level():
+        return [rhm.rms_correlation(level) for level in range(1, 31)]
+
+    every_level()
+    assert len(benchmark(every_level)) == 30

@@ -85,9 +85,9 @@ def test_too_few_steps_are_undecided_not_an_error():
 
 
 def test_steps_collapse_under_the_right_law_and_not_under_the_wrong_one():
-    right = measure(curves("transformer", constant=5))
-    wrong = measure(curves("cnn", "transformer", constant=5))
-    assert right.collapse < 0.1
+    right = measure(curves("transformer", constant=5, grammars=1))
+    wrong = measure(curves("cnn", "transformer", constant=5, grammars=1))
+    assert right.collapse < 0.15  # plateaus differ in height, which bends the flanks of the steps
     assert wrong.collapse > 5 * right.collapse or np.isnan(wrong.collapse)
 
 

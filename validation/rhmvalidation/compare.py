@@ -220,7 +220,7 @@ def step_curves(
     The part is one at ``H_k``, a half at the crossing level, zero at ``H_(k+1)``; the outer tenths are left out,
     where plateaus and neighbouring steps are seen more than the step itself.
     """
-    log_loss, log_H = np.log(curves.loss).mean(axis=0), np.log(prediction.plateaus)
+    log_loss, log_H = np.log(curves.loss.mean(axis=0)), np.log(prediction.plateaus)
     out = []
     for k in steps:
         to_go = (log_loss - log_H[k + 1]) / (log_H[k] - log_H[k + 1])
