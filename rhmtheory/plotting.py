@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from rhmtheory._checks import InputError
 from rhmtheory.grammar import Grammar
 from rhmtheory.predictions import Prediction
 from rhmtheory.rhm import RHM
@@ -44,13 +45,18 @@ def new_figure(columns: int = 1, width: float = 6.4, height: float = 4.6) -> tup
 
 
 def plot_predictions(predictions: Sequence[Prediction], ax: Axes) -> Axes:
-    """Predicted staircases of the loss, one line an architecture, with the plateaus as horizontal lines."""
-    complexities = np.concatenate([p.sample_complexity for p in predictions])
-    P = np.geomspace(complexities.min() / 10, complexities.max() * 10, 2000)
-    for prediction in predictions:
-        ax.plot(
-            P, prediction.loss(P), color=COLORS[prediction.architecture], label=_with_exponent(prediction), lw=2
-        )
+    """Predicted staircases of the loss, one line an architecture, with the plateaus as horizontal lines.
+
+    Raises `InputError` where ``f = 1`` and no step is ever made.
+    """
+    steps = np.concatenate([p.sample_complexity for p in predictions])
+    if not np.isfinite(steps).any():
+        raise InputError(f"{predictions[0].rhm} has f = 1, so that nothing can be learnt: there is no step to draw")
+    P = np.geomspace(steps.min() / 10, steps[np.isfinite(steps)].max() * 10, 2000)
+    for i, prediction in enumerate(predictions):
+        # staircases may coincide: the later ones are thinner and leave the earlier ones to be seen
+        width, color = 2 + 2 * (len(predictions) - 1 - i), COLORS[prediction.architecture]
+        ax.plot(P, prediction.loss(P), color=color, label=_with_exponent(prediction), lw=width)
     plot_plateaus(predictions[0].plateaus, ax)
     _label_curves(ax, f"predicted, {_name(predictions[0].rhm)}")
     return ax

@@ -111,6 +111,10 @@ def test_plot_writes_a_figure(capsys, tmp_path, command):
         (["predict", "--v", "16,8", "--m", "4", "--s", "2", "--L", "3"], "v has 2 entries, but L=3"),
         (["predict", *ENSEMBLE, "--architecture", "rnn"], "architecture='rnn' is unknown: choose one of"),
         (["predict", *ENSEMBLE, "--plateaus", "magic"], "method='magic' is unknown"),
+        (
+            ["predict", "--v", "4", "--m", "4", "--s", "2", "--L", "2", "--plot", "x.png"],
+            "there is no step to draw",
+        ),
         (["predict", *ENSEMBLE, "--plot", "figure.xyz"], "cannot write the figure figure.xyz"),
         (["predict", *ENSEMBLE, "--plot", "/nowhere/figure.png"], "/nowhere/figure.png"),
         (["sample", *ENSEMBLE, "--seed", "-1"], "seed=-1 is too small"),
