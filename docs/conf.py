@@ -4,7 +4,9 @@ import sys
 from importlib.metadata import version as installed_version
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "validation"))  # documented, even where only the theory is installed
+sys.path.insert(
+    0, str(Path(__file__).parents[1] / "validation")
+)  # documented, even where only the theory is installed
 
 project = "rhmtheory"
 author = "The rhmtheory developers"

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from rhmtheory._checks import InputError, as_choice, as_int
 from rhmtheory._json import plain
 from rhmtheory._types import FloatArray
-from rhmtheory.ensemble import second_moment
+from rhmtheory.ensemble import marginal_moments, second_moment
 from rhmtheory.rhm import RHM
 from rhmtheory.scaling import slope
 
@@ -164,7 +164,9 @@ def sample_complexity(rhm: RHM, architecture: str, k: int, method: str = "asympt
         (arXiv:2505.07070) and ``v m**(k+2) / (1 - f)`` with (arXiv:2505.07070 and 2605.27734). Where levels
         differ, in our generalisation, ``v_(k+1) m_(k+1) (m_1 ... m_k)**2 / (1 - f_(k+1))`` and
         ``v_(k+1) m_(k+1) m_k (m_1 ... m_k) / (1 - f_(k+1))``; with unequal rules ``m`` is
-        `RHM.effective_multiplicity`. ``"exact"``: with the signal of `ensemble.second_moment`.
+        `RHM.effective_multiplicity`, also in f. ``"exact"``: with the signal of `ensemble.second_moment` and the
+        noise ``(1 - sum p**2) (1 - sum q**2) / (P entries)`` of independent variables with the mean power
+        sums of the two sides.
 
     Returns
     -------
@@ -176,16 +178,17 @@ def sample_complexity(rhm: RHM, architecture: str, k: int, method: str = "asympt
     k = as_int("k", k, low=0, high=rhm.L - 1)
     sharing = architecture == "cnn"
     if method == "exact":
-        if k == 0:
-            noise, signal = 1 / rhm.symbols(0) ** 2, second_moment(rhm, 1)
-        else:
-            side = k if sharing else 1
-            noise = 1 / (rhm.symbols(0) * rhm.symbols(side) * rhm.rules(side))
-            signal = second_moment(rhm, k + 1, levels=(side, 0), tuples=(True, False))
+        side = 0 if k == 0 else k if sharing else 1
+        signal = second_moment(rhm, k + 1, levels=(side, 0), tuples=(k > 0, False))
+        # a tuple has its parent's probability times that of the rule
+        entries, repeat = rhm.symbols(0) * rhm.symbols(side), marginal_moments(rhm, side)[0]
+        if k:
+            entries, repeat = entries * rhm.rules(side), repeat / rhm.effective_multiplicity(side)
+        noise = (1 - repeat) * (1 - marginal_moments(rhm, 0)[0]) / entries
         return noise / signal if signal else inf
     m = [rhm.effective_multiplicity(level) for level in range(1, k + 2)]
     below = prod(m[:-1])
-    silent = 1 - rhm.fraction(k + 1)
+    silent = 1 - rhm.effective_fraction(k + 1)
     factor = below if not sharing else m[-2] if k else 1.0
     P = rhm.symbols(k + 1) * m[-1] * below * factor
     if inf == P:

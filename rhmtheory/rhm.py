@@ -208,6 +208,13 @@ class RHM:
         p = self.probabilities(level)
         return float(1 / (p @ p))
 
+    def effective_fraction(self, level: int) -> float:
+        """`fraction` with the `effective_multiplicity` for m: ``f_l`` where rules are equally likely.
+
+        It stands in the asymptotic signal: tuples of siblings deviate from independence by ``1 - f``.
+        """
+        return self.fraction(level) * self.effective_multiplicity(level) / self.rules(level)
+
     def fraction(self, level: int) -> float:
         """Fraction of the tuples of children that are grammatical at a level, ``v_l m_l / v_(l-1)**s_l``."""
         return self.symbols(level) * self.rules(level) / int(self.symbols(level - 1) ** self.children(level))
