@@ -403,7 +403,8 @@ def _print_plan(plan: Any, as_json: bool) -> None:
 def _comparison_table(comparison: Any) -> Table:
     """One row a network: predictions as published formula / exact at this size, measurement, verdict on each."""
     table = _table(
-        f"{comparison.rhm}: theory against experiment (predictions: published formula / exact at this size)",
+        f"{comparison.rhm}, a language of {comparison.rhm.sentences:.3g} sentences: theory against experiment "
+        "(predictions: published formula / exact at this size)",
         [
             "network", "steps", "step factor", "measured [95%]", "exponent, many levels", "exponent, these steps",
             "measured [95%]", "collapse", "verdict",
@@ -413,7 +414,7 @@ def _comparison_table(comparison: Any) -> Table:
         diverged = f" ({m.curves.diverged} runs diverged)" if m.curves.diverged else ""
         table.add_row(
             m.curves.network, ", ".join(map(str, m.steps)) or "none",
-            f"{m.prediction.step_factor:.3g} / {m.exact_step_factor:.3g}", _interval(m.step_factor),
+            f"{m.predicted_step_factor:.3g} / {m.exact_step_factor:.3g}", _interval(m.step_factor),
             f"{m.prediction.exponent:.3g}", f"{m.predicted_exponent:.3g} / {m.exact_exponent:.3g}",
             _interval(m.exponent), f"{m.collapse:.2g}", f"{m.verdict} / {m.exact_verdict}{diverged}",
         )  # fmt: skip

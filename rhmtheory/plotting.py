@@ -73,6 +73,8 @@ def plot_learning_curve(
     label = rf"{LABELS[network]}: predicted $\alpha={prediction.exponent:.3g}$"
     ax.plot(P, loss.mean(axis=0), color=color, marker="o", ms=4, lw=2, label=label)
     for k, P_k in enumerate(prediction.sample_complexity):
+        if not np.isfinite(P_k):  # a step that is never made
+            continue
         ax.axvline(P_k, color=color, ls="--", lw=1, alpha=0.8)
         ax.annotate(
             f"$P_{k}$", (P_k, level), xycoords=("data", "axes fraction"), color=color, fontsize=8,

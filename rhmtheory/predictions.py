@@ -36,8 +36,8 @@ class Prediction:
     plateaus : array, shape (L + 1,), nats
         ``H_k``.
     step_factor : float
-        ``P_(k+1) / P_k`` for k >= 1 in the limit of large v: ``m**2`` without weight sharing, ``m`` with. NaN
-        where levels differ.
+        ``P_(k+1) / P_k`` for k >= 1 in the limit of large v, whatever the method: ``m**2`` without weight
+        sharing, ``m`` with. NaN where levels differ.
     exponent : float
         ``alpha`` of ``loss - floor ~ P**-alpha`` in the limit of large v and many levels. NaN where levels differ.
     finite_size_exponent : float
@@ -140,7 +140,8 @@ def predict(
         plateaus=H,
         step_factor=step_factor(rhm, architecture) if rhm.is_homogeneous else nan,
         exponent=exponent(rhm, architecture) if rhm.is_homogeneous else nan,
-        finite_size_exponent=staircase_exponent(P, H),
+        # a step waits for those before it
+        finite_size_exponent=staircase_exponent(np.maximum.accumulate(P), H),
     )
 
 

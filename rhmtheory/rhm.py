@@ -239,6 +239,12 @@ class RHM:
         return self.width(0)
 
     @property
+    def sentences(self) -> int:
+        """Number of distinct sentences of a grammar, ``n m**((s**L - 1) / (s - 1))``: one a derivation."""
+        choices = (self.rules(level) ** self.width(level) for level in range(1, self.L + 1))
+        return self.symbols(self.L) * prod(choices)
+
+    @property
     def f(self) -> float:
         """Fraction of grammatical tuples, ``m / v**(s-1)``; by `fraction` where levels differ."""
         v, m, s = self.homogeneous()

@@ -5,6 +5,7 @@ import pickle
 from fractions import Fraction
 from math import prod
 
+import naive
 import numpy as np
 import pytest
 from hypothesis import given
@@ -239,3 +240,13 @@ def test_sizes_beyond_the_range_of_floats():
         RHM(v=32, m=4, s=1000, L=2)
     with pytest.raises(InputError, match=r"v_1\*\*s = 16\*\*300 leaves the range of floats"):
         RHM(v=(8, 16), m=2, s=(2, 300), L=2)
+
+
+@pytest.mark.parametrize(
+    "rhm",
+    [RHM(3, 2, 2, 2), RHM(3, 2, 3, 1, n=2), RHM((3, 4), (2, 3), (3, 2), 2, n=5), RHM(2, 1, 2, 3)],
+    ids=repr,
+)
+def test_number_of_sentences_is_that_of_distinct_derivations(rhm):
+    trees = naive.derivations(naive.tables_of(rhm.grammar(seed=0))[0])
+    assert rhm.sentences == len(trees) == len({levels[-1] for levels, _ in trees})

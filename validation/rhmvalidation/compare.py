@@ -69,8 +69,8 @@ class Measurement:
         ``exp`` of the slope of the mean ``ln P*_k`` against k.
     exponent : SlopeFit
         By `rhmtheory.predictions.staircase_exponent`, within the window.
-    exact_step_factor : float
-        The same fit to the ``P_k`` of `exact`.
+    predicted_step_factor, exact_step_factor : float
+        The same fit to the ``P_k`` of the two predictions, in the same window.
     predicted_exponent, exact_exponent : float
         The same estimator, in the same window and with the same plateaus, on the ``P_k`` of the two predictions.
     excess : array, shape (sizes,), nats
@@ -88,6 +88,7 @@ class Measurement:
     crossings: FloatArray
     steps: tuple[int, ...]
     step_factor: SlopeFit
+    predicted_step_factor: float
     exact_step_factor: float
     exponent: SlopeFit
     predicted_exponent: float
@@ -178,7 +179,7 @@ def measure(curves: LearningCurves, seed: int = 0) -> Measurement:
         predict(rhm, THEORY[curves.network], H.mean(axis=0), method=method) for method in ("asymptotic", "exact")
     )
     published_P, exact_P = (_predicted_crossings(p, len(H)) for p in (prediction, exact))
-    exact_factor = _step_factor(exact_P, steps)
+    published_factor, exact_factor = _step_factor(published_P, steps), _step_factor(exact_P, steps)
     draws = resamples(len(H), seed)
     factors = [_step_factor(crossings[draw], steps) for draw in draws]
     exponents = [_exponent(crossings[draw], H[draw], steps) for draw in draws]
@@ -190,13 +191,14 @@ def measure(curves: LearningCurves, seed: int = 0) -> Measurement:
         crossings=crossings,
         steps=steps,
         step_factor=factor,
+        predicted_step_factor=published_factor,
         exact_step_factor=exact_factor,
         exponent=bootstrap(exponents, _exponent(crossings, H, steps), CONFIDENCE, len(H)),
         predicted_exponent=_exponent(published_P, H, steps),
         exact_exponent=_exponent(exact_P, H, steps),
         excess=(curves.loss - H[:, -1:]).mean(axis=0),
         collapse=_collapse(curves, prediction, steps),
-        verdict=verdict(factor, prediction.step_factor),
+        verdict=verdict(factor, published_factor),
         exact_verdict=verdict(factor, exact_factor),
     )
 
@@ -242,7 +244,7 @@ def verdict(measured: SlopeFit, predicted: float) -> str:
 
     Narrow means that the upper bound is less than twice the lower one; a wider interval, or none, is ``undecided``.
     """
-    if np.isnan([measured.best, measured.low, measured.high]).any():
+    if not np.isfinite([measured.best, measured.low, measured.high, predicted]).all():
         return "undecided"
     if not measured.low <= predicted <= measured.high:
         return "disagrees"

@@ -79,13 +79,14 @@ class _DrawnAhead:
 
     def state(self) -> State:
         """Generator states before the present block, and the batches of it still to come."""
-        return self._before, len(self._ahead)
+        # at the end of a block nothing of it is to be drawn again
+        return (self._before if self._ahead else self._generator_states()), len(self._ahead)
 
     def load(self, state: State) -> None:
         """Draw the present block again and skip what was used of it."""
         before, left = state
         for generator, saved in zip(self._generators, before, strict=True):
-            generator.set_state(saved)
+            generator.set_state(saved.cpu())
         self._before = before
         self._ahead = list(self._draw(_STEPS_DRAWN_AHEAD).flip(0))[:left] if left else []
 
@@ -135,7 +136,7 @@ class FreshSentences(_DrawnAhead):
         rhm = grammars[0].rhm
         self._L, self._n = rhm.L, rhm.symbols(rhm.L)
         self._nodes = sum(rhm.width(level) for level in range(1, rhm.L + 1))
-        # (R, v_l, m, s) a level; a child needs one byte in practice, and indices are made of it
+        # (R, v_l, m, s) a level; int64, because children index the rules of the level below
         self._rules = [
             torch.from_numpy(np.stack([g.rules(level) for g in grammars]).astype(np.int64)).to(device)
             for level in range(1, rhm.L + 1)

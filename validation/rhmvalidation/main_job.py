@@ -154,7 +154,8 @@ def _recorded_provenance(folder: Path) -> dict[str, Any]:
 
 
 def _provenance(device: str) -> dict[str, Any]:
-    name = torch.cuda.get_device_name(device) if device.startswith("cuda") else device
+    # with a scheduler the device is that of its workers
+    name = torch.cuda.get_device_name(device) if device.startswith("cuda") and torch.cuda.is_available() else device
     return provenance(("rhmtheory", "numpy", "numba", "torch")) | {"device": name}
 
 

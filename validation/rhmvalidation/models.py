@@ -94,7 +94,8 @@ class _MeanField(Network):
     """ReLU layers with standard normal weights, scaled in the forward pass.
 
     One over the square root of the fan-in, and one over the width at the readout (the mean-field limit), so
-    that the learning rate is in units of the width.
+    that the learning rate is in units of the width. The fan-in of the first layer counts its tokens: one-hot
+    inputs are scaled by ``sqrt(v)``, as whitening would.
     """
 
     readout: nn.Parameter

@@ -15,7 +15,7 @@ class ReplicaOptimiser:
     """Updates parameters with a leading replica axis; ``rates`` holds one learning rate a replica.
 
     SGD, or AdamW (Adam with decoupled weight decay; Loshchilov & Hutter, arXiv:1711.05101). The rate rises linearly
-    over ``warmup`` steps, then stays, or falls to zero as a cosine until ``total_steps``.
+    over ``warmup`` steps, then stays, or falls to zero as a cosine until step ``cosine_until``.
     """
 
     def __init__(

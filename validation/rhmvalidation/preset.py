@@ -70,7 +70,10 @@ def load_preset(name: str | PathLike[str]) -> Preset:
     """Read a preset by name, or from the path of a TOML file; raises `InputError` for what it cannot use."""
     name = fspath(name)
     if name.endswith(".toml"):
-        text, source = Path(name).read_text(encoding="utf-8"), name
+        try:
+            text, source = Path(name).read_text(encoding="utf-8-sig"), name
+        except UnicodeDecodeError as error:
+            raise InputError(f"{name} is not UTF-8 text: save it as such ({error})") from error
     else:
         as_choice("preset", name, (*preset_names(), "FILE.toml"))
         text = (resources.files("rhmvalidation") / "presets" / f"{name}.toml").read_text(encoding="utf-8")
@@ -80,6 +83,8 @@ def load_preset(name: str | PathLike[str]) -> Preset:
     except tomllib.TOMLDecodeError as error:
         raise InputError(f"{source} is not valid TOML: {error}") from error
     table = _keys(source, table, {"summary", "sweep"})
+    if not isinstance(table["sweep"], list) or not table["sweep"]:
+        raise InputError(f"{source} must hold one or more tables headed [[sweep]], in double brackets")
     sweeps = tuple(_sweep(f"{source}, sweep {i}", entry) for i, entry in enumerate(table["sweep"], start=1))
     for i, one in enumerate(sweeps):
         for j, other in enumerate(sweeps[:i]):
@@ -96,14 +101,16 @@ def _sweep(where: str, table: Any) -> Sweep:
     ensemble = _keys(f"{where}, ensemble", table["ensemble"], {"v", "m", "s", "L"})
     optional = {field.name for field in fields(Settings)} - {"width", "learning_rate"}
     training = _keys(f"{where}, training", table["training"], {"width", "learning_rate"}, optional)
-    grammars = as_int("grammars", table["grammars"], low=1)
     try:
+        grammars = as_int("grammars", table["grammars"], low=1)
         rhm, settings = RHM(**ensemble), Settings(**training)
+        if rhm.f == 1:
+            raise InputError(f"{rhm} has f = 1: every sentence is grammatical, and there is nothing to learn")
         if settings.protocol == "online":  # one run sees all sizes
-            samples = _keys(f"{where}, samples", table["samples"], {"highest"})
+            samples = _keys("samples", table["samples"], {"highest"})
             sizes: tuple[int, ...] = (as_int("highest", samples["highest"], low=settings.batch_size),)
         else:
-            samples = _keys(f"{where}, samples", table["samples"], {"lowest", "highest", "per_octave"})
+            samples = _keys("samples", table["samples"], {"lowest", "highest", "per_octave"})
             sizes = ladder(**samples)
         sweep = Sweep(
             rhm=rhm,

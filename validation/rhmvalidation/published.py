@@ -44,6 +44,7 @@ def published_curves(paths: Sequence[Path]) -> list[LearningCurves]:
             known[P] = min(value, known.get(P, np.inf))
     curves = []
     for (rhm, network), members in groups.items():
+        members = dict(sorted(members.items()))  # the same order for every network
         sizes = sorted({P for _, points in members.values() for P in points})
         loss = np.array([[points.get(P, np.nan) for P in sizes] for _, points in members.values()])
         H = np.array([grammar.plateaus() for grammar, _ in members.values()])
@@ -56,10 +57,19 @@ def _read(path: Path) -> tuple[Grammar, str, list[tuple[int, float]]]:
         with torch.serialization.safe_globals(_SAFE):
             content = torch.load(path, weights_only=True, map_location="cpu")
         config, output = content["config"], content["output"]
-        rules, dynamics, best = output["rules"], output["dynamics"], output["best"]
+        rules, best = output["rules"], float(output["best"]["loss"])
+        steps, losses = zip(*((int(x["t"]), float(x["testloss"])) for x in output["dynamics"]), strict=True)
         model, epochs = config.model, config.max_epochs
         v, batch, P = config.num_features, config.batch_size, config.train_size
-    except (pickle.UnpicklingError, RuntimeError, KeyError, TypeError, AttributeError, EOFError) as error:
+    except (
+        pickle.UnpicklingError,
+        RuntimeError,
+        KeyError,
+        TypeError,
+        ValueError,
+        AttributeError,
+        EOFError,
+    ) as error:
         raise InputError(
             f"{path} is no run of the published training code: it must hold config and output with rules, best and "
             f"dynamics ({type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''})"
@@ -71,8 +81,8 @@ def _read(path: Path) -> tuple[Grammar, str, list[tuple[int, float]]]:
         )
     grammar = Grammar.from_rules(rules, v=v)
     if epochs > 1:
-        return grammar, _NETWORKS[model], [(P, float(best["loss"]))]
+        return grammar, _NETWORKS[model], [(P, best)]
     batch *= getattr(config, "accumulation", 1) or 1
-    losses = np.minimum.accumulate([float(entry["testloss"]) for entry in dynamics])
-    points = [(int(entry["t"]) * batch, float(loss)) for entry, loss in zip(dynamics, losses, strict=True)]
+    lowest = np.minimum.accumulate(losses).tolist()
+    points = [(step * batch, loss) for step, loss in zip(steps, lowest, strict=True)]
     return grammar, _NETWORKS[model], [(samples, loss) for samples, loss in points if samples > 0]

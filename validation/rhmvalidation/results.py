@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import platform
 import warnings
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -83,7 +84,7 @@ def write_tables(folder: Path, finished: Sequence[tuple[Run, Outcome]]) -> None:
         row = {**asdict(run), **asdict(outcome), **asdict(run.settings), "key": run.key}
         rows.append({name: row[name] for name in row if name not in ("settings", "curve", "divergence")})
     path = folder / "runs.csv"
-    temporary = path.with_suffix(".csv.part")
+    temporary = _temporary(path)
     with open(temporary, "w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, fieldnames=list(rows[0]) if rows else ["key"])
         writer.writeheader()
@@ -96,7 +97,7 @@ def recorded_runs(folder: Path) -> list[tuple[Run, Outcome]]:
     path = folder / "runs.jsonl"
     if not path.exists():
         return []
-    lines = path.read_text(encoding="utf-8").splitlines()
+    lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
     return [_from_json(line, f"{path}, line {number}") for number, line in enumerate(lines, start=1)]
 
 
@@ -118,8 +119,8 @@ def _from_json(text: str, source: str) -> tuple[Run, Outcome]:
         content = json.loads(text)
         settings = Settings(**content["run"].pop("settings"))
         return Run(**content["run"], settings=settings), Outcome(**content["outcome"])
-    except (json.JSONDecodeError, KeyError, TypeError) as error:
-        raise InputError(f"{source} is damaged: remove it ({error})") from error
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise InputError(f"{source} is damaged: remove that line or file ({error})") from error
 
 
 def read_json(path: Path) -> Any:
@@ -132,9 +133,14 @@ def read_json(path: Path) -> Any:
 
 def write_atomically(path: Path, text: str) -> None:
     """Write a file that is either all there or not there."""
-    temporary = path.with_suffix(path.suffix + ".part")
+    temporary = _temporary(path)
     temporary.write_text(text, encoding="utf-8")
     os.replace(temporary, path)
+
+
+def _temporary(path: Path) -> Path:
+    """A name beside the file that no other process on a shared disk uses."""
+    return path.with_name(f"{path.name}.{platform.node()}-{os.getpid()}.part")
 
 
 def _as_json(run: Run, outcome: Outcome) -> str:

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing import get_context
@@ -49,6 +50,7 @@ def groups(preset: Preset, shard: Shard = Shard()) -> list[list[Run]]:
     for sweep in preset.sweeps:
         runs = sweep.runs()
         programs += [runs[i : i + sweep.replicas] for i in range(0, len(runs), sweep.replicas)]
+    # small training sets stop early, so that the cost of all steps is a poor guess of the time they take
     programs.sort(key=lambda runs: -cost(runs) * max(run.P for run in runs))
     return programs[shard.index - 1 :: shard.count]
 
@@ -65,6 +67,7 @@ def pick_device(name: str = "auto") -> torch.device:
     try:
         device = torch.device(name)
         torch.empty(1, device=device)
+        torch.Generator(device)
     except (RuntimeError, AssertionError) as error:
         raise InputError(f"device={name!r} cannot be used here: {str(error).splitlines()[0]}; try auto") from error
     return device
@@ -98,44 +101,71 @@ def execute(
     def keep(runs: Sequence[Run], outcomes: Sequence[Outcome]) -> None:
         for run, outcome in zip(runs, outcomes, strict=True):
             folder.save(run, outcome)
+        # only now, when the result is safe
+        folder.checkpoint(runs).unlink(missing_ok=True)
         on_done(runs)
 
-    workers = thread_count(workers)
+    workers = thread_count(None) if workers is None else as_int("workers", workers, low=1)
     here = None if scheduler else pick_device(str(device))
     if here and (here.type != "cpu" or workers == 1 or len(missing) < 2):
         for runs in missing:
-            keep(runs, train_or_halve(runs, here, folder.checkpoint(runs), lambda step, r=runs: on_step(r, step)))  # type: ignore[misc]
+            _train_here(runs, here, folder, keep, on_step)
         return
-    with _executor(scheduler, workers) as pool:
+    with _executor(scheduler, min(workers, len(missing))) as pool:
         futures: dict[Future[list[Outcome]], list[Run]] = {}
         for runs in missing:
             # a cluster's workers may not share this disk
             checkpoint = None if scheduler else folder.checkpoint(runs)
             futures[pool.submit(_in_worker, runs, str(device), checkpoint)] = runs
-        for future in as_completed(futures):
-            keep(futures[future], future.result())
+        try:
+            for future in as_completed(futures):
+                keep(futures[future], future.result())
+        except BrokenProcessPool:
+            raise InputError(
+                "a worker process was ended from outside, often for lack of memory: use fewer --workers, or fewer "
+                "replicas in the preset; finished runs are kept, and the same command goes on from there"
+            ) from None
 
 
-def train_or_halve(
+def _train_here(
     runs: Sequence[Run],
     device: torch.device,
-    checkpoint: Path | None = None,
-    on_step: Callable[[int], None] = lambda step: None,
-) -> list[Outcome]:
-    """Train a program; where the GPU's memory does not hold it, its halves one after the other."""
+    folder: ResultFolder,
+    keep: Callable[[Sequence[Run], Sequence[Outcome]], None],
+    on_step: Callable[[Sequence[Run], int], None],
+) -> None:
+    """Train a program in this process; where memory does not hold it, its halves, each kept when it is done."""
     try:
-        return train(runs, device, on_step, checkpoint)
+        outcomes = train(runs, device, lambda step: on_step(runs, step), folder.checkpoint(runs))
     except torch.OutOfMemoryError as error:
-        if len(runs) == 1:
-            raise InputError(
-                f"one replica of {runs[0].network} (width {runs[0].settings.width}, batch "
-                f"{runs[0].settings.batch_size}) does not fit in the memory of {device}: lower width or batch_size"
-            ) from error
-    torch.cuda.empty_cache()
+        halves = _halves(runs, device, error)
+    else:
+        keep(runs, outcomes)
+        return
+    for half in halves:
+        _train_here(half, device, folder, keep, on_step)
+
+
+def train_or_halve(runs: Sequence[Run], device: torch.device, checkpoint: Path | None = None) -> list[Outcome]:
+    """Train a program; where memory does not hold it, its halves one after the other."""
+    try:
+        return train(runs, device, checkpoint=checkpoint)
+    except torch.OutOfMemoryError as error:
+        halves = _halves(runs, device, error)
+    return [outcome for half in halves for outcome in train_or_halve(half, device)]
+
+
+def _halves(runs: Sequence[Run], device: torch.device, error: Exception) -> tuple[Sequence[Run], Sequence[Run]]:
+    """Two halves of a program; raises `InputError` for one run, which cannot be halved."""
+    if len(runs) == 1:
+        raise InputError(
+            f"one replica of {runs[0].network} (width {runs[0].settings.width}, batch "
+            f"{runs[0].settings.batch_size}) does not fit in the memory of {device}: lower width or batch_size"
+        ) from error
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
     half = len(runs) // 2
-    return [
-        outcome for part in (runs[:half], runs[half:]) for outcome in train_or_halve(part, device, None, on_step)
-    ]
+    return runs[:half], runs[half:]
 
 
 def _in_worker(runs: Sequence[Run], device: str, checkpoint: Path | None) -> list[Outcome]:

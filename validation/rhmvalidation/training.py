@@ -8,6 +8,7 @@ import json
 import math
 import os
 import time
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -19,7 +20,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from rhmtheory import RHM, Grammar, InputError
-from rhmtheory._checks import as_choice
+from rhmtheory._checks import as_choice, as_int
 from rhmvalidation import data
 from rhmvalidation.models import NETWORKS, Decoder, Network, build
 from rhmvalidation.optimisers import ReplicaOptimiser
@@ -28,6 +29,7 @@ from rhmvalidation.probes import ContextProbe
 _EVALUATION_RATIO = 1.25
 _FIRST_EVALUATION = 8
 _EVALUATION_BATCH = 1024
+_CHECKPOINT_FORMAT = 1
 
 
 @dataclass(frozen=True)
@@ -64,14 +66,27 @@ class Settings:
         as_choice("schedule", self.schedule, ("constant", "cosine"))
         as_choice("protocol", self.protocol, ("offline", "online"))
         as_choice("precision", self.precision, ("float32", "bfloat16"))
-        for name in ("width", "heads", "batch_size", "max_steps", "test_size", "learning_rate"):
-            if not getattr(self, name) > 0:
-                raise InputError(f"{name}={getattr(self, name)} must be positive")
-        for name in ("warmup", "weight_decay"):
-            if not getattr(self, name) >= 0:
-                raise InputError(f"{name}={getattr(self, name)} must not be negative")
+        for name in ("width", "heads", "batch_size", "max_steps", "test_size"):
+            as_int(name, getattr(self, name), low=1)
+        as_int("warmup", self.warmup, low=0)
+        if self.depth is not None:
+            as_int("depth", self.depth, low=1)
+        for name in ("learning_rate", "weight_decay", "patience"):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, (int, float)):
+                raise InputError(f"{name}={value!r} is not a number")
+            # 1 and 1.0 are one setting, and have one hash
+            object.__setattr__(self, name, float(value))
+        if not self.learning_rate > 0:
+            raise InputError(f"learning_rate={self.learning_rate} must be positive")
+        if not self.weight_decay >= 0:
+            raise InputError(f"weight_decay={self.weight_decay} must not be negative")
         if not self.patience > 1:
             raise InputError(f"patience={self.patience} must exceed 1, or training stops at the first step")
+        if not isinstance(self.context_probe, bool):
+            raise InputError(f"context_probe={self.context_probe!r} must be true or false")
+        if self.width % self.heads:
+            raise InputError(f"width={self.width} is no multiple of heads={self.heads}: choose one that is")
 
 
 @dataclass(frozen=True)
@@ -146,20 +161,22 @@ def train(
     """Train runs that share a program as replicas; ``on_step`` is told the number of each finished step.
 
     A replica whose loss is no longer finite is recorded as diverged, with the best loss it had before. With
-    ``checkpoint``, the state is kept in that file now and then, and training goes on from one that is there.
+    ``checkpoint``, the state is kept in that file now and then, and training goes on from one that is there; the
+    caller removes it when the outcomes are safe.
     """
     trainer = _Trainer(runs, device)
-    if checkpoint is not None and checkpoint.exists():
+    if checkpoint is not None:
         trainer.load(checkpoint)
     saved = time.perf_counter()
     while trainer.replicas:
         trainer.step()
         on_step(trainer.steps)
         if checkpoint is not None and time.perf_counter() - saved > checkpoint_seconds:
-            trainer.save(checkpoint)
+            try:
+                trainer.save(checkpoint)
+            except (OSError, RuntimeError) as error:  # torch raises the latter on a full disk
+                warnings.warn(f"no checkpoint in {checkpoint}: {error}; training goes on without", stacklevel=2)
             saved = time.perf_counter()
-    if checkpoint is not None:
-        checkpoint.unlink(missing_ok=True)
     return trainer.outcomes()
 
 
@@ -274,6 +291,8 @@ class _Trainer:
     def save(self, path: Path) -> None:
         """Write all that `load` needs, atomically."""
         state = {
+            "format": _CHECKPOINT_FORMAT,
+            "device": self._device.type,
             "keys": [run.key for run in self._runs],
             "replicas": self.replicas,
             "steps": self.steps,
@@ -289,12 +308,15 @@ class _Trainer:
         os.replace(temporary, path)
 
     def load(self, path: Path) -> None:
-        """Go on from a checkpoint of the same runs; one of other runs, or a damaged one, is ignored."""
+        """Go on from a checkpoint of the same runs on the same kind of device; any other file is ignored."""
+        if not path.exists():
+            return
         try:
-            state: dict[str, Any] = torch.load(path, weights_only=True, map_location=self._device)
+            state: Any = torch.load(path, weights_only=True, map_location=self._device)
         except Exception:  # a half-written file fails in many ways, and a fresh start costs time only
             return
-        if state["keys"] != [run.key for run in self._runs]:
+        mine = {"format": _CHECKPOINT_FORMAT, "device": self._device.type, "keys": [run.key for run in self._runs]}
+        if not isinstance(state, dict) or {name: state.get(name) for name in mine} != mine:
             return
         if state["replicas"] != self.replicas:
             self._keep([self.replicas.index(r) for r in state["replicas"]])
