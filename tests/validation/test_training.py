@@ -36,6 +36,12 @@ def same(first, second):
     return a == b
 
 
+def agree(first, second):
+    """Whether two outcomes differ by no more than sums in another order do."""
+    close = first.best_loss == pytest.approx(second.best_loss, rel=1e-4)
+    return close and (first.best_step, first.steps) == (second.best_step, second.steps)
+
+
 @pytest.mark.parametrize("network", ["cnn", "lcn", "fcn", "transformer", "decoder", "autoregressive"])
 @pytest.mark.parametrize("protocol", ["offline", "online"])
 def test_a_network_learns_down_to_the_floor_of_its_grammar(network, protocol):
@@ -55,10 +61,30 @@ def test_replicas_and_single_runs_agree():
     runs = [make_run(seed) for seed in range(3)]
     together = train(runs, CPU)
     alone = [train([run], CPU)[0] for run in runs]
-    for a, b in zip(together, alone, strict=True):
-        assert a.best_step == b.best_step
-        assert a.steps == b.steps
-        assert a.best_loss == pytest.approx(b.best_loss, rel=1e-4)
+    assert all(agree(a, b) for a, b in zip(together, alone, strict=True))
+
+
+# the smaller the training set, the sooner a run stops: the first three of these six within 120 steps
+DROPPING = replace(FAST, optimiser="adamw", learning_rate=1e-3, patience=1.5, max_steps=400)
+SIZES = (4, 8, 2000, 30, 16, 4000)
+
+
+def test_stopped_replicas_are_dropped_and_leave_the_others_alone(monkeypatch):
+    dropped = []
+    keep = _Trainer._keep
+
+    def spy(trainer, positions):
+        if 0 < len(positions) < len(trainer.replicas):
+            dropped.append([trainer.replicas[i] for i in positions])
+        keep(trainer, positions)
+
+    runs = [make_run(seed, P, settings=DROPPING) for seed, P in enumerate(SIZES)]
+    alone = [train([run], CPU)[0] for run in runs]
+    monkeypatch.setattr(_Trainer, "_keep", spy)
+    together = train(runs, CPU)
+    assert dropped
+    assert all(0 not in kept for kept in dropped)  # its four sentences are soon learnt by heart
+    assert all(agree(a, b) for a, b in zip(together, alone, strict=True))
 
 
 def test_the_same_run_gives_the_same_outcome_and_another_seed_another():
@@ -72,6 +98,15 @@ def test_divergence_is_recorded_and_leaves_the_neighbours_alone():
     (outcome,) = train([make_run(settings=wild)], CPU)
     assert outcome.diverged
     assert math.isfinite(outcome.best_loss)  # what it had before
+    lone = [train([make_run(seed)], CPU)[0] for seed in (0, 1)]
+    # of two replicas the wild one is dropped once it has stopped, of three it goes on beside the others
+    for neighbours in ((0,), (0, 1)):
+        runs = [make_run(settings=wild), *map(make_run, neighbours)]
+        first, *tame = train(runs, CPU)
+        assert same(first, outcome)
+        for seed, other in zip(neighbours, tame, strict=True):
+            assert not other.diverged
+            assert agree(other, lone[seed])
 
 
 def test_training_stops_when_patience_runs_out():
@@ -120,7 +155,8 @@ def test_fresh_sentences_have_the_exact_distribution():
 
 
 @pytest.mark.parametrize("kind", ["offline", "online"])
-def test_sources_of_data_go_on_from_their_state(kind):
+@pytest.mark.parametrize("used", [0, 31, 32, 33, 64])  # blocks are 32 batches
+def test_sources_of_data_go_on_from_their_state(kind, used):
     grammars = [make_run().rhm.grammar(seed) for seed in range(3)]
 
     def source():
@@ -129,9 +165,13 @@ def test_sources_of_data_go_on_from_their_state(kind):
         return data.TrainingSet(grammars, [5, 6, 7], [10, 20, 30], 8, CPU)
 
     first, second = source(), source()
-    for _ in range(40):
+    for _ in range(used):
         first.batch()
-    second.load(first.state())
+    state = first.state()
+    assert state[1] == -used % 32
+    if not state[1]:  # nothing to draw again
+        assert all(map(torch.equal, state[0], first._generator_states()))
+    second.load(state)
     for _ in range(40):
         assert torch.equal(first.batch(), second.batch())
     second.keep([2, 0])
@@ -140,29 +180,84 @@ def test_sources_of_data_go_on_from_their_state(kind):
 
 
 @pytest.mark.parametrize("protocol", ["offline", "online"])
-def test_training_goes_on_from_a_checkpoint_with_the_same_outcome(tmp_path, protocol):
+@pytest.mark.parametrize("done", [32, 37])
+def test_training_goes_on_from_a_checkpoint_with_the_same_outcome(tmp_path, protocol, done):
     settings = replace(FAST, protocol=protocol, optimiser="adamw", learning_rate=1e-3, patience=1.5)
     runs = [make_run(seed, P=2000, settings=settings) for seed in range(3)]
     expected = train(runs, CPU)
-    path = tmp_path / "state.pt"
-    trainer = _Trainer(runs, CPU)
-    for _ in range(37):
-        trainer.step()
-    trainer.save(path)
+    path = saved(tmp_path / "state.pt", runs, done)
     steps = []
     outcomes = train(runs, CPU, steps.append, checkpoint=path)
-    assert steps[0] == 38
-    assert not path.exists()  # no longer needed
+    assert steps[0] == done + 1
+    assert path.exists()  # until the caller has written the outcomes down
     assert all(same(a, b) for a, b in zip(expected, outcomes, strict=True))
+
+
+@pytest.mark.parametrize("done", [128, 150])
+def test_training_goes_on_from_a_checkpoint_behind_a_drop(tmp_path, done):
+    runs = [make_run(seed, P, settings=DROPPING) for seed, P in enumerate(SIZES)]
+    path = saved(tmp_path / "state.pt", runs, done)
+    assert len(torch.load(path)["replicas"]) < len(runs)
+    assert all(same(a, b) for a, b in zip(train(runs, CPU), train(runs, CPU, checkpoint=path), strict=True))
+
+
+def saved(path, runs, done):
+    """A checkpoint of these runs after some steps."""
+    trainer = _Trainer(runs, CPU)
+    for _ in range(done):
+        trainer.step()
+    trainer.save(path)
+    return path
+
+
+def is_ignored(path, run):
+    steps = []
+    (outcome,) = train([run], CPU, steps.append, checkpoint=path)
+    return steps[0] == 1 and same(outcome, train([run], CPU)[0])
 
 
 def test_damaged_checkpoints_and_those_of_other_runs_are_ignored(tmp_path):
     path = tmp_path / "state.pt"
     path.write_bytes(b"half of a file")
-    assert same(train([make_run()], CPU, checkpoint=path)[0], train([make_run()], CPU)[0])
-    trainer = _Trainer([make_run(1)], CPU)
-    trainer.save(path)
-    assert same(train([make_run()], CPU, checkpoint=path)[0], train([make_run()], CPU)[0])
+    assert is_ignored(path, make_run())
+    saved(path, [make_run(1)], 10)
+    assert is_ignored(path, make_run())
+    content = saved(path, [make_run()], 10).read_bytes()
+    path.write_bytes(content[: len(content) // 2])
+    assert is_ignored(path, make_run())
+
+
+def without(name):
+    return lambda state: {key: value for key, value in state.items() if key != name}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param(without("format"), id="no format"),
+        pytest.param(without("device"), id="no device"),
+        pytest.param(without("keys"), id="no keys"),
+        pytest.param(lambda state: state | {"format": 0}, id="older"),
+        pytest.param(lambda state: state | {"device": "cuda"}, id="other device"),  # generators of other states
+        pytest.param(lambda state: state["network"], id="weights alone"),
+        pytest.param(lambda state: torch.zeros(3), id="tensor"),
+        pytest.param(lambda state: [state], id="list"),
+    ],
+)
+def test_checkpoints_of_other_formats_are_ignored(tmp_path, change):
+    path = saved(tmp_path / "state.pt", [make_run()], 10)
+    state = torch.load(path)
+    torch.save(state, path)
+    assert not is_ignored(path, make_run())
+    torch.save(change(state), path)
+    assert is_ignored(path, make_run())
+
+
+def test_a_checkpoint_that_cannot_be_written_is_no_end_of_training(tmp_path):
+    path = tmp_path / "no such folder" / "state.pt"
+    with pytest.warns(UserWarning, match="training goes on without"):
+        (outcome,) = train([make_run()], CPU, checkpoint=path, checkpoint_seconds=0)
+    assert same(outcome, train([make_run()], CPU)[0])
 
 
 def test_a_rate_of_its_own_for_every_replica():
@@ -233,15 +328,24 @@ def test_the_key_of_a_run_names_its_content():
     assert make_run(0).key == make_run(0).key
     assert make_run(0).key != make_run(1).key
     assert make_run(0).key != make_run(0, settings=replace(FAST, width=17)).key
+    assert make_run(0).key == make_run(0, settings=replace(FAST, learning_rate=1)).key  # 1 is 1.0
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
         ({"optimiser": "newton"}, "optimiser='newton' is unknown: choose one of sgd, adamw"),
-        ({"warmup": -1}, "warmup=-1 must not be negative"),
+        ({"warmup": -1}, "warmup=-1 is too small: it must be at least 0"),
         ({"protocol": "batch"}, "protocol='batch' is unknown"),
-        ({"width": 0}, "width=0 must be positive"),
+        ({"width": 0}, "width=0 is too small: it must be at least 1"),
+        ({"width": 16.5}, "width=16.5"),
+        ({"depth": 0}, "depth=0 is too small"),
+        ({"heads": 3}, "width=16 is no multiple of heads=3"),
+        ({"learning_rate": 0}, "learning_rate=0.0 must be positive"),
+        ({"learning_rate": float("nan")}, "learning_rate=nan must be positive"),
+        ({"learning_rate": "1"}, "learning_rate='1' is not a number"),
+        ({"weight_decay": -0.1}, "weight_decay=-0.1 must not be negative"),
+        ({"context_probe": 1}, "context_probe=1 must be true or false"),
         ({"patience": 1.0}, "patience=1.0 must exceed 1"),
     ],
 )
