@@ -242,7 +242,7 @@ class RHM:
     def sentences(self) -> int:
         """Number of distinct sentences of a grammar, ``n m**((s**L - 1) / (s - 1))``: one a derivation."""
         choices = (self.rules(level) ** self.width(level) for level in range(1, self.L + 1))
-        return self.symbols(self.L) * prod(choices)
+        return int(self.symbols(self.L) * prod(choices))
 
     @property
     def f(self) -> float:

@@ -174,10 +174,12 @@ def measure(curves: LearningCurves, seed: int = 0) -> Measurement:
             for loss, plateaus in zip(curves.loss, H, strict=True)
         ]
     )
-    steps = tuple(k for k in range(first_step(rhm.L), rhm.L) if not np.isnan(crossings[:, k]).any())
     prediction, exact = (
         predict(rhm, THEORY[curves.network], H.mean(axis=0), method=method) for method in ("asymptotic", "exact")
     )
+    # a step that theory never makes (f = 1) is no step, whatever a noisy curve does
+    made = ~np.isnan(crossings).any(axis=0) & np.isfinite(prediction.sample_complexity)
+    steps = tuple(k for k in range(first_step(rhm.L), rhm.L) if made[k])
     published_P, exact_P = (_predicted_crossings(p, len(H)) for p in (prediction, exact))
     published_factor, exact_factor = _step_factor(published_P, steps), _step_factor(exact_P, steps)
     draws = resamples(len(H), seed)

@@ -316,7 +316,10 @@ class _Trainer:
         except Exception:  # a half-written file fails in many ways, and a fresh start costs time only
             return
         mine = {"format": _CHECKPOINT_FORMAT, "device": self._device.type, "keys": [run.key for run in self._runs]}
-        if not isinstance(state, dict) or {name: state.get(name) for name in mine} != mine:
+        body = {"replicas", "steps", "next", "network", "optimiser", "batches", "records", "seconds"}
+        if not isinstance(state, dict) or set(state) != body | set(mine):
+            return
+        if any(state[name] != value for name, value in mine.items()):
             return
         if state["replicas"] != self.replicas:
             self._keep([self.replicas.index(r) for r in state["replicas"]])
