@@ -397,7 +397,7 @@ def _print_plan(plan: Any, as_json: bool) -> None:
         values = {**program, "P": ", ".join(map(str, program["P"]))}
         table.add_row(*(str(value) for value in values.values()))
     _print_tables(table)
-    click.echo(f"{len(plan.programs)} programs, at most {plan.seconds / 60:.1f} minutes here")
+    click.echo(f"{len(plan.programs)} programs, about {plan.seconds / 60:.1f} minutes here if none stops early")
 
 
 def _comparison_table(comparison: Any) -> Table:

@@ -24,22 +24,21 @@ class Plan:
 
     programs: list[dict[str, Any]]
     seconds: float
-    """All programs on this machine: an upper bound, because runs may stop early."""
+    """All programs on this machine, if none stops early; evaluations between the steps are not counted."""
 
 
 def dry_run(name: str, device: str = "auto", *, shard: str = "1/1", workers: int | None = None) -> Plan:
     """List the programs of a preset with memory and estimated time, from a few timed steps of each kind."""
     preset, chosen = load_preset(name), pick_device(device)
     measured: dict[Any, tuple[float, int]] = {}
-    programs, seconds = [], 0.0
+    programs, estimates = [], [0.0]
     for runs in groups(preset, Shard.parse(shard)):
         first = runs[0]
         kind = first.network, first.rhm, first.settings, len(runs)
         if kind not in measured:
             measured[kind] = _seconds_a_step(runs, chosen), _bytes(runs, chosen)
         per_step, memory = measured[kind]
-        estimate = per_step * first.steps
-        seconds += estimate
+        estimates.append(per_step * first.steps)
         programs.append(
             {
                 "network": first.network,
@@ -48,10 +47,11 @@ def dry_run(name: str, device: str = "auto", *, shard: str = "1/1", workers: int
                 "replicas": len(runs),
                 "steps": first.steps,
                 "memory_MiB": round(memory / 2**20, 1),
-                "seconds": round(estimate, 1),
+                "seconds": round(estimates[-1], 1),
             }
         )
-    return Plan(programs, seconds / thread_count(workers) if chosen.type == "cpu" else seconds)
+    together = thread_count(workers) if chosen.type == "cpu" else 1
+    return Plan(programs, max(*estimates, sum(estimates) / together))
 
 
 def _seconds_a_step(runs: Sequence[Run], device: torch.device) -> float:

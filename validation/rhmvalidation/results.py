@@ -32,11 +32,15 @@ class ResultFolder:
         stamp = self.path / "preset.json"
         try:
             self._runs.mkdir(parents=True, exist_ok=True)
-            if not stamp.exists():
+            mine = _settings(content)
+            known = _settings(read_json(stamp)) if stamp.exists() else mine
+            shared = known.keys() & mine.keys()
+            same = bool(shared) and all(known[name] == mine[name] for name in shared)
+            if same:
                 write_atomically(stamp, json.dumps(content, indent=1))
         except OSError as error:
             raise InputError(f"cannot write to {path} ({error}): choose another folder with --out") from error
-        if read_json(stamp) != content:
+        if not same:
             raise InputError(
                 f"{self.path} holds results of another preset (or of {preset.name!r} with other settings): "
                 "choose another folder with --out, or remove this one"
@@ -90,6 +94,11 @@ def write_tables(folder: Path, finished: Sequence[tuple[Run, Outcome]]) -> None:
         writer.writeheader()
         writer.writerows(rows)
     os.replace(temporary, path)
+
+
+def _settings(content: dict[str, Any]) -> dict[str, Any]:
+    """Settings by ensemble and network; other sizes, grammars or replicas leave runs what they are."""
+    return {json.dumps([sweep["rhm"], sweep["network"]]): sweep["settings"] for sweep in content["sweeps"]}
 
 
 def recorded_runs(folder: Path) -> list[tuple[Run, Outcome]]:
