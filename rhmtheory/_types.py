@@ -1,4 +1,4 @@
-"""Array types used in signatures."""
+"""Array types used in signatures, and the conversion to the commonest of them."""
 
 from typing import Any
 
@@ -7,3 +7,8 @@ import numpy.typing as npt
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.integer[Any]]
+
+
+def as_floats(values: npt.ArrayLike) -> FloatArray:
+    """Array of float64."""
+    return np.asarray(values, dtype=np.float64)

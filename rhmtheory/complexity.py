@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from rhmtheory._checks import InputError, as_choice, as_int
+from rhmtheory._json import plain
 from rhmtheory._provenance import provenance
 from rhmtheory._types import FloatArray
 from rhmtheory.learner import PROFILES, learn
@@ -203,7 +204,7 @@ class Measurement:
     def to_dict(self) -> dict[str, Any]:
         """Plain numbers and lists, ready for JSON."""
         rhm, step = self.rhm, self.step()
-        return {
+        content = {
             "rhm": {"v": rhm.v, "m": rhm.m, "s": rhm.s, "L": rhm.L, "f": rhm.f},
             "sharing": self.sharing,
             "criterion": self.criterion,
@@ -211,11 +212,11 @@ class Measurement:
             "levels": [
                 {
                     "level": k,
-                    "predicted": _plain(P),
-                    "finite_size": _plain(exact),
-                    "measured": _plain(fit.best),
-                    "low": _plain(fit.low),
-                    "high": _plain(fit.high),
+                    "predicted": P,
+                    "finite_size": exact,
+                    "measured": fit.best,
+                    "low": fit.low,
+                    "high": fit.high,
                     "reached": int(np.isfinite(column).sum()),
                 }
                 for k, P, exact, fit, column in zip(
@@ -224,14 +225,16 @@ class Measurement:
             ],
             "step": {
                 "predicted": self.predicted_step,
-                "finite_size": _plain(self.finite_size_step),
-                "measured": _plain(step.best),
-                "low": _plain(step.low),
-                "high": _plain(step.high),
+                "finite_size": self.finite_size_step,
+                "measured": step.best,
+                "low": step.low,
+                "high": step.high,
                 "confidence": step.confidence,
             },
-            "steps": [_plain(x) for x in self.steps()],
+            "steps": self.steps(),
         }
+        out: dict[str, Any] = plain(content)
+        return out
 
     def __str__(self) -> str:
         learner = "with sharing" if self.sharing else "without sharing"
@@ -299,7 +302,7 @@ def measure_sample_complexity(
                     started = True
                 done[task.key] = task.run(threads)
                 if record is not None:
-                    _append(record, {"task": json.loads(task.key), "samples": _plain(done[task.key])})
+                    _append(record, {"task": json.loads(task.key), "samples": plain(done[task.key])})
             samples[seed, level - 1] = done[task.key]
     architecture = "cnn" if sharing else "transformer"
     ks = tuple(range(1, levels + 1))
@@ -363,11 +366,6 @@ def plot_measurements(measurements: list[Measurement], ax: Axes | None = None) -
 def _exponentiated(fit: SlopeFit) -> SlopeFit:
     best, low, high = np.exp([fit.best, fit.low, fit.high]).tolist()
     return SlopeFit(best, low, high, fit.confidence, fit.realisations)
-
-
-def _plain(x: float) -> float | None:
-    """Numbers as JSON has them: no NaN."""
-    return float(x) if isfinite(x) else None
 
 
 def _append(path: str | os.PathLike[str], entry: dict[str, Any]) -> None:

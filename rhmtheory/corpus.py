@@ -13,6 +13,7 @@ import numpy.typing as npt
 from scipy.special import digamma
 
 from rhmtheory._checks import InputError, as_choice, as_int, smallest_unsigned
+from rhmtheory._json import plain
 from rhmtheory._reading import npy_pieces, npy_shape, read_whole
 from rhmtheory._types import FloatArray
 from rhmtheory.estimators import PairCounts, as_tokens, check_range, count_pairs, largest_singular
@@ -102,36 +103,35 @@ class CorpusStatistics:
     def to_dict(self) -> dict[str, Any]:
         """Plain numbers and lists, ready for JSON."""
 
-        def plain(fit: SlopeFit) -> dict[str, float | int | None]:
+        def interval(fit: SlopeFit) -> dict[str, float | int]:
             bounds = {name: getattr(fit, name) for name in ("best", "low", "high", "confidence")}
-            return {
-                **{k: float(x) if np.isfinite(x) else None for k, x in bounds.items()},
-                "segments": fit.realisations,
-            }
+            return {**bounds, "segments": fit.realisations}
 
-        return {
+        content = {
             "tokens": self.tokens,
             "vocabulary": self.vocabulary,
             "correlation": {
-                "lags": self.lags.tolist(),
-                "operator_norm": self.correlation.tolist(),
-                "noise": self.noise.tolist(),
+                "lags": self.lags,
+                "operator_norm": self.correlation,
+                "noise": self.noise,
                 "resolved_up_to": self.range,
                 "falls_to_noise": self.falls_to_noise,
-                "window": list(self.window),
-                "beta": plain(self.beta),
-                "beta_halves": [x if np.isfinite(x) else None for x in self.beta_halves],
+                "window": self.window,
+                "beta": interval(self.beta),
+                "beta_halves": self.beta_halves,
             },
             "entropy": {
                 "contexts": list(range(1, len(self.entropies) + 1)),
-                "nats": self.entropies.tolist(),
-                "drift": self.drift.tolist(),
+                "nats": self.entropies,
+                "drift": self.drift,
                 "usable_up_to": self.usable,
                 "floor": self.floor,
-                "gamma": plain(self.gamma),
+                "gamma": interval(self.gamma),
             },
-            "alpha": plain(self.alpha),
+            "alpha": interval(self.alpha),
         }
+        out: dict[str, Any] = plain(content)
+        return out
 
     def __str__(self) -> str:
         small, large = self.beta_halves

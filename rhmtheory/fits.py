@@ -11,7 +11,7 @@ from scipy.optimize import least_squares
 from scipy.special import expit
 
 from rhmtheory._checks import InputError
-from rhmtheory._types import FloatArray
+from rhmtheory._types import FloatArray, as_floats
 from rhmtheory.scaling import SlopeFit, bootstrap, resamples, slope
 
 _DECISIVE = 6.0
@@ -41,7 +41,7 @@ class PowerLawFit:
 
     def __call__(self, x: npt.ArrayLike) -> FloatArray:
         """The fitted curve."""
-        return self.amplitude * _floats(x) ** -self.exponent.best + self.offset
+        return self.amplitude * as_floats(x) ** -self.exponent.best + self.offset
 
     def __str__(self) -> str:
         offset = f" + {self.offset:.3g}" if self.offset else ""
@@ -153,7 +153,7 @@ class BrokenPowerLawFit:
 
     def __call__(self, x: npt.ArrayLike) -> FloatArray:
         """The fitted curve."""
-        u = np.log(_floats(x) / self.break_at.best)
+        u = np.log(as_floats(x) / self.break_at.best)
         return np.asarray(self.value * np.exp(np.where(u < 0, -self.before.best * u, -self.after.best * u)))
 
     def __str__(self) -> str:
@@ -297,7 +297,7 @@ def compare_models(x: npt.ArrayLike, y: npt.ArrayLike, plateaus: npt.ArrayLike) 
     InputError
         With fewer than L + 4 points, too few to tell parameters from points; for plateaus that do not fall.
     """
-    H = _floats(plateaus)
+    H = as_floats(plateaus)
     if H.ndim != 1 or len(H) < 2 or not (H > 0).all() or not (np.diff(H) < 0).all():
         raise InputError(f"plateaus {H.tolist()} must be two or more positive, falling numbers")
     L = len(H) - 1
@@ -336,10 +336,10 @@ def _curves(
     x: npt.ArrayLike, y: npt.ArrayLike, window: tuple[float, float], least: int
 ) -> tuple[FloatArray, FloatArray]:
     """Check points and realisations: x (points,) and y (realisations, points), within the window."""
-    X, Y = _floats(x), np.atleast_2d(_floats(y))
+    X, Y = as_floats(x), np.atleast_2d(as_floats(y))
     if X.ndim != 1 or Y.ndim != 2 or Y.shape[1] != len(X):
         raise InputError(
-            f"x has shape {X.shape} and y {_floats(y).shape}: give (points,), and as many for each realisation"
+            f"x has shape {X.shape} and y {as_floats(y).shape}: give (points,), and as many for each realisation"
         )
     if not (np.isfinite(X).all() and (X > 0).all() and (np.diff(X) > 0).all()):
         raise InputError("x must be positive, finite and increasing: sort the points and drop repeated ones")
@@ -356,7 +356,3 @@ def _resampled_means(Y: FloatArray, seed: int | np.random.Generator, count: int)
     if len(Y) == 1:
         return []
     return [Y[draw].mean(axis=0) for draw in resamples(len(Y), seed, count)]
-
-
-def _floats(values: npt.ArrayLike) -> FloatArray:
-    return np.asarray(values, dtype=np.float64)

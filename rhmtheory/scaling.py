@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rhmtheory._checks import InputError, as_int
-from rhmtheory._types import FloatArray
+from rhmtheory._types import as_floats
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ def crossing(x: npt.ArrayLike, y: npt.ArrayLike, level: float) -> float:
     >>> crossing([1, 100], [1.0, 0.01], 0.1).__round__(6)
     10.0
     """
-    x, y = _floats(x), _floats(y)
+    x, y = as_floats(x), as_floats(y)
     if x.shape != y.shape or x.ndim != 1:
         raise InputError(f"x has shape {x.shape} and y {y.shape}: give two lists of equal length")
     if not level > 0:
@@ -86,7 +86,7 @@ def crossing(x: npt.ArrayLike, y: npt.ArrayLike, level: float) -> float:
 
 def slope(x: npt.ArrayLike, y: npt.ArrayLike) -> float:
     """Least-squares slope of y against x; NaN for fewer than two points."""
-    dx, dy = _floats(x), _floats(y)
+    dx, dy = as_floats(x), as_floats(y)
     if len(dx) < 2:
         return float("nan")
     dx, dy = dx - dx.mean(), dy - dy.mean()
@@ -101,13 +101,9 @@ def resamples(realisations: int, seed: int | np.random.Generator = 0, count: int
 
 def bootstrap(values: npt.ArrayLike, best: float, confidence: float, realisations: int) -> SlopeFit:
     """Wrap resampled values into a `SlopeFit`; NaN resamples (a window without data) are left out."""
-    values = _floats(values)
+    values = as_floats(values)
     values = values[~np.isnan(values)]
     low = high = float("nan")
     if realisations > 1 and len(values) > 0:
         low, high = map(float, np.quantile(values, [(1 - confidence) / 2, (1 + confidence) / 2]))
     return SlopeFit(float(best), low, high, confidence, realisations)
-
-
-def _floats(values: npt.ArrayLike) -> FloatArray:
-    return np.asarray(values, dtype=np.float64)
