@@ -6,34 +6,29 @@ Exact statistics, predictions and measurements for the Random Hierarchy Model.
 >>> rhm = rt.RHM(v=32, m=8, s=2, L=4)
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from rhmtheory._checks import InputError
-from rhmtheory.rhm import RHM, zipf
+from rhmtheory._support.checks import InputError
+from rhmtheory._support.lazy import lazy
+from rhmtheory.model.rhm import RHM, zipf
 
 if TYPE_CHECKING:
-    from rhmtheory.complexity import measure_sample_complexity
-    from rhmtheory.corpus import analyse_corpus
-    from rhmtheory.entropy import EntropyEstimate
-    from rhmtheory.estimators import count_pairs
-    from rhmtheory.grammar import UNGRAMMATICAL, Grammar
-    from rhmtheory.learner import learn
-    from rhmtheory.predictions import ARCHITECTURES, Prediction, predict
-
-# Loaded on first use, so that a prediction at the command line does not wait for a compiler.
-_LAZY = {
-    "ARCHITECTURES": "predictions",
-    "Prediction": "predictions",
-    "predict": "predictions",
-    "Grammar": "grammar",
-    "UNGRAMMATICAL": "grammar",
-    "EntropyEstimate": "entropy",
-    "analyse_corpus": "corpus",
-    "count_pairs": "estimators",
-    "learn": "learner",
-    "measure_sample_complexity": "complexity",
-}
+    from rhmtheory import ensemble as ensemble
+    from rhmtheory import exact as exact
+    from rhmtheory import fitting as fitting
+    from rhmtheory import measured as measured
+    from rhmtheory import model as model
+    from rhmtheory import plotting as plotting
+    from rhmtheory import theory as theory
+    from rhmtheory.ensemble import quenched as quenched
+    from rhmtheory.exact.entropy import EntropyEstimate
+    from rhmtheory.measured.clustering import learn
+    from rhmtheory.measured.corpus import analyse_corpus
+    from rhmtheory.measured.pairs import count_pairs
+    from rhmtheory.measured.thresholds import measure_sample_complexity
+    from rhmtheory.model.grammar import UNGRAMMATICAL, Grammar
+    from rhmtheory.theory import symbolic as symbolic
+    from rhmtheory.theory.predictions import ARCHITECTURES, Prediction, predict
 
 __all__ = [
     "ARCHITECTURES",
@@ -52,12 +47,29 @@ __all__ = [
 ]
 __version__ = "0.1.0"
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _LAZY:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_LAZY[name]}"), name)
+# loaded on first use, so that a prediction at the command line does not wait for a compiler
+__getattr__, _names = lazy(
+    __name__,
+    {
+        "model": (),
+        "model.grammar": ("UNGRAMMATICAL", "Grammar"),
+        "exact": (),
+        "exact.entropy": ("EntropyEstimate",),
+        "ensemble": (),
+        "ensemble.quenched": (),
+        "fitting": (),
+        "theory": (),
+        "theory.predictions": ("ARCHITECTURES", "Prediction", "predict"),
+        "theory.symbolic": (),
+        "measured": (),
+        "measured.clustering": ("learn",),
+        "measured.corpus": ("analyse_corpus",),
+        "measured.pairs": ("count_pairs",),
+        "measured.thresholds": ("measure_sample_complexity",),
+        "plotting": (),
+    },
+)
 
 
 def __dir__() -> list[str]:
-    return sorted([*__all__, "__version__"])
+    return sorted({*__all__, *_names(), "__version__"})

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from rhmtheory._checks import InputError
-from rhmtheory.grammar import Grammar
-from rhmtheory.predictions import Prediction
-from rhmtheory.rhm import RHM
+from rhmtheory._support.checks import InputError
+from rhmtheory.model.grammar import Grammar
+from rhmtheory.model.rhm import RHM
+from rhmtheory.theory.predictions import Prediction
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -1,112 +1,138 @@
 """The house: every module imports only from the floors below it, and importing the package is cheap."""
 
 import ast
+import importlib
 import inspect
 import os
 import subprocess
 import sys
-from graphlib import TopologicalSorter
-from pathlib import Path
 
+import floors
 import pytest
 
 import rhmtheory
+from rhmtheory._support.facade import Forward
 
-ROOT = Path(rhmtheory.__file__).parent
-FLOORS = [
-    # the foundation, in two rows
-    {"_checks", "_types", "_json", "_provenance", "_kernels"},
-    {"_parallel", "_reading", "_moments"},
-    {"rhm", "grammar"},
-    {"sampling", "correlations", "inference", "entropy", "ensemble", "quenched", "symbolic"},
-    {"predictions", "estimators", "learner", "scaling", "fits", "complexity", "corpus"},
-    {"plotting", "cli"},
-]
-BESIDE = {
-    "grammar": {"rhm"},
-    "predictions": {"scaling"},
-    "fits": {"scaling"},
-    "learner": {"estimators"},
-    "complexity": {"learner", "predictions", "scaling"},
-    "corpus": {"estimators", "scaling"},
-}
-"""What a module imports from its own floor."""
-
-FLOOR = {name: floor for floor, names in enumerate(FLOORS) for name in names}
-MODULES = {path.stem: path for path in ROOT.glob("*.py") if path.stem != "__init__"}
-KERNELS = {path.stem: path for path in (ROOT / "_kernels").glob("*.py")}
+MODULES = floors.modules(floors.PACKAGES)
+ARROWS = floors.arrows(floors.PACKAGES)
+THEORY = sorted(name for name in MODULES if name.split(".")[0] == "rhmtheory")
 
 
-def imported(nodes):
-    """Full names of the modules that these statements import, relative ones refused."""
-    for node in nodes:
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"relative import in line {node.lineno}"
-            # from rhmtheory._kernels import sampling: the names may be modules
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
-        elif isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
-            yield from imported(node.orelse)
-        elif isinstance(node, (ast.If, ast.Try)):
-            yield from imported(ast.iter_child_nodes(node))
+# --- floors -----------------------------------------------------------------------------------------------
 
 
-def at_module_level(path):
-    return set(imported(ast.parse(path.read_text()).body))
+def test_every_module_has_a_floor_and_every_place_is_taken():
+    assert set(floors.places(floors.FLOORS)) == set(MODULES)
 
 
-def anywhere(path):
-    return set(imported(ast.walk(ast.parse(path.read_text()))))
+def test_no_import_points_up():
+    """At module level or inside a function; below is a strict order, so that there are no circles."""
+    assert floors.upward(ARROWS, floors.FLOORS) == []
 
 
-def own(names):
-    """Modules of the package among full names; those of the package's front are marked as ``rhmtheory``."""
-    out = set()
-    for name in names:
-        first, *rest = name.split(".")
-        if first == "rhmtheory":
-            out.add(rest[0] if rest and rest[0] in {*MODULES, "_kernels"} else "rhmtheory")
-    return out
+@pytest.mark.parametrize(
+    ("source", "found"),
+    [
+        ("from house import attic\n", [("house.cellar", "house.attic")]),
+        ("def f():\n    import house.attic\n", [("house.cellar", "house.attic")]),
+        ("class A:\n    def f(self):\n        from house.attic import x\n", [("house.cellar", "house.attic")]),
+        ("def f():\n    from house.room import shelf\n", [("house.cellar", "house.room.shelf")]),
+        ("def f():\n    from house.room.shelf import book\n", [("house.cellar", "house.room.shelf")]),
+        ("def f():\n    from house.room import anything\n", [("house.cellar", "house.room")]),
+        ("if TYPE_CHECKING:\n    from house import attic\n", []),
+        ("if TYPE_CHECKING:\n    pass\nelse:\n    from house import attic\n", [("house.cellar", "house.attic")]),
+        ("import numpy\n", []),
+    ],
+)
+def test_an_import_that_points_up_is_found(source, found, tmp_path):
+    """A house of three floors, whose cellar imports from above."""
+    for name in ("__init__", "room/__init__", "room/shelf", "attic"):
+        path = tmp_path / f"{name}.py"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("from house import cellar\n")
+    (tmp_path / "cellar.py").write_text(source)
+    table = {"house": [{"cellar": []}, {"room": ["shelf"]}, {"attic": []}, {"__init__": []}]}
+    arrows = floors.arrows({"house": tmp_path})
+    assert ("house.attic", "house.cellar") in arrows
+    assert floors.upward(arrows, table) == found
 
 
-@pytest.mark.parametrize("name", sorted(MODULES))
-def test_every_module_has_a_floor_and_imports_from_those_below(name):
-    assert name in FLOOR, f"{name}: on which floor does it live?"
-    for other in own(at_module_level(MODULES[name])):
-        if other == "rhmtheory":
-            # the front of the house may be used by what people type
-            assert name == "cli"
-            continue
-        assert other in FLOOR, f"{other}: on which floor does it live?"
-        if FLOOR[other] == FLOOR[name]:
-            assert other in BESIDE.get(name, set()), f"{name} imports {other}, which lives beside it"
-        else:
-            assert FLOOR[other] < FLOOR[name], f"{name} imports {other}, which lives above it"
+def test_neighbours_import_to_the_left_only():
+    table = {"house": [{"left": ["a", "b"], "right": ["c"]}]}
+    allowed = [("house.left.b", "house.left.a"), ("house.right.c", "house.left"), ("house.left", "house.left.b")]
+    assert floors.upward(allowed, table) == []
+    swapped = [(other, name) for name, other in allowed]
+    assert floors.upward(swapped, table) == swapped
 
 
-def test_modules_of_one_floor_do_not_import_each_other_in_circles():
-    TopologicalSorter(BESIDE).prepare()
-    for name, others in BESIDE.items():
-        assert {FLOOR[name]} == {FLOOR[other] for other in others}
+def test_relative_imports_are_refused(tmp_path):
+    (tmp_path / "a.py").write_text("from . import b\n")
+    with pytest.raises(ValueError, match="relative import in line 1"):
+        floors.imported(tmp_path / "a.py")
 
 
-@pytest.mark.parametrize("name", sorted(KERNELS))
+def packages(name):
+    """First parts of the names of all that a module imports."""
+    return {full.split(".")[0] for full in floors.imported(MODULES[name])}
+
+
+@pytest.mark.parametrize("name", [name for name in THEORY if "._kernels" in name])
 def test_kernels_know_arrays_and_their_compiler_only(name):
-    for module in anywhere(KERNELS[name]):
-        package = module.split(".")[0]
-        assert package in {"numpy", "numba"} | sys.stdlib_module_names or module.startswith("rhmtheory._kernels.")
+    assert packages(name) <= {"numpy", "numba", "rhmtheory"} | sys.stdlib_module_names
+    assert all(other.startswith("rhmtheory._kernels") for module, other in ARROWS if module == name)
+
+
+@pytest.mark.parametrize("name", [name for name in THEORY if ".fitting" in name])
+def test_fits_know_nothing_of_the_model(name):
+    known = ("rhmtheory._support", "rhmtheory.fitting")
+    assert all(other.startswith(known) for module, other in ARROWS if module == name)
+
+
+@pytest.mark.parametrize("name", THEORY)
+def test_the_theory_knows_no_torch_and_no_networks(name):
+    """Not even inside a function; the command line finds the networks by name when it is asked to."""
+    assert packages(name).isdisjoint({"torch", "jax", "tensorflow", "rhmvalidation"})
+
+
+def test_only_one_module_knows_sympy():
+    assert [name for name in THEORY if "sympy" in packages(name)] == ["rhmtheory.theory.symbolic"]
 
 
 @pytest.mark.parametrize("name", sorted(MODULES))
-def test_the_theory_knows_no_torch(name):
-    """Not even inside a function."""
-    assert {module.split(".")[0] for module in anywhere(MODULES[name])}.isdisjoint({"torch", "jax", "tensorflow"})
+def test_modules_are_short(name):
+    """About 500 lines: a longer one is split by what it computes."""
+    assert len(MODULES[name].read_text().splitlines()) <= 540
 
 
-@pytest.mark.parametrize("name", sorted(set(MODULES) - {"cli"}))
-def test_only_the_command_line_knows_the_networks(name):
-    assert "rhmvalidation" not in {module.split(".")[0] for module in anywhere(MODULES[name])}
+# --- methods from upper floors ----------------------------------------------------------------------------
+
+FORWARDED = [
+    pytest.param(owner, name, thing, id=f"{owner.__name__}.{name}")
+    for owner in (rhmtheory.RHM, rhmtheory.Grammar)
+    for name, thing in vars(owner).items()
+    if isinstance(thing, Forward)
+]
+
+
+@pytest.mark.parametrize(("owner", "name", "forward"), FORWARDED)
+def test_a_forwarded_method_is_the_function_itself(owner, name, forward):
+    module, path = forward.target.split(":")
+    function = importlib.import_module(module)
+    for part in path.split("."):
+        function = getattr(function, part)
+    grammar = rhmtheory.RHM(v=4, m=2, s=2, L=2).grammar(seed=0)
+    instance = grammar if owner is rhmtheory.Grammar else grammar.rhm
+    method = getattr(instance, name)
+    assert method.__func__ == function
+    assert method.__self__ is instance
+    assert inspect.getdoc(method) == inspect.getdoc(function)
+    assert list(inspect.signature(method).parameters) == list(inspect.signature(function).parameters)[1:]
+    assert getattr(owner, name) == function
+    assert module in MODULES
+    assert floors.places(floors.FLOORS)[module] > floors.places(floors.FLOORS)[owner.__module__]
+
+
+# --- importing is cheap -----------------------------------------------------------------------------------
 
 
 def loaded_by(statement, names):
@@ -126,7 +152,8 @@ def loaded_by(statement, names):
     "statement",
     [
         "import rhmtheory",
-        "import rhmtheory.predictions",
+        "import rhmtheory.theory.predictions",
+        "from rhmtheory import ensemble, exact, fitting, measured, model, theory",
         "import rhmtheory.cli",
         "import rhmtheory as rt; rt.predict(rt.RHM(v=8, m=2, s=2, L=3), 'transformer').loss(100)",
     ],
@@ -152,8 +179,25 @@ def test_public_names_resolve_and_are_listed_in_order():
         assert not name.startswith("_")
 
 
-def test_lazy_names_are_public():
-    assert set(rhmtheory._LAZY) <= set(rhmtheory.__all__)
+SUBPACKAGES = ["ensemble", "exact", "fitting", "measured", "model", "theory"]
+
+
+@pytest.mark.parametrize("name", [*SUBPACKAGES, "plotting", "quenched", "symbolic"])
+def test_modules_are_reached_by_attribute(name):
+    run = f"import inspect, rhmtheory as rt; assert inspect.ismodule(rt.{name}), rt.{name}"
+    assert loaded_by(run, ["torch"]) == []
+
+
+@pytest.mark.parametrize("name", SUBPACKAGES)
+def test_names_of_subpackages_are_found_and_their_own(name):
+    package = getattr(rhmtheory, name)
+    assert set(package.__all__) <= set(dir(package))
+    for public in package.__all__:
+        thing = getattr(package, public)
+        if inspect.isfunction(thing) or inspect.isclass(thing):
+            assert thing.__module__.startswith(f"rhmtheory.{name}.")
+    with pytest.raises(AttributeError, match=f"module 'rhmtheory.{name}' has no attribute 'nothing'"):
+        _ = package.nothing
 
 
 def test_no_other_names():
@@ -168,7 +212,8 @@ def test_every_public_name_says_what_it_is(name):
         return  # a constant: its words stand beside it
     assert inspect.getdoc(thing), name
     if inspect.isclass(thing):
-        for attribute, value in vars(thing).items():
+        for attribute in vars(thing):
+            value = getattr(thing, attribute)
             documented = isinstance(value, property) or inspect.isroutine(value)
             if not attribute.startswith("_") and documented:
                 assert inspect.getdoc(value), f"{name}.{attribute}"

@@ -64,7 +64,7 @@ def test_correlations(capsys):
 def test_plateaus_over_grammars(capsys):
     content = run_json(capsys, "plateaus", *ENSEMBLE, "--grammars", "32")
     np.testing.assert_allclose(
-        content["plateaus"]["quenched"], rt.RHM(8, 2, 2, 3).plateaus("quenched", grammars=32)
+        content["plateaus"]["quenched"], rt.quenched.quenched_plateaus(rt.RHM(8, 2, 2, 3), grammars=32).mean
     )
     assert len(content["plateaus"]["standard error"]) == 4
 

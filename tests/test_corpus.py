@@ -6,10 +6,11 @@ from itertools import product
 import numpy as np
 import pytest
 
-from rhmtheory import InputError, corpus
+from rhmtheory import InputError
 from rhmtheory.cli import main
-from rhmtheory.corpus import analyse_corpus, read_tokens
-from rhmtheory.scaling import slope
+from rhmtheory.fitting.slopes import slope
+from rhmtheory.measured import corpus
+from rhmtheory.measured.corpus import analyse_corpus, read_tokens
 
 
 def renewal_sequence(rng, N, index, symbols=4, longest=4000):

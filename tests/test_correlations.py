@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from tiny import Tiny, grammars
 
-from rhmtheory import RHM, InputError, correlations
-from rhmtheory.correlations import correlation_function, covariance
+from rhmtheory import RHM, InputError
+from rhmtheory.exact import correlations
+from rhmtheory.exact.correlations import correlation_function, covariance
 
 TOLERANCE = {"rtol": 0, "atol": 1e-14}
 

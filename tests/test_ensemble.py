@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from rhmtheory import RHM, InputError, zipf
-from rhmtheory.correlations import covariance
 from rhmtheory.ensemble import marginal_moments, plateaus, quadratic_forms, rms_correlation, second_moment
-from rhmtheory.quenched import quenched_correlations, quenched_grammar, quenched_plateaus
+from rhmtheory.ensemble.quenched import quenched_correlations, quenched_grammar, quenched_plateaus
+from rhmtheory.exact.correlations import covariance
 
 # --- every grammar of an ensemble --------------------------------------------------------------------
 
@@ -296,8 +296,8 @@ def test_rms_correlation_refuses():
     rhm = RHM(v=4, m=2, s=2, L=3)
     with pytest.raises(InputError, match="method='best'"):
         rms_correlation(rhm, 1, "best")
-    with pytest.raises(InputError, match="exact method"):
-        rms_correlation(rhm, 2, "quenched", [True])
+    with pytest.raises(InputError, match="method='quenched'"):
+        rms_correlation(rhm, 2, "quenched")
     with pytest.raises(InputError, match="level=4"):
         marginal_moments(rhm, 4)
     with pytest.raises(InputError, match="k=2"):
@@ -329,7 +329,6 @@ def test_quenched_average_of_plateaus():
     np.testing.assert_allclose(average.mean, rows.mean(axis=0))
     np.testing.assert_allclose(average.spread, np.sqrt(((rows - rows.mean(axis=0)) ** 2).sum(axis=0) / 4))
     np.testing.assert_allclose(average.standard_error, average.spread / sqrt(5))
-    np.testing.assert_array_equal(rhm.plateaus("quenched", grammars=5, seed=3), average.mean)
     assert average.grammars == 5
     assert "5 grammars, seed 3" in repr(average)
     with pytest.raises(ValueError, match="read-only"):
@@ -367,8 +366,6 @@ def test_quenched_correlations_are_those_of_the_pairs(branches):
         grammar = quenched_grammar(rhm, i, seed=5)
         expected = [np.mean([np.mean(grammar.covariance(j, 5) ** 2) for j in js]) for js in tokens]
         np.testing.assert_allclose(average.values[i], expected)
-    rms = rhm.rms_correlation(2, "quenched", branches, grammars=3, seed=5)
-    assert rms == pytest.approx(sqrt(average.mean[1]))
 
 
 def test_quenched_averages_refuse():

@@ -8,7 +8,8 @@ import pytest
 import tiny as tiny_grammars
 from hypothesis import given
 
-from rhmtheory import RHM, InputError, entropy
+from rhmtheory import RHM, InputError
+from rhmtheory.exact import entropy
 
 
 def spans(rhm):

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rhmtheory import InputError
-from rhmtheory.fits import broken_power_law, collapse_quality, compare_models, power_law
+from rhmtheory.fitting.curves import broken_power_law, collapse_quality, compare_models, power_law
 
 X = np.geomspace(10, 1e5, 15)
 

@@ -9,8 +9,9 @@ import tiny as tiny_grammars
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rhmtheory import RHM, Grammar, InputError, inference
+from rhmtheory import RHM, Grammar, InputError
 from rhmtheory._kernels import inference as kernels
+from rhmtheory.exact import inference
 
 
 @pytest.fixture(params=["floats", "logarithms"])

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rhmtheory import ARCHITECTURES, RHM, InputError, Prediction, predict
-from rhmtheory.ensemble import second_moment
-from rhmtheory.predictions import (
+from rhmtheory.ensemble import quenched_plateaus, second_moment
+from rhmtheory.theory.predictions import (
     classification_complexity,
     corpus_exponent,
     correlation_exponent,
@@ -269,7 +269,7 @@ def test_unequal_rules_count_as_their_effective_number():
     f = m / 12  # of tuples that count, as it were
     np.testing.assert_allclose(p.sample_complexity, 12 * m ** np.array([1, 3, 5]) / (1 - f))
     assert p.step_factor == pytest.approx(m**2)
-    np.testing.assert_array_equal(p.plateaus, rhm.plateaus("quenched"))
+    np.testing.assert_array_equal(p.plateaus, quenched_plateaus(rhm).mean)
     with pytest.raises(InputError, match="as if rules were equally likely"):
         rhm.plateaus("chain")
 

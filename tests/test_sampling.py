@@ -12,10 +12,11 @@ from scipy.stats import chi2, chisquare
 from tiny import Tiny, grammars
 from tiny import tiny as tiny_case
 
-from rhmtheory import RHM, InputError, sampling, zipf
+from rhmtheory import RHM, InputError, zipf
 from rhmtheory._kernels import sampling as kernels
-from rhmtheory._parallel import for_ranges, thread_count
-from rhmtheory.sampling import sample, stream
+from rhmtheory._support.parallel import for_ranges, thread_count
+from rhmtheory.model import sampling
+from rhmtheory.model.sampling import sample, stream
 
 # --- the generator --------------------------------------------------------------------------------------
 

@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rhmtheory import InputError
-from rhmtheory.scaling import SlopeFit, bootstrap, crossing, resamples, slope
+from rhmtheory.fitting.intervals import SlopeFit, bootstrap, resamples
+from rhmtheory.fitting.slopes import crossing, slope
 
 NAN = float("nan")
 

@@ -10,8 +10,8 @@ import pytest
 import sympy
 
 from rhmtheory import ARCHITECTURES, RHM, InputError, ensemble, predict, symbolic
-from rhmtheory._moments import Level, Moments
-from rhmtheory.symbolic import FORMULAS, leading_correction, marginal_moments, second_moment, substitute
+from rhmtheory.ensemble.moments import Level, Moments
+from rhmtheory.theory.symbolic import FORMULAS, leading_correction, marginal_moments, second_moment, substitute
 
 
 def random_ensembles(count, seed):

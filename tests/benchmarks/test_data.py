@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from rhmtheory import RHM
-from rhmtheory.estimators import count_pairs, last_token_pairs
-from rhmtheory.learner import learn
+from rhmtheory.measured.clustering import learn
+from rhmtheory.measured.pairs import count_pairs, last_token_pairs
 
 
 @pytest.fixture(scope="module")

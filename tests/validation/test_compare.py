@@ -8,8 +8,8 @@ import pytest
 pytest.importorskip("torch")  # compare itself needs none, its package does
 
 from rhmtheory import RHM, Grammar, InputError, predict
-from rhmtheory.predictions import crossing_levels, sample_complexity, staircase_exponent
-from rhmtheory.scaling import SlopeFit
+from rhmtheory.fitting.intervals import SlopeFit
+from rhmtheory.theory.predictions import crossing_levels, sample_complexity, staircase_exponent
 from rhmvalidation.compare import LearningCurves, compare, learning_curves, measure, verdict
 from rhmvalidation.training import Outcome, Run, Settings
 

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from rhmtheory import RHM, Grammar, InputError, predict
-from rhmtheory._json import plain
-from rhmtheory._types import FloatArray
-from rhmtheory.fits import collapse_quality
-from rhmtheory.predictions import Prediction, crossing_levels, first_step, staircase_exponent
-from rhmtheory.scaling import SlopeFit, bootstrap, crossing, resamples, slope
+from rhmtheory._support.json import plain
+from rhmtheory._support.types import FloatArray
+from rhmtheory.fitting.curves import collapse_quality
+from rhmtheory.fitting.intervals import SlopeFit, bootstrap, resamples
+from rhmtheory.fitting.slopes import crossing, slope
+from rhmtheory.theory.predictions import Prediction, crossing_levels, first_step, staircase_exponent
 from rhmvalidation.training import sample_points
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ class Measurement:
     step_factor : SlopeFit
         ``exp`` of the slope of the mean ``ln P*_k`` against k.
     exponent : SlopeFit
-        By `rhmtheory.predictions.staircase_exponent`, within the window.
+        By `rhmtheory.theory.predictions.staircase_exponent`, within the window.
     predicted_step_factor, exact_step_factor : float
         The same fit to the ``P_k`` of the two predictions, in the same window.
     predicted_exponent, exact_exponent : float

@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from rhmtheory import InputError
-from rhmtheory._provenance import provenance
+from rhmtheory._support.provenance import provenance
 from rhmtheory.plotting import new_figure, plot_collapse, plot_comparison, plot_context
 from rhmvalidation.compare import Comparison, compare, learning_curves, step_curves
 from rhmvalidation.preset import Preset, Sweep, load_preset

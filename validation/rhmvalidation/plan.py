@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from rhmtheory._parallel import thread_count
+from rhmtheory._support.parallel import thread_count
 from rhmvalidation.models import build
 from rhmvalidation.preset import load_preset
 from rhmvalidation.sweep import Shard, groups, pick_device

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from rhmtheory import RHM, InputError
-from rhmtheory._checks import as_choice, as_int
+from rhmtheory._support.checks import as_choice, as_int
 from rhmvalidation.training import Run, Settings
 
 

@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 
 from rhmtheory import Grammar, InputError
-from rhmtheory._checks import as_int
-from rhmtheory._types import FloatArray, IntArray
-from rhmtheory.inference import next_token_posterior
+from rhmtheory._support.checks import as_int
+from rhmtheory._support.types import FloatArray, IntArray
+from rhmtheory.exact.inference import next_token_posterior
 
 if TYPE_CHECKING:
     from rhmvalidation.models import Network

@@ -17,8 +17,8 @@ from pathlib import Path
 import torch
 
 from rhmtheory import InputError
-from rhmtheory._checks import as_int
-from rhmtheory._parallel import thread_count
+from rhmtheory._support.checks import as_int
+from rhmtheory._support.parallel import thread_count
 from rhmvalidation.preset import Preset
 from rhmvalidation.results import ResultFolder
 from rhmvalidation.training import Outcome, Run, multiplications, train

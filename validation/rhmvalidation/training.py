@@ -20,7 +20,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from rhmtheory import RHM, Grammar, InputError
-from rhmtheory._checks import as_choice, as_int
+from rhmtheory._support.checks import as_choice, as_int
 from rhmvalidation import data
 from rhmvalidation.models import NETWORKS, Decoder, Network, build
 from rhmvalidation.optimisers import ReplicaOptimiser

@@ -5,21 +5,30 @@ from __future__ import annotations
 import hashlib
 import zipfile
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from os import PathLike
-from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
-from rhmtheory._checks import InputError, as_generator, as_int, as_probabilities, smallest_unsigned
-from rhmtheory._types import FloatArray, IntArray
-from rhmtheory.rhm import RHM
+from rhmtheory._support.checks import InputError, as_generator, as_int, as_probabilities, smallest_unsigned
+from rhmtheory._support.facade import Forward
+from rhmtheory._support.types import FloatArray, IntArray
+from rhmtheory.model.rhm import RHM
 
 if TYPE_CHECKING:
-    from rhmtheory.entropy import EntropyEstimate
+    from rhmtheory.exact.correlations import correlation_function as _correlation_function
+    from rhmtheory.exact.correlations import covariance as _covariance
+    from rhmtheory.exact.entropy import next_token_entropies as _next_token_entropies
+    from rhmtheory.exact.entropy import plateaus as _plateaus
+    from rhmtheory.exact.inference import next_token_posterior as _next_token_posterior
+    from rhmtheory.exact.inference import posterior as _posterior
+    from rhmtheory.exact.inference import posterior_sample as _posterior_sample
+    from rhmtheory.model.sampling import sample as _sample
+    from rhmtheory.model.sampling import stream as _stream
 
 UNGRAMMATICAL = -1
 """What parent lookup returns for a tuple that no rule produces."""
@@ -343,84 +352,28 @@ class Grammar:
     def __repr__(self) -> str:
         return f"<Grammar {self.fingerprint[:12]} of {self.rhm}>"
 
-    # --- what is computed from one grammar (implemented on the floor above) --------------------------
+    # --- what is computed from one grammar, on the floors above ----------------------------------------
 
-    def sample(
-        self, n: int, seed: int | np.random.Generator = 0, *, trees: bool = False, threads: int | None = None
-    ) -> Any:
-        """Draw ``n`` sentences, shape (n, d), or all levels of their trees: see `sampling.sample`."""
-        from rhmtheory import sampling
-
-        if trees:
-            return sampling.sample(self, n, seed, trees=True, threads=threads)
-        return sampling.sample(self, n, seed, threads=threads)
-
-    def stream(self, batch_size: int, seed: int | np.random.Generator = 0) -> Iterator[IntArray]:
-        """Endless batches of sentences, memory bounded by one batch: see `sampling.stream`."""
-        from rhmtheory import sampling
-
-        return sampling.stream(self, batch_size, seed)
-
-    def covariance(self, i: int, j: int) -> FloatArray:
-        """Exact covariance of the tokens at positions i and j, shape (v, v): see `correlations.covariance`."""
-        from rhmtheory import correlations
-
-        return correlations.covariance(self, i, j)
-
-    def correlation_function(self) -> FloatArray:
-        """RMS covariance with the last token, indexed by distance, shape (d,): see `correlations`."""
-        from rhmtheory import correlations
-
-        return correlations.correlation_function(self)
-
-    @overload
-    def plateaus(self, method: Literal["exact"] = ...) -> FloatArray: ...
-    @overload
-    def plateaus(
-        self, method: Literal["montecarlo"], *, samples: int = ..., seed: int | np.random.Generator = ...
-    ) -> EntropyEstimate: ...
-    def plateaus(self, method: Any = "exact", **options: Any) -> Any:
-        """Exact loss plateaus ``H_0 .. H_L`` of this grammar in nats, shape (L+1,): see `entropy.plateaus`."""
-        from rhmtheory import entropy
-
-        return entropy.plateaus(self, method, **options)
-
-    @overload
-    def next_token_entropies(self, method: Literal["exact"] = ...) -> FloatArray: ...
-    @overload
-    def next_token_entropies(
-        self, method: Literal["montecarlo"], *, samples: int = ..., seed: int | np.random.Generator = ...
-    ) -> EntropyEstimate: ...
-    def next_token_entropies(self, method: Any = "exact", **options: Any) -> Any:
-        """Exact entropy of every token given those before it, shape (d,): see `entropy.next_token_entropies`."""
-        from rhmtheory import entropy
-
-        return entropy.next_token_entropies(self, method, **options)
-
-    def posterior(self, tokens: npt.ArrayLike, mask: npt.ArrayLike | None = None, **options: Any) -> Any:
-        """Bayes-optimal marginals of hidden tokens (by default the last one): see `inference.posterior`."""
-        from rhmtheory import inference
-
-        return inference.posterior(self, tokens, mask, **options)
-
-    def next_token_posterior(self, prefix: npt.ArrayLike, context: int | None = None, **options: Any) -> FloatArray:
-        """What an ideal predictor says of the token after a prefix: see `inference.next_token_posterior`."""
-        from rhmtheory import inference
-
-        return inference.next_token_posterior(self, prefix, context, **options)
-
-    def posterior_sample(
-        self,
-        tokens: npt.ArrayLike,
-        mask: npt.ArrayLike | None = None,
-        samples: int | None = None,
-        seed: int | np.random.Generator = 0,
-        **options: Any,
-    ) -> Any:
-        """Draw hidden tokens from their joint posterior: see `inference.posterior_sample`."""
-        from rhmtheory import inference
-
-        return inference.posterior_sample(self, tokens, mask, samples, seed, **options)
+    if TYPE_CHECKING:
+        sample = _sample
+        stream = _stream
+        covariance = _covariance
+        correlation_function = _correlation_function
+        plateaus = _plateaus
+        next_token_entropies = _next_token_entropies
+        posterior = _posterior
+        next_token_posterior = _next_token_posterior
+        posterior_sample = _posterior_sample
+    else:
+        sample = Forward("rhmtheory.model.sampling:sample")
+        stream = Forward("rhmtheory.model.sampling:stream")
+        covariance = Forward("rhmtheory.exact.correlations:covariance")
+        correlation_function = Forward("rhmtheory.exact.correlations:correlation_function")
+        plateaus = Forward("rhmtheory.exact.entropy:plateaus")
+        next_token_entropies = Forward("rhmtheory.exact.entropy:next_token_entropies")
+        posterior = Forward("rhmtheory.exact.inference:posterior")
+        next_token_posterior = Forward("rhmtheory.exact.inference:next_token_posterior")
+        posterior_sample = Forward("rhmtheory.exact.inference:posterior_sample")
 
 
 def _read_only(array: npt.NDArray[_Scalar]) -> npt.NDArray[_Scalar]:

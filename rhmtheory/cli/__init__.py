@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from rhmtheory import ARCHITECTURES, RHM, InputError, __version__, predict, zipf
-from rhmtheory._json import plain
+from rhmtheory._support.json import plain
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -106,7 +106,12 @@ def predict_command(
 ) -> None:
     """Sample complexities, plateaus and exponents of the learning curves."""
     names = architectures or ARCHITECTURES
-    predictions = [predict(rhm, name, plateaus, method=method) for name in names]
+    given: Any = plateaus
+    if plateaus == "quenched":
+        from rhmtheory.ensemble.quenched import quenched_plateaus
+
+        given = quenched_plateaus(rhm).mean
+    predictions = [predict(rhm, name, given, method=method) for name in names]
     if plot:
         from rhmtheory.plotting import plot_predictions
 
@@ -154,7 +159,7 @@ def correlations_command(rhm: RHM, seed: int, grammars: int | None, plot: str | 
         ratio = (exact / asymptotic) ** 2 if asymptotic else float("nan")
         rows.append({"level": level, "exact": exact, "asymptotic": asymptotic, "mean_square_ratio": ratio})
     if grammars is not None:
-        from rhmtheory.quenched import quenched_correlations
+        from rhmtheory.ensemble.quenched import quenched_correlations
 
         measured = quenched_correlations(rhm, grammars, seed, progress=not as_json)
         for row, mean, error in zip(rows, measured.mean, measured.standard_error, strict=True):
@@ -199,7 +204,7 @@ def plateaus_command(rhm: RHM, seed: int, grammars: int | None, plot: str | None
         columns["chain"] = rhm.plateaus("chain")
     columns["annealed"] = rhm.plateaus("annealed")
     if grammars is not None:
-        from rhmtheory.quenched import quenched_plateaus
+        from rhmtheory.ensemble.quenched import quenched_plateaus
 
         measured = quenched_plateaus(rhm, grammars, seed, progress=not as_json)
         columns |= {"quenched": measured.mean, "standard error": measured.standard_error, "spread": measured.spread}
@@ -279,7 +284,7 @@ def learn_command(
     rhm: RHM, sharing: bool | None, hidden: int | None, plot: str | None, as_json: bool, **options: Any
 ) -> None:
     """Measure sample complexities with the clustering learner, against theory."""
-    from rhmtheory.complexity import measure_sample_complexity, plot_measurements
+    from rhmtheory.measured.thresholds import measure_sample_complexity, plot_measurements
 
     modes = (True, False) if sharing is None else (sharing,)
     results = [measure_sample_complexity(rhm, sharing=mode, levels=hidden, **options) for mode in modes]
@@ -305,7 +310,7 @@ def learn_command(
 @click.argument("file", type=click.Path(exists=True, dir_okay=False))
 def corpus_command(file: str, as_bytes: bool, plot: str | None, as_json: bool, **options: Any) -> None:
     """Predict the exponent of the loss against data for a text FILE, or a .npy file of token ids."""
-    from rhmtheory.corpus import analyse_corpus
+    from rhmtheory.measured.corpus import analyse_corpus
 
     result = analyse_corpus(file, "bytes" if as_bytes else "characters", **options)
     if plot:

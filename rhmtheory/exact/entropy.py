@@ -10,10 +10,10 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import entr
 
-from rhmtheory._checks import InputError, as_choice, as_generator, as_int
 from rhmtheory._kernels import entropy as kernels
-from rhmtheory._types import FloatArray
-from rhmtheory.grammar import Grammar
+from rhmtheory._support.checks import InputError, as_choice, as_generator, as_int
+from rhmtheory._support.types import FloatArray
+from rhmtheory.model.grammar import Grammar
 
 _RESOLUTION = 2.0**-40
 """Beliefs that agree to this absolute precision (1e-12) are one state."""

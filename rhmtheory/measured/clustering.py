@@ -11,12 +11,12 @@ import numpy.typing as npt
 from scipy.cluster.hierarchy import fcluster, linkage
 from scipy.cluster.vq import kmeans2
 
-from rhmtheory._checks import InputError, as_choice, as_int, smallest_unsigned
 from rhmtheory._kernels import counting as kernels
-from rhmtheory._parallel import for_ranges
-from rhmtheory._types import FloatArray
-from rhmtheory.estimators import as_tokens, check_range
-from rhmtheory.rhm import RHM
+from rhmtheory._support.checks import InputError, as_choice, as_int, smallest_unsigned
+from rhmtheory._support.parallel import for_ranges
+from rhmtheory._support.types import FloatArray
+from rhmtheory.measured.pairs import as_tokens, check_range
+from rhmtheory.model.rhm import RHM
 
 PROFILES = ("covariance", "hellinger")
 """What tuples are compared by: see `learn`."""

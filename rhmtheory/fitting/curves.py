@@ -10,9 +10,10 @@ import numpy.typing as npt
 from scipy.optimize import least_squares
 from scipy.special import expit
 
-from rhmtheory._checks import InputError
-from rhmtheory._types import FloatArray, as_floats
-from rhmtheory.scaling import SlopeFit, bootstrap, resamples, slope
+from rhmtheory._support.checks import InputError
+from rhmtheory._support.types import FloatArray, as_floats
+from rhmtheory.fitting.intervals import SlopeFit, bootstrap, resamples
+from rhmtheory.fitting.slopes import slope
 
 _DECISIVE = 6.0
 """Difference of AICc that decides: the worse model is twenty times less likely."""

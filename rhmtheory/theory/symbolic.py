@@ -21,8 +21,8 @@ from typing import Any, NamedTuple
 import sympy
 from sympy import QQ, log
 
-from rhmtheory._checks import InputError, as_int
-from rhmtheory._moments import Level, Moments, check_branches, check_nodes
+from rhmtheory._support.checks import InputError, as_int
+from rhmtheory.ensemble.moments import Level, Moments, check_branches, check_nodes
 
 v, m, s, f, l, k, L, n, P = sympy.symbols("v m s f l k L n P", positive=True)  # noqa: E741
 SYMBOLS = {str(symbol): symbol for symbol in (v, m, s, f, l, k, L, n, P)}

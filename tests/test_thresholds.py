@@ -7,16 +7,17 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from rhmtheory import RHM, InputError, complexity
+from rhmtheory import RHM, InputError
 from rhmtheory.cli import main
-from rhmtheory.complexity import (
-    Measurement,
+from rhmtheory.measured import thresholds
+from rhmtheory.measured.thresholds import (
     Task,
+    ThresholdStudy,
     measure_sample_complexity,
     plot_measurements,
     read_record,
 )
-from rhmtheory.predictions import sample_complexity
+from rhmtheory.theory.predictions import sample_complexity
 
 SMALL = RHM(v=8, m=2, s=2, L=3)
 
@@ -36,18 +37,18 @@ def learnable_from(P):
 @pytest.mark.parametrize("P", [12, 85, 86, 1000, 123456])
 def test_bisection_finds_a_known_threshold(monkeypatch, P):
     learn = learnable_from(P)
-    monkeypatch.setattr(complexity, "learn", learn)
+    monkeypatch.setattr(thresholds, "learn", learn)
     assert Task(SMALL, True, 1).run() == pytest.approx(P, rel=0.06)
     assert learn.calls < 25
 
 
 def test_bisection_at_its_ends(monkeypatch):
-    monkeypatch.setattr(complexity, "learn", learnable_from(10**9))
+    monkeypatch.setattr(thresholds, "learn", learnable_from(10**9))
     assert np.isnan(Task(SMALL, True, 1, most=5000).run())
-    monkeypatch.setattr(complexity, "learn", learnable_from(1))
+    monkeypatch.setattr(thresholds, "learn", learnable_from(1))
     assert Task(SMALL, True, 1).run() == 10
     # no finite prediction to start from: every tuple is grammatical
-    monkeypatch.setattr(complexity, "learn", learnable_from(700))
+    monkeypatch.setattr(thresholds, "learn", learnable_from(700))
     assert Task(RHM(v=4, m=4, s=2, L=2), True, 1, most=3000).run() == pytest.approx(700, rel=0.06)
 
 
@@ -76,7 +77,7 @@ def test_finite_size_complexity_tends_to_the_asymptotic_one():
 def test_record_is_resumed_merged_and_mended(tmp_path, monkeypatch):
     path = tmp_path / "deep" / "record.jsonl"
     learn = learnable_from(300)
-    monkeypatch.setattr(complexity, "learn", learn)
+    monkeypatch.setattr(thresholds, "learn", learn)
     first = measure_sample_complexity(SMALL, sharing=True, grammars=2, record=path)
     lines = path.read_text().splitlines()
     assert len(lines) == 5
@@ -112,7 +113,7 @@ def test_record_that_is_none(tmp_path):
 
 
 def test_not_reached_is_reported_as_such(tmp_path, monkeypatch):
-    monkeypatch.setattr(complexity, "learn", learnable_from(10**9))
+    monkeypatch.setattr(thresholds, "learn", learnable_from(10**9))
     result = measure_sample_complexity(SMALL, sharing=True, grammars=2, most=2000, record=tmp_path / "r.jsonl")
     assert np.isnan(result.samples).all()
     assert "level 1: predicted 85.3 (finite size 67.5), reached by 0 of 2 grammars" in str(result)
@@ -127,7 +128,7 @@ def test_not_reached_is_reported_as_such(tmp_path, monkeypatch):
 def known_measurement():
     rng = np.random.default_rng(0)
     samples = 100 * 3.0 ** np.arange(3) * np.exp(rng.normal(0, 0.1, size=(20, 3)))
-    return Measurement(SMALL, True, (1, 2, 3), samples, "symbols", np.ones(3), np.ones(3), 2.0)
+    return ThresholdStudy(SMALL, True, (1, 2, 3), samples, "symbols", np.ones(3), np.ones(3), 2.0)
 
 
 def test_step_factor_of_known_data():

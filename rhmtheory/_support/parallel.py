@@ -7,7 +7,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 
-from rhmtheory._checks import InputError, as_int
+from rhmtheory._support.checks import InputError, as_int
 
 
 def thread_count(threads: int | None = None) -> int:

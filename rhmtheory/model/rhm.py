@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import log2, prod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rhmtheory._checks import InputError, as_int, as_probabilities
-from rhmtheory._types import FloatArray
+from rhmtheory._support.checks import InputError, as_int, as_probabilities
+from rhmtheory._support.facade import Forward
+from rhmtheory._support.types import FloatArray
 
 if TYPE_CHECKING:
-    from rhmtheory.grammar import Grammar
+    from rhmtheory.ensemble.correlations import rms_correlation as _rms_correlation
+    from rhmtheory.ensemble.loss_plateaus import plateaus as _plateaus
+    from rhmtheory.model.grammar import Grammar
 
     PerLevel = int | tuple[int, ...]
 
@@ -250,30 +252,15 @@ class RHM:
         v, m, s = self.homogeneous()
         return m / int(v ** (s - 1))
 
-    # --- what is computed from the ensemble (implemented on the floor above) -------------------------
+    # --- what is computed from the ensemble, on the floors above ---------------------------------------
 
-    def grammar(self, seed: int | np.random.Generator = 0) -> Grammar:
-        """Draw one grammar: see `rhmtheory.Grammar.draw`."""
-        from rhmtheory.grammar import Grammar
+    if TYPE_CHECKING:
 
-        return Grammar.draw(self, seed)
+        def grammar(self, seed: int | np.random.Generator = 0) -> Grammar: ...  # noqa: D102
 
-    def rms_correlation(
-        self,
-        level: int,
-        method: str = "exact",
-        branches: str | Sequence[bool] = "mean",
-        *,
-        grammars: int = 64,
-        seed: int = 0,
-    ) -> float:
-        """Ensemble RMS of the token-token covariance at LCA level ``level``: see `ensemble.rms_correlation`."""
-        from rhmtheory import ensemble
-
-        return ensemble.rms_correlation(self, level, method, branches, grammars=grammars, seed=seed)
-
-    def plateaus(self, method: str = "chain", *, grammars: int = 64, seed: int = 0) -> FloatArray:
-        """Ensemble loss plateaus ``H_0 .. H_L`` in nats, shape (L+1,): see `ensemble.plateaus`."""
-        from rhmtheory import ensemble
-
-        return ensemble.plateaus(self, method, grammars=grammars, seed=seed)
+        rms_correlation = _rms_correlation
+        plateaus = _plateaus
+    else:
+        grammar = Forward("rhmtheory.model.grammar:Grammar.draw")
+        rms_correlation = Forward("rhmtheory.ensemble.correlations:rms_correlation")
+        plateaus = Forward("rhmtheory.ensemble.loss_plateaus:plateaus")

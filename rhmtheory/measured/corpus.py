@@ -12,12 +12,13 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import digamma
 
-from rhmtheory._checks import InputError, as_choice, as_int, smallest_unsigned
-from rhmtheory._json import plain
-from rhmtheory._reading import npy_pieces, npy_shape, read_whole
-from rhmtheory._types import FloatArray
-from rhmtheory.estimators import PairCounts, as_tokens, check_range, count_pairs, largest_singular
-from rhmtheory.scaling import SlopeFit, bootstrap, resamples, slope
+from rhmtheory._support.checks import InputError, as_choice, as_int, smallest_unsigned
+from rhmtheory._support.json import plain
+from rhmtheory._support.reading import npy_pieces, npy_shape, read_whole
+from rhmtheory._support.types import FloatArray
+from rhmtheory.fitting.intervals import SlopeFit, bootstrap, resamples
+from rhmtheory.fitting.slopes import slope
+from rhmtheory.measured.pairs import PairCounts, as_tokens, check_range, count_pairs, largest_singular
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

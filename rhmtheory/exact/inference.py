@@ -11,11 +11,11 @@ from typing import Any, Literal, NamedTuple, TypeVar, overload
 import numpy as np
 import numpy.typing as npt
 
-from rhmtheory._checks import InputError, as_choice, as_generator, as_int, smallest_unsigned
 from rhmtheory._kernels import inference as kernels
-from rhmtheory._parallel import for_ranges
-from rhmtheory._types import FloatArray, IntArray
-from rhmtheory.grammar import Grammar
+from rhmtheory._support.checks import InputError, as_choice, as_generator, as_int, smallest_unsigned
+from rhmtheory._support.parallel import for_ranges
+from rhmtheory._support.types import FloatArray, IntArray
+from rhmtheory.model.grammar import Grammar
 
 _LARGEST_BLOCK = 1 << 20
 """Floats of messages held at once by one thread (8 MiB, and as many of marginals): they stay in the cache."""

@@ -10,7 +10,7 @@ from typing import Any, BinaryIO
 import numpy as np
 import numpy.typing as npt
 
-from rhmtheory._checks import InputError
+from rhmtheory._support.checks import InputError
 
 PIECE_TOKENS = 1 << 22
 """Tokens read, checked and counted at a time."""

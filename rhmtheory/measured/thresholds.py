@@ -11,14 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rhmtheory._checks import InputError, as_choice, as_int
-from rhmtheory._json import plain
-from rhmtheory._provenance import provenance
-from rhmtheory._types import FloatArray
-from rhmtheory.learner import PROFILES, learn
-from rhmtheory.predictions import sample_complexity, step_factor
-from rhmtheory.rhm import RHM
-from rhmtheory.scaling import SlopeFit, bootstrap, resamples, slope
+from rhmtheory._support.checks import InputError, as_choice, as_int
+from rhmtheory._support.json import plain
+from rhmtheory._support.provenance import provenance
+from rhmtheory._support.types import FloatArray
+from rhmtheory.fitting.intervals import SlopeFit, bootstrap, resamples
+from rhmtheory.fitting.slopes import slope
+from rhmtheory.measured.clustering import PROFILES, learn
+from rhmtheory.model.rhm import RHM
+from rhmtheory.theory.predictions import sample_complexity, step_factor
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -38,7 +39,7 @@ class Task:
     ----------
     rhm : RHM
     sharing : bool
-        Whether the learner reuses its groups at all positions: see `learner.learn`.
+        Whether the learner reuses its groups at all positions: see `clustering.learn`.
     level : int
         Hidden level k.
     seed : int
@@ -50,7 +51,7 @@ class Task:
     most : int
         Samples at which the search gives up.
     profile : str
-        See `learner.learn`.
+        See `clustering.learn`.
     criterion : {"symbols", "tuples"}
         What must reach the threshold: the symbols of the level (`LevelScore.pair_f1`), which need all steps from
         the tokens up; or the tuples that the theory's threshold "signal = noise" speaks of. Without sharing
@@ -141,7 +142,7 @@ class Task:
 
 
 @dataclass(frozen=True, eq=False)
-class Measurement:
+class ThresholdStudy:
     """Measured sample complexities of one ensemble and learner, and how they grow with the level.
 
     Attributes
@@ -263,14 +264,14 @@ def measure_sample_complexity(
     record: str | os.PathLike[str] | None = None,
     threads: int | None = None,
     **options: Any,
-) -> Measurement:
+) -> ThresholdStudy:
     """Measure ``P*_k`` of every level over several grammars.
 
     Parameters
     ----------
     rhm : RHM
     sharing : bool
-        See `learner.learn`.
+        See `clustering.learn`.
     levels : int, optional
         Highest hidden level, 1..L-1 (default L-1).
     grammars : int
@@ -284,7 +285,7 @@ def measure_sample_complexity(
 
     Returns
     -------
-    Measurement
+    ThresholdStudy
     """
     if rhm.L < 2:
         raise InputError(f"L={rhm.L} has no hidden level below the root: use at least 2 levels")
@@ -309,7 +310,7 @@ def measure_sample_complexity(
     predicted = np.array([sample_complexity(rhm, architecture, k) for k in ks])
     finite = np.array([sample_complexity(rhm, architecture, k, "exact") for k in ks])
     criterion = Task(rhm, sharing, 1, **options).criterion
-    return Measurement(rhm, sharing, ks, samples, criterion, predicted, finite, step_factor(rhm, architecture))
+    return ThresholdStudy(rhm, sharing, ks, samples, criterion, predicted, finite, step_factor(rhm, architecture))
 
 
 def read_record(path: str | os.PathLike[str]) -> dict[str, float]:
@@ -332,7 +333,7 @@ def read_record(path: str | os.PathLike[str]) -> dict[str, float]:
     return done
 
 
-def plot_measurements(measurements: list[Measurement], ax: Axes | None = None) -> Axes:
+def plot_measurements(measurements: list[ThresholdStudy], ax: Axes | None = None) -> Axes:
     """Draw measured and predicted ``P_k`` against k: points with intervals, and two lines each.
 
     Solid: the finite-size prediction, nothing fitted. Dashed: the asymptotic factor m**2 or m, from the measured

@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from rhmtheory._checks import InputError, as_generator, as_int, smallest_unsigned
 from rhmtheory._kernels import counting as kernels
 from rhmtheory._kernels import spectral
-from rhmtheory._parallel import for_ranges
-from rhmtheory._reading import PIECE_TOKENS, npy_pieces
-from rhmtheory._types import FloatArray
+from rhmtheory._support.checks import InputError, as_generator, as_int, smallest_unsigned
+from rhmtheory._support.parallel import for_ranges
+from rhmtheory._support.reading import PIECE_TOKENS, npy_pieces
+from rhmtheory._support.types import FloatArray
 
 _LARGEST_TABLE = 1 << 27
 """Counts in one table (1 GiB)."""

@@ -1,4 +1,4 @@
-"""Averages over grammars: moments of the correlations and the chain of compatible symbols behind the plateaus."""
+"""Exact averages over grammars of the covariances of two nodes, and of the marginals of one."""
 
 from __future__ import annotations
 
@@ -8,18 +8,12 @@ from functools import lru_cache
 from math import prod, sqrt
 from typing import Any, Literal, NamedTuple, overload
 
-import numpy as np
-
-from rhmtheory._checks import InputError, as_choice, as_int
-from rhmtheory._moments import Level, Moments, check_branches, check_nodes
-from rhmtheory._types import FloatArray
-from rhmtheory.rhm import RHM
+from rhmtheory._support.checks import as_choice, as_int
+from rhmtheory.ensemble.moments import Level, Moments, check_branches, check_nodes
+from rhmtheory.model.rhm import RHM
 
 Branches = str | Sequence[bool]
 """Which way two nodes descend from their common ancestor: see `second_moment`."""
-
-
-# --- moments of the correlations ---------------------------------------------------------------------
 
 
 def rms_correlation(
@@ -27,9 +21,6 @@ def rms_correlation(
     level: int,
     method: str = "exact",
     branches: Branches = "mean",
-    *,
-    grammars: int = 64,
-    seed: int = 0,
 ) -> float:
     r"""RMS, over entries and grammars, of the covariance of two tokens whose LCA is at ``level``.
 
@@ -38,18 +29,14 @@ def rms_correlation(
     rhm : RHM
     level : int
         LCA level, 1..L.
-    method : {"exact", "asymptotic", "quenched"}
+    method : {"exact", "asymptotic"}
         ``"exact"``: the square root of `second_moment`, for any ensemble of any size.
         ``"asymptotic"``: ``C_l**2 = (1 - f) / (v**3 m**(2l - 1))``, the limit of large v at fixed f
         (arXiv:2406.00048); at v = 8..32 and up to five levels, the mean square differs from it by -74% to
         +70%. In our generalisation ``(1 - f_l) / (v_0**2 v_l m_l (m_1 ... m_(l-1))**2)`` where levels differ, with
         ``1 / sum_r p_r**2`` for ``m`` (also in f) where rules are not equally likely.
-        ``"quenched"``: average of the mean square over drawn grammars, see
-        `quenched.quenched_correlations`.
     branches : str or sequence of bools
         See `second_moment`; the asymptotic formula does not depend on it.
-    grammars, seed : int
-        For ``"quenched"``.
 
     Returns
     -------
@@ -67,18 +54,10 @@ def rms_correlation(
     >>> rms_correlation(rhm, 4) / rms_correlation(rhm, 4, "asymptotic")
     0.7868...
     """
-    as_choice("method", method, ("exact", "asymptotic", "quenched"))
+    as_choice("method", method, ("exact", "asymptotic"))
     level = as_int("level", level, low=1, high=rhm.L)
     if method == "exact":
         return sqrt(second_moment(rhm, level, branches=branches))
-    if method == "quenched":
-        from rhmtheory.quenched import quenched_correlations
-
-        if not isinstance(branches, str):
-            raise InputError(
-                f"branches={branches!r} is not one choice for all levels: name it, or use the exact method"
-            )
-        return sqrt(quenched_correlations(rhm, grammars, seed, branches=branches).mean[level - 1])
     *below, own = [rhm.effective_multiplicity(below) for below in range(1, level + 1)]
     # the root is taken first: squares leave the range of floats in deep trees
     top = (1 - rhm.effective_fraction(level)) / (rhm.symbols(0) ** 2 * rhm.symbols(level) * own)
@@ -284,96 +263,3 @@ def _moments(rhm: RHM) -> Moments:
             for level in range(1, rhm.L + 1)
         ]
     )
-
-
-# --- loss plateaus -----------------------------------------------------------------------------------
-
-
-def plateaus(rhm: RHM, method: str = "chain", *, grammars: int = 64, seed: int = 0) -> FloatArray:
-    r"""Loss plateaus ``H_0 .. H_L`` of the ensemble.
-
-    Of ``v`` symbols, ``n_k`` remain compatible with the context when ``k`` levels have been read. With a
-    uniform prior and rules drawn without replacement they form a Markov chain, ``n_0 = v`` and
-    ``n_(k+1) = 1 + Hypergeom(v**s - 1, m n_k - 1, v - 1)``: the true symbol, and each other symbol whose tuple
-    belongs to a compatible parent.
-
-    Parameters
-    ----------
-    rhm : RHM
-        Levels may differ; context level ``k`` then starts from the ``v_k`` symbols of level ``k``.
-    method : {"chain", "annealed", "quenched"}
-        ``"chain"``: ``H_k = E[ln n_k]``, exact for a uniform prior. ``"annealed"``: its upper bound
-        ``ln E[n_k]``, where ``E[n_k]`` obeys the linear recursion of the chain (for large v it is
-        ``1/(1-f) + v f**k``, arXiv:2406.00048). ``"quenched"``: the true ensemble mean, estimated from drawn
-        grammars; `quenched.quenched_plateaus` gives its error too.
-    grammars, seed : int
-        For ``"quenched"``.
-
-    Returns
-    -------
-    array, shape (L + 1,), nats
-        For k < L the marginals of a real grammar are not uniform, which lowers its plateaus by some percent on
-        average; at k = L, with a uniform prior, the chain is the mean over grammars. See `Grammar.plateaus`
-        for one grammar.
-
-    Raises
-    ------
-    InputError
-        For an unknown method, and for the chain where rules are not equally likely. (The annealed bound holds
-        there, too: no entropy exceeds the logarithm of the number of symbols.)
-
-    Examples
-    --------
-    >>> plateaus(RHM(v=16, m=4, s=2, L=4)).round(4)
-    array([2.7726, 1.4809, 0.595 , 0.2673, 0.1806])
-    """
-    as_choice("method", method, ("chain", "annealed", "quenched"))
-    if method == "chain" and rhm.rule_probabilities is not None:
-        raise InputError('the chain counts symbols as if rules were equally likely: use method="quenched"')
-    if method == "quenched":
-        from rhmtheory.quenched import quenched_plateaus
-
-        return quenched_plateaus(rhm, grammars, seed).mean
-    if method == "annealed":
-        return np.array([np.log(_mean_compatible(rhm, k)) for k in range(rhm.L + 1)])
-    return np.array([_mean_log_compatible(rhm, k) for k in range(rhm.L + 1)])
-
-
-def _mean_compatible(rhm: RHM, k: int) -> float:
-    mean = float(rhm.symbols(k))
-    for level in range(k, 0, -1):
-        v, tuples = rhm.symbols(level - 1), rhm.symbols(level - 1) ** rhm.children(level)
-        mean = 1 + (v - 1) * (rhm.rules(level) * mean - 1) / (tuples - 1)
-    return mean
-
-
-def _mean_log_compatible(rhm: RHM, k: int) -> float:
-    # probability[i]: that i + 1 symbols are compatible
-    probability = np.zeros(rhm.symbols(k))
-    probability[-1] = 1
-    for level in range(k, 0, -1):
-        probability = probability @ _compatible_step(rhm, level)
-    return float(probability @ np.log(np.arange(1, len(probability) + 1)))
-
-
-def _compatible_step(rhm: RHM, level: int) -> FloatArray:
-    """Transition matrix (v_l, v_(l-1)) of the number of compatible symbols, both counted from one."""
-    v = rhm.symbols(level - 1)
-    tuples = v ** rhm.children(level)
-    parents = np.arange(1, rhm.symbols(level) + 1)
-    return np.stack([_hypergeometric(tuples - 1, rhm.rules(level) * int(n) - 1, v - 1) for n in parents])
-
-
-def _hypergeometric(population: int, marked: int, draws: int) -> FloatArray:
-    """Probabilities of 0..draws marked items; by ratios of neighbours, exact for any size of population."""
-    j = np.arange(draws, dtype=np.float64)
-    up = np.maximum(marked - j, 0) * (draws - j)
-    # float of the difference, not difference of floats: the population may exceed 2**53
-    down = (j + 1) * np.array([max(population - marked - draws + i + 1, 0) for i in range(draws)], dtype=np.float64)
-    log_p = np.full(draws + 1, -np.inf)
-    least = max(0, draws - (population - marked))
-    most = min(draws, marked)
-    log_p[least] = 0
-    log_p[least + 1 : most + 1] = np.cumsum(np.log(up[least:most]) - np.log(down[least:most]))
-    p: FloatArray = np.exp(log_p - log_p.max())
-    return np.asarray(p / p.sum())

@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from rhmtheory._checks import InputError, as_choice, as_int
-from rhmtheory._json import plain
-from rhmtheory._types import FloatArray
-from rhmtheory.ensemble import marginal_moments, second_moment
-from rhmtheory.rhm import RHM
-from rhmtheory.scaling import slope
+from rhmtheory._support.checks import InputError, as_choice, as_int
+from rhmtheory._support.json import plain
+from rhmtheory._support.types import FloatArray
+from rhmtheory.ensemble.correlations import marginal_moments, second_moment
+from rhmtheory.ensemble.quenched import quenched_plateaus
+from rhmtheory.fitting.slopes import slope
+from rhmtheory.model.rhm import RHM
 
 ARCHITECTURES = ("transformer", "lcn", "cnn")
 """Names of the learners with a prediction: attention, locally connected, convolutional."""
@@ -103,7 +104,7 @@ def predict(
         Attention only, locally connected network, convolutional network.
     plateaus : str or array of shape (L + 1,), optional
         Method of `RHM.plateaus`, or the plateaus themselves (those of one grammar, say), in nats. By default
-        ``"chain"``, and ``"quenched"`` where rules are not equally likely.
+        ``"chain"``, and the mean of `quenched.quenched_plateaus` where rules are not equally likely.
     method : {"asymptotic", "exact"}
         How to obtain ``P_k``: the published formulas, or the same condition, signal equal to noise, with the
         exact second moment of this ensemble. See `sample_complexity`.
@@ -123,7 +124,7 @@ def predict(
     """
     as_choice("architecture", architecture, ARCHITECTURES)
     if plateaus is None:
-        plateaus = "chain" if rhm.rule_probabilities is None else "quenched"
+        plateaus = "chain" if rhm.rule_probabilities is None else quenched_plateaus(rhm).mean
     H = rhm.plateaus(plateaus) if isinstance(plateaus, str) else _floats("plateaus", plateaus)
     if H.shape != (rhm.L + 1,):
         raise InputError(f"plateaus have shape {H.shape}: L={rhm.L} levels have {rhm.L + 1} of them")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from rhmtheory._checks import as_int
-from rhmtheory._types import FloatArray
-from rhmtheory.grammar import Grammar
+from rhmtheory._support.checks import as_int
+from rhmtheory._support.types import FloatArray
+from rhmtheory.model.grammar import Grammar
 
 _LARGEST_BLOCK = 1 << 22
 """Floats held at once for the covariances of one level, when all distances are asked for (32 MiB)."""

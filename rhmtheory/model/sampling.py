@@ -8,11 +8,11 @@ from typing import Literal, overload
 import numpy as np
 import numpy.typing as npt
 
-from rhmtheory._checks import InputError, as_generator, as_int, smallest_unsigned
 from rhmtheory._kernels import sampling as kernels
-from rhmtheory._parallel import for_ranges
-from rhmtheory._types import IntArray
-from rhmtheory.grammar import Grammar
+from rhmtheory._support.checks import InputError, as_generator, as_int, smallest_unsigned
+from rhmtheory._support.parallel import for_ranges
+from rhmtheory._support.types import IntArray
+from rhmtheory.model.grammar import Grammar
 
 _LEAST_TOKENS_A_THREAD = 1 << 16
 

@@ -11,11 +11,11 @@ from math import sqrt
 
 import numpy as np
 
-from rhmtheory._checks import as_choice, as_int
-from rhmtheory._parallel import for_ranges
-from rhmtheory._types import FloatArray
-from rhmtheory.grammar import Grammar
-from rhmtheory.rhm import RHM
+from rhmtheory._support.checks import as_choice, as_int
+from rhmtheory._support.parallel import for_ranges
+from rhmtheory._support.types import FloatArray
+from rhmtheory.model.grammar import Grammar
+from rhmtheory.model.rhm import RHM
 
 
 @dataclass(frozen=True, eq=False)
