@@ -15,7 +15,7 @@ FLOORS: dict[str, list[dict[str, list[str]]]] = {
         {"model": ["rhm", "grammar", "sampling"]},
         {
             "fitting": ["slopes", "intervals", "curves"],
-            "exact": ["correlations", "entropy", "inference"],
+            "exact": ["correlations", "entropy", "evidence", "messages", "inference"],
             "ensemble": ["moments", "correlations", "loss_plateaus", "quenched"],
         },
         {

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from rhmtheory import RHM, Grammar, InputError
 from rhmtheory._kernels import inference as kernels
-from rhmtheory.exact import inference
+from rhmtheory.exact import inference, messages
 
 
 @pytest.fixture(params=["floats", "logarithms"])
@@ -19,13 +19,13 @@ def arithmetic(request, monkeypatch):
     """Samples are done in floats; or say that each has underflowed, so that all are done in logarithms."""
     if request.param == "floats":
         return
-    explain = inference._Block.explain
+    explain = messages.Block.explain
 
     def explain_in_logarithms(block, evidence, start, stop, logs):
         failed = explain(block, evidence, start, stop, logs)
         return failed if logs else np.full_like(failed, kernels.UNDERFLOW)
 
-    monkeypatch.setattr(inference._Block, "explain", explain_in_logarithms)
+    monkeypatch.setattr(messages.Block, "explain", explain_in_logarithms)
 
 
 def some_tree(tiny, rng):
@@ -109,6 +109,67 @@ def test_limited_context_is_the_predictor_behind_each_plateau(tiny):
         np.testing.assert_array_equal(cut, predicted)
 
 
+def below_same_node(rhm, k, level, i):
+    """Whether a node (level', i') lies below the level-k node above node i of a level."""
+    own = i * rhm.span(level) // rhm.span(k)
+    return lambda node: node[0] <= k and node[1] * rhm.span(node[0]) // rhm.span(k) == own
+
+
+def check_context_level(tiny, levels, hidden, k):
+    """Marginals of an ideal predictor with the rules of levels 1..k, against enumeration with its evidence."""
+    observed = {
+        (level, i): x
+        for level, nodes in enumerate(levels[: k + 1])
+        for i, x in enumerate(nodes)
+        if not hidden[level][i]
+    }
+    symbols = {level: np.where(hidden[level], -1, levels[level]) for level in range(1, k + 1)}
+    options = {"symbols": symbols, "context_level": k}
+    found = inference.posterior(tiny.grammar, levels[0], hidden[0], levels=range(k + 1), **options)
+    assert len(found) == k + 1
+    for level, marginals in enumerate(found):
+        for i, row in enumerate(marginals):
+            near = {node: x for node, x in observed.items() if below_same_node(tiny.rhm, k, level, i)(node)}
+            expected = naive.posterior(tiny.trees, near, level, i, tiny.sizes[level])
+            np.testing.assert_allclose(row, expected, rtol=0, atol=1e-12)
+    tokens = inference.posterior(tiny.grammar, levels[0], hidden[0], **options)
+    np.testing.assert_array_equal(tokens, found[0][hidden[0]])
+
+
+def test_rules_up_to_a_context_level(tiny):
+    rng = np.random.default_rng(5)
+    for k in range(tiny.rhm.L + 1):
+        for share in (0.3, 0.7):
+            levels = some_tree(tiny, rng)
+            hidden = [rng.random(len(nodes)) < (share if level == 0 else 0.8) for level, nodes in enumerate(levels)]
+            check_context_level(tiny, levels, hidden, k)
+
+
+@given(tiny_grammars.grammars(), st.integers(0, 2**32), st.data())
+def test_any_grammar_up_to_a_context_level(grammar, seed, data):
+    tiny, rng = tiny_grammars.Tiny(grammar), np.random.default_rng(seed)
+    levels = some_tree(tiny, rng)
+    hidden = [rng.random(len(nodes)) < 0.5 for nodes in levels]
+    check_context_level(tiny, levels, hidden, data.draw(st.integers(0, grammar.rhm.L)))
+
+
+def test_next_token_with_a_context_level(tiny):
+    """Of the prefix only what lies below the same node is seen; the same as by `posterior`."""
+    g, rhm = tiny.grammar, tiny.rhm
+    tokens = g.sample(4, seed=2)
+    for t in range(rhm.d):
+        for k in range(rhm.L + 1):
+            found = g.next_token_posterior(tokens[:, :t], context_level=k)
+            np.testing.assert_allclose(found, g.next_token_posterior(tokens[:, :t], t % rhm.span(k)), atol=1e-15)
+            same = g.posterior(tokens, range(t, rhm.d), context_level=k)[:, 0]
+            np.testing.assert_allclose(found, same, rtol=0, atol=1e-12)
+    # what comes before the prefix is hidden
+    last = g.next_token_posterior(tokens[:, -2:-1], position=rhm.d - 1, context_level=rhm.L)
+    np.testing.assert_array_equal(last, g.next_token_posterior(tokens[:, -2:-1], position=rhm.d - 1))
+    with pytest.raises(InputError, match="context=1 and context_level=1 are two contexts: give one"):
+        g.next_token_posterior(tokens[:, :1], 1, context_level=1)
+
+
 # --- shapes --------------------------------------------------------------------------------------------------
 
 
@@ -140,6 +201,46 @@ def test_masks_of_all_shapes_agree(grammar):
     np.testing.assert_array_equal(own, grammar.posterior(tokens, each, levels=0)[each])
     np.testing.assert_array_equal(own[: each[0].sum()], grammar.posterior(tokens[0], each[0]))
     np.testing.assert_allclose(own.sum(axis=1), 1, rtol=1e-14)
+
+
+def test_masks_as_positions(grammar):
+    tokens = grammar.sample(30, seed=1)
+    booleans = np.isin(np.arange(8), [1, 4, 7])
+    expected = grammar.posterior(tokens, booleans)
+    np.testing.assert_array_equal(grammar.posterior(tokens, [1, 4, 7]), expected)
+    np.testing.assert_array_equal(grammar.posterior(tokens, [-1, 1, -4]), expected[:, [2, 0, 1]])
+    np.testing.assert_array_equal(grammar.posterior(tokens[3], [-1, 1, -4]), expected[3][[2, 0, 1]])
+    # one position has no axis of its own, as for an index
+    assert grammar.posterior(tokens, [4]).shape == (30, 1, 8)
+    np.testing.assert_array_equal(grammar.posterior(tokens, 4), grammar.posterior(tokens, [4])[:, 0])
+    np.testing.assert_array_equal(grammar.posterior(tokens, -1), grammar.posterior(tokens))
+    assert grammar.posterior(tokens[3], np.int64(4)).shape == (8,)
+    assert grammar.posterior(tokens, []).shape == (30, 0, 8)
+    np.testing.assert_array_equal(
+        grammar.posterior(tokens, [1, 4, 7], levels=2), grammar.posterior(tokens, booleans, levels=2)
+    )
+    drawn = grammar.posterior_sample(tokens, [1, -4, 7], seed=3)
+    np.testing.assert_array_equal(drawn, grammar.posterior_sample(tokens, booleans, seed=3))
+
+
+def test_a_context_level_sees_no_contradiction_beyond_it(grammar):
+    """A sentence of two halves that no root produces is explained below level 2; a bad pair is not."""
+    halves = [grammar.sample(50, seed=seed)[:, :4] for seed in (1, 2)]
+    tokens = np.concatenate([halves[0], halves[1][::-1]], axis=1)
+    impossible = np.flatnonzero(grammar.parse(tokens)[3][:, 0] < 0)
+    assert len(impossible) > 0
+    one = tokens[impossible[0]]
+    with pytest.raises(InputError, match="no derivation explains"):
+        grammar.posterior(one, [], levels=1)
+    found = grammar.posterior(one, [], levels=1, context_level=2)
+    np.testing.assert_array_equal(found.argmax(axis=1), grammar.parse(one)[1])
+    pairs = np.array([divmod(code, 8) for code in range(64)])
+    bad = one.copy()
+    bad[6:] = pairs[grammar.parents(1, pairs) < 0][0]
+    message = r"below node 1 of level 2, counted from there: no derivation explains .* tokens 2\.\.3"
+    with pytest.raises(InputError, match=message):
+        grammar.posterior(bad, [], levels=1, context_level=2)
+    assert np.isnan(grammar.posterior(bad, [], levels=1, context_level=2, impossible="nan")[2:]).all()
 
 
 def test_levels(grammar):
@@ -175,8 +276,8 @@ def test_threads_and_blocks_change_nothing(grammar, threads, monkeypatch):
     tokens = grammar.sample(2000, seed=1)
     mask = np.random.default_rng(0).random((2000, 8)) < 0.4
     expected = grammar.posterior(tokens, mask), grammar.posterior_sample(tokens, mask, samples=3, seed=4)
-    monkeypatch.setattr(inference, "_LEAST_A_THREAD", 1)
-    monkeypatch.setattr(inference, "_LARGEST_BLOCK", 5000)
+    monkeypatch.setattr(messages, "_LEAST_A_THREAD", 1)
+    monkeypatch.setattr(messages, "_LARGEST_BLOCK", 5000)
     np.testing.assert_array_equal(grammar.posterior(tokens, mask, threads=threads), expected[0])
     draws = grammar.posterior_sample(tokens, mask, samples=3, seed=4, threads=threads)
     np.testing.assert_array_equal(draws, expected[1])
@@ -408,7 +509,13 @@ def test_draws_are_reproducible(grammar):
         ((np.zeros((2, 2, 8), int),), {}, r"tokens have shape \(2, 2, 8\): give one axis"),
         (([0, 1, 9, 0, 0, 0, 0, 0],), {}, r"tokens hold 9 at \[0, 2\], outside 0..7: hide it, or correct it"),
         (([[0] * 8, [-1] * 8],), {}, r"tokens hold -1 at \[1, 0\]"),
-        (([0] * 8, [1] * 8), {}, "mask is of type int64: give booleans"),
+        (([0] * 8, [1.0] * 8), {}, "mask is of type float64: give booleans"),
+        (([0] * 8, [1] * 8), {}, r"integers \[1, 1, .* are positions, and one is named twice"),
+        (([0] * 8, [3, -9]), {}, r"mask names position -9, but a sentence has d=8 tokens: 0\.\.7"),
+        (([0] * 8, [[3]]), {}, r"integers of shape \(1, 1\): positions are one list"),
+        (([0] * 8,), {"context_level": 4}, "context_level=4 is too large: it must be at most 3"),
+        (([0] * 8,), {"context_level": 1, "levels": 2}, "levels=2 is too large: it must be at most 1"),
+        (([0] * 8,), {"context_level": 1, "symbols": {2: [0, 0]}}, "symbols of level 2 lie above context_level=1"),
         (([0] * 8, [True] * 7), {}, r"mask has shape \(7,\): give \(8,\)"),
         (([[0] * 8] * 3, [[True] * 8] * 2), {}, r"mask has shape \(2, 8\): .* the tokens, \(3, 8\)"),
         (([0] * 8, [[True] * 8]), {}, r"mask has shape \(1, 8\): .* the tokens, \(8,\)"),
