@@ -7,6 +7,7 @@ from pathlib import Path
 sys.path.insert(
     0, str(Path(__file__).parents[1] / "validation")
 )  # documented, even where only the theory is installed
+sys.path.insert(0, str(Path(__file__).parent / "_ext"))
 
 project = "rhmtheory"
 author = "The rhmtheory developers"
@@ -18,15 +19,19 @@ extensions = [
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
     "sphinx.ext.napoleon",
-    "sphinx.ext.mathjax",
     "sphinx.ext.viewcode",
+    "mathml",
+    "offline",
 ]
+html_math_renderer = "mathml"
 html_theme = "furo"
 html_title = "rhmtheory"
 exclude_patterns = ["_build", "**.ipynb_checkpoints"]
 
 myst_enable_extensions = ["dollarmath", "amsmath", "colon_fence", "deflist"]
 myst_heading_anchors = 3
+# widgets would bring scripts from elsewhere
+nb_ipywidgets_js = {}
 nb_execution_mode = "cache"
 nb_execution_timeout = 120
 nb_execution_raise_on_error = True

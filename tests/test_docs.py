@@ -1,0 +1,67 @@
+"""The site is read without a network: formulas are drawn by the browser, and foreign addresses are found."""
+
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+DOCS = Path(__file__).parents[1] / "docs"
+sys.path.insert(0, str(DOCS / "_ext"))
+
+import offline  # noqa: E402
+
+CODE = re.compile(r"^```.*?^```$|`[^`\n]*`", re.MULTILINE | re.DOTALL)
+FORMULA = re.compile(r"\$\$(.+?)\$\$|\$([^$]+)\$", re.DOTALL)
+PAGES = sorted(DOCS.glob("*.md")) + sorted((DOCS / "notebooks").glob("*.md"))
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.stem)
+def test_formulas_have_a_translation(path):
+    pytest.importorskip("sphinx", reason="the docs extra is not installed")
+    import mathml
+
+    for block, inline in FORMULA.findall(CODE.sub("", path.read_text(encoding="utf-8"))):
+        markup = mathml.translate(block or inline, block=bool(block))
+        assert re.fullmatch(r"<math.*</math>", markup)
+
+
+def test_formula_without_translation_is_refused():
+    pytest.importorskip("sphinx", reason="the docs extra is not installed")
+    import mathml
+
+    with pytest.raises(mathml.MathError, match=r"\\nosuchcommand"):
+        mathml.translate(r"\nosuchcommand{x}")
+    with pytest.raises(mathml.MathError):
+        mathml.translate(r"\frac{1}")
+    # a space that stands at the end of a text is kept
+    assert "for\N{NO-BREAK SPACE}<" in mathml.translate(r"\text{for }x")
+
+
+@pytest.mark.parametrize(
+    ("html", "found"),
+    [
+        ('<script src="https://cdn.example/a.js"></script>', ["https://cdn.example/a.js"]),
+        ("<img src='//example/a.png'>", ["//example/a.png"]),
+        ('<link rel="stylesheet preload" href="HTTP://example/a.css">', ["HTTP://example/a.css"]),
+        ("<style>@import 'https://example/a.css'; p { background: url(//example/b) }</style>",
+         ["https://example/a.css", "//example/b"]),
+        ('<p style="background: url( https://example/c )">', ["https://example/c"]),
+        ('<svg><image href="https://example/d.svg"/></svg>', ["https://example/d.svg"]),
+        ('<a href="https://example">link</a> <link rel="canonical" href="https://example">', []),
+        ('<script src="_static/a.js"></script><img src="data:image/png;base64,//8="> url(//text)', []),
+    ],
+)  # fmt: skip
+def test_loads_of_page(html, found):
+    assert offline.loads_of_page(html) == found
+
+
+def test_loads_of_site(tmp_path):
+    (tmp_path / "deep").mkdir()
+    (tmp_path / "deep" / "page.html").write_text('<iframe src="https://example/frame"></iframe>')
+    (tmp_path / "style.css").write_text('@font-face { src: url("https://example/font.woff") }')
+    (tmp_path / "script.js").write_text("// https://example/licence")
+    assert sorted(offline.loads_of_site(tmp_path)) == [
+        (Path("deep/page.html"), "https://example/frame"),
+        (Path("style.css"), "https://example/font.woff"),
+    ]
