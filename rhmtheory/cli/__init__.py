@@ -329,6 +329,7 @@ def corpus_command(file: str, as_bytes: bool, plot: str | None, as_json: bool, *
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, ...")
 @click.option("--workers", type=int, help="Processes on the CPU; by default as many as cores.")
 @click.option("--shard", default="1/1", show_default=True, help="Train part i of n only, for array jobs.")
+@click.option("--only", default="", help="Train only the sweeps whose title has this text, such as 'cnn' or 'm=3'.")
 @click.option("--scheduler", help="Train on the Dask cluster at this address.")
 @click.option("--dry-run", is_flag=True, help="List programs, memory and time; train nothing.")
 def compare_command(
@@ -338,6 +339,7 @@ def compare_command(
     workers: int | None,
     shard: str,
     scheduler: str | None,
+    only: str,
     dry_run: bool,
     plot: str | None,
     as_json: bool,
@@ -349,7 +351,7 @@ def compare_command(
         return
     report = validation("main_job").run(
         preset, out, device,
-        shard=shard, scheduler=scheduler, workers=workers,
+        shard=shard, scheduler=scheduler, workers=workers, only=only,
     )  # fmt: skip
     _print_report(report, plot, as_json)
     if not as_json:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import random
 import zipfile
 import zlib
 from collections.abc import Mapping, Sequence
@@ -112,6 +113,43 @@ class Grammar:
             codes = rng.choice(_tuple_count(base, s), size=shape[0] * shape[1], replace=False)
             tuples = _decode(codes, base, s).reshape(*shape, s)
             tables.append(tuples.astype(smallest_unsigned(base)))
+        return cls(rhm, tables[::-1])
+
+    @classmethod
+    def from_published_seed(cls, seed: int, rhm: RHM) -> Grammar:
+        """The grammar that the authors' public code makes from a seed (that of arXiv:2505.07070 and 2307.02129).
+
+        Python's `random` is seeded; ``random.sample`` then picks, from all tuples in product order, ``n m`` for
+        the root and ``v m`` for each level below it in turn, from the root down.
+
+        Parameters
+        ----------
+        seed : int
+            The seed of the published run.
+        rhm : RHM
+            Its ensemble, with equally likely rules.
+
+        Raises
+        ------
+        InputError
+            For unequal rules, which the public code draws in another way.
+
+        Examples
+        --------
+        >>> g = Grammar.from_published_seed(2362346, RHM(v=16, m=4, s=2, L=4))
+        >>> g.plateaus().round(3)
+        array([2.689, 1.372, 0.495, 0.207, 0.157])
+        """
+        if rhm.rule_probabilities is not None:
+            raise InputError(f"{rhm}: seeds are published for equally likely rules only; use from_rules")
+        rng = random.Random(as_int("seed", seed, low=0))
+        tables: list[IntArray] = []
+        for level in range(rhm.L, 0, -1):
+            base, s = rhm.symbols(level - 1), rhm.children(level)
+            shape = (rhm.symbols(level), rhm.rules(level))
+            # sampling positions of a list or numbers of a range draws alike
+            codes = np.array(rng.sample(range(_tuple_count(base, s)), shape[0] * shape[1]))
+            tables.append(_decode(codes, base, s).reshape(*shape, s).astype(smallest_unsigned(base)))
         return cls(rhm, tables[::-1])
 
     @classmethod

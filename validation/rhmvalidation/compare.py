@@ -25,9 +25,8 @@ THEORY = {
     "cnn": "cnn",
     "lcn": "lcn",
     "fcn": "lcn",
-    "transformer": "transformer",
+    "attention": "transformer",
     "decoder": "transformer",
-    "autoregressive": "transformer",
 }
 """The prediction that each network is held against. The fully connected one has none of its own: it shares no
 weights, and is held against that of the locally connected network."""
@@ -257,9 +256,9 @@ def verdict(measured: SlopeFit, predicted: float) -> str:
 def _exponent_ratio(measurements: Sequence[Measurement], seed: int) -> tuple[Any, ...]:
     """The fields of `Comparison` about the ratio."""
     by_name = {m.curves.network: m for m in measurements}
-    if not {"cnn", "transformer"} <= set(by_name):
+    if not {"cnn", "decoder"} <= set(by_name):
         return (None,) * 5
-    cnn, transformer = by_name["cnn"], by_name["transformer"]
+    cnn, transformer = by_name["cnn"], by_name["decoder"]
     if cnn.curves.grammars != transformer.curves.grammars:
         return (None,) * 5
     steps = tuple(k for k in cnn.steps if k in transformer.steps)

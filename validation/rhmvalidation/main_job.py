@@ -91,27 +91,30 @@ def run(
     shard: str = "1/1",
     scheduler: str | None = None,
     workers: int | None = None,
+    only: str = "",
     progress: bool = True,
 ) -> Report:
     """Train the missing runs of a preset, compare them with theory, and write all of it into a folder.
 
     ``runs.csv`` holds one row a run, ``runs.jsonl`` their curves, too, ``comparison.json`` numbers and provenance,
-    ``comparison.png`` the main figure. The folder is ``results/NAME`` by default.
+    ``comparison.png`` the main figure. The folder is ``results/NAME`` by default. ``only`` trains the sweeps whose
+    title has this text, one part of a long study; the report is on all that is there.
     """
     preset = load_preset(name)
     path = Path("results") / preset.name if folder is None else Path(folder)
     part = Shard.parse(shard)
-    programs = groups(preset, part)
+    wanted = preset.only(only)
+    programs = groups(wanted, part)
     if not programs:
         raise InputError(
-            f"shard {shard} is empty: the preset has {len(groups(preset))} programs, use at most as many shards"
+            f"shard {shard} is empty: the preset has {len(groups(wanted))} programs, use at most as many shards"
         )
     if scheduler is None:
         device = str(pick_device(device))
     results = ResultFolder(path, preset)
     all_there = not any(results.load(one) is None for runs in programs for one in runs)
     try:
-        with _Display(preset, device, results, part, shown=progress) as display:
+        with _Display(wanted, device, results, part, shown=progress) as display:
             execute(
                 programs, results, device,
                 scheduler=scheduler, workers=workers, on_done=display.done, on_step=display.step,
@@ -181,7 +184,7 @@ class _Display:
         self._bars = {}
         for sweep in preset.sweeps:
             mine = {run.key for run in sweep.runs()} & self._left
-            self._bars.update(dict.fromkeys(mine, self._progress.add_task(_title(sweep), total=len(mine), left="")))
+            self._bars.update(dict.fromkeys(mine, self._progress.add_task(sweep.title, total=len(mine), left="")))
         self._all = self._progress.add_task(f"{preset.name} on {device}", total=len(self._left), left="")
 
     def __enter__(self) -> _Display:
@@ -225,6 +228,3 @@ class _Display:
         seconds = (time.perf_counter() - self._start) * left / trained
         return f", about {datetime.timedelta(seconds=round(seconds))} left"
 
-
-def _title(sweep: Sweep) -> str:
-    return f"{sweep.network} {sweep.rhm}"

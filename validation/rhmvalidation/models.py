@@ -67,17 +67,24 @@ class Network(nn.Module):
 
 
 class _Lookup(nn.Module):
-    """First linear layer on one-hot tokens, by lookup: ``tables`` weight tables, one a position class."""
+    """First linear layer on one-hot tokens, by lookup: ``tables`` weight tables, one per position class.
 
-    def __init__(self, replicas: int, tables: int, v: int, width: int) -> None:
+    ``whitened``: a token is ``(x - 1/v) / sqrt(1 - 1/v)`` of its one-hot ``x``, mean zero over equally likely tokens
+    and norm one, as in the public training code of arXiv:2505.07070. The mask, ``v`` entries of ``v**(-1/2)``, is
+    not whitened there, and has norm one, too.
+    """
+
+    def __init__(self, replicas: int, tables: int, v: int, width: int, *, whitened: bool) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.empty(replicas, tables, v, width))
+        self.whitened = whitened
 
     def forward(self, tokens: Tensor, table: Tensor) -> Tensor:
         """Sum over the last axis of ``tokens`` (R, ..., p) of rows of the tables ``table`` (..., p)."""
         R, tables, v, width = self.weight.shape
-        mask_row = self.weight.sum(dim=2, keepdim=True) / math.sqrt(v)
-        rows = torch.cat([self.weight, mask_row], dim=2).view(-1, width)
+        total = self.weight.sum(dim=2, keepdim=True)
+        token_rows = (self.weight - total / v) / math.sqrt(1 - 1 / v) if self.whitened else self.weight
+        rows = torch.cat([token_rows, total / math.sqrt(v)], dim=2).view(-1, width)
         replica = torch.arange(R, device=tokens.device).view(-1, *[1] * (tokens.dim() - 1))
         index = (replica * tables + table) * (v + 1) + tokens
         summed = functional.embedding_bag(index.reshape(-1, tokens.shape[-1]), rows, mode="sum")
@@ -91,11 +98,12 @@ def _mask_last(tokens: Tensor, v: int) -> Tensor:
 
 
 class _MeanField(Network):
-    """ReLU layers with standard normal weights, scaled in the forward pass.
+    """ReLU layers with standard normal weights, scaled in the forward pass, no biases.
 
-    One over the square root of the fan-in, and one over the width at the readout (the mean-field limit), so
-    that the learning rate is in units of the width. The fan-in of the first layer counts its tokens: one-hot
-    inputs are scaled by ``sqrt(v)``, as whitening would.
+    Published (public training code of arXiv:2505.07070): one over the square root of the fan-in, and one over the
+    width at the readout (the mean-field limit), so that the learning rate is in units of the width. Tokens are
+    whitened and have norm one, and the fan-in of the first layer is ``v`` times its tokens: its pre-activations
+    start at ``v**(-1/2)``. Ours: the lookup in place of products with one-hot vectors, and the replica axis.
     """
 
     readout: nn.Parameter
@@ -117,7 +125,7 @@ class _Hierarchical(_MeanField):
         self.shared = shared
         positions = [rhm.width(level) for level in range(1, rhm.L + 1)]
         filters = [1] * rhm.L if shared else positions
-        self.first = _Lookup(replicas, filters[0] * self.s, self.v, width)
+        self.first = _Lookup(replicas, filters[0] * self.s, self.v, width, whitened=True)
         self.hidden = nn.ParameterList(
             [nn.Parameter(torch.empty(replicas, count, self.s * width, width)) for count in filters[1:]]
         )
@@ -136,7 +144,7 @@ class _Hierarchical(_MeanField):
         table = torch.arange(s, device=tokens.device)
         if not self.shared:
             table = table + s * torch.arange(children.shape[2], device=tokens.device)[:, None]
-        out = [torch.relu(self.first(children, table) / math.sqrt(s))]  # (R, B, positions, w)
+        out = [torch.relu(self.first(children, table) / math.sqrt(s * self.v))]  # (R, B, positions, w)
         for weight in self.hidden:
             scaled = weight / math.sqrt(s * w)
             if self.shared:
@@ -162,11 +170,11 @@ class LocallyConnectedNetwork(_Hierarchical):
 
 
 class FullyConnectedNetwork(_MeanField):
-    """Baseline that knows nothing of the tree: ``depth`` fully connected layers."""
+    """Baseline that knows nothing of the tree: ``depth`` fully connected layers on all tokens but the last."""
 
     def __init__(self, rhm: RHM, replicas: int, width: int, depth: int) -> None:
         super().__init__(rhm, width)
-        self.first = _Lookup(replicas, self.d, self.v, width)
+        self.first = _Lookup(replicas, self.d - 1, self.v, width, whitened=True)
         self.hidden = nn.ParameterList(
             [nn.Parameter(torch.empty(replicas, width, width)) for _ in range(depth - 1)]
         )
@@ -178,21 +186,22 @@ class FullyConnectedNetwork(_MeanField):
 
     def layers(self, tokens: Tensor) -> list[Tensor]:
         """Layer by layer, one position each."""
-        table = torch.arange(self.d, device=tokens.device)
-        out = [torch.relu(self.first(_mask_last(tokens, self.v), table) / math.sqrt(self.d))]
+        table = torch.arange(self.d - 1, device=tokens.device)
+        fan_in = (self.d - 1) * self.v
+        out = [torch.relu(self.first(tokens[..., :-1].long(), table) / math.sqrt(fan_in))]
         for weight in self.hidden:
             out.append(torch.relu(torch.bmm(out[-1], weight / math.sqrt(self.width))))
         return [h[:, :, None] for h in out]
 
 
 class _Attention(nn.Module):
-    """Multi-head self-attention of replicas, no biases."""
+    """Multi-head self-attention of replicas, no biases; ``scale`` multiplies each product with a weight matrix."""
 
-    def __init__(self, replicas: int, width: int, heads: int) -> None:
+    def __init__(self, replicas: int, width: int, heads: int, scale: float) -> None:
         super().__init__()
         if width % heads:
             raise InputError(f"width={width} is no multiple of heads={heads}: choose one that is")
-        self.heads = heads
+        self.heads, self.scale = heads, scale
         self.qkv = nn.Parameter(torch.empty(replicas, width, 3 * width))
         self.mix = nn.Parameter(torch.empty(replicas, width, width))
 
@@ -200,39 +209,49 @@ class _Attention(nn.Module):
         """Attention output at the last ``queries`` positions, (R, B, queries, w), from x (R, B, T, w)."""
         R, B, T, w = x.shape
         H = self.heads
-        kv = torch.bmm(x.reshape(R, B * T, w), self.qkv[..., w:]).view(R * B, T, 2, H, w // H)
-        q = torch.bmm(x[:, :, T - queries :].reshape(R, B * queries, w), self.qkv[..., :w])
+        qkv = self.qkv * self.scale
+        kv = torch.bmm(x.reshape(R, B * T, w), qkv[..., w:]).view(R * B, T, 2, H, w // H)
+        q = torch.bmm(x[:, :, T - queries :].reshape(R, B * queries, w), qkv[..., :w])
         keys, values = kv.permute(2, 0, 3, 1, 4)  # (R * B, H, T, w / H) each
         y = functional.scaled_dot_product_attention(
             q.view(R * B, queries, H, w // H).transpose(1, 2), keys, values, is_causal=causal and queries > 1
         )  # (R * B, H, queries, w / H)
         y = y.transpose(1, 2).reshape(R, B * queries, w)
-        return torch.bmm(y, self.mix).view(R, B, queries, w)
+        return torch.bmm(y, self.mix * self.scale).view(R, B, queries, w)
 
 
 class _Transformer(Network):
-    """Embedding, learnt positions and a linear readout at the last position."""
+    """Embedding, learnt positions and a linear readout at the last position.
 
-    def __init__(self, rhm: RHM, replicas: int, width: int, heads: int, depth: int) -> None:
+    ``scaled``: all weights are standard normal and scaled in the forward pass, by one over the square root of the
+    fan-in (of the embedding, too: v), and tokens are whitened.
+    """
+
+    def __init__(self, rhm: RHM, replicas: int, width: int, heads: int, depth: int, *, scaled: bool) -> None:
         super().__init__(rhm, width)
-        self.embedding = _Lookup(replicas, 1, self.v, width)
+        scale = width**-0.5 if scaled else 1.0
+        self.embedding = _Lookup(replicas, 1, self.v, width, whitened=scaled)
         self.position = nn.Parameter(torch.empty(replicas, self.d, width))
-        self.attention = nn.ModuleList([_Attention(replicas, width, heads) for _ in range(depth)])
+        self.attention = nn.ModuleList([_Attention(replicas, width, heads, scale) for _ in range(depth)])
         self.readout = nn.Parameter(torch.empty(replicas, width, self.v))
+        self.scaled, self._scale = scaled, scale
 
     def initial_scale(self, name: str) -> float:
-        """Embeddings and positions of size one, matrices with variance one over the fan-in."""
-        return 1.0 if name.startswith("embedding") or name == "position" else self.width**-0.5
+        """Embeddings and positions of size one; matrices too where scaled, else with variance one over fan-in."""
+        one = self.scaled or name.startswith("embedding") or name == "position"
+        return 1.0 if one else self.width**-0.5
 
     def embed(self, ids: Tensor) -> Tensor:
         """Embeddings plus positions, (R, B, d, w); id ``v`` is the mask."""
         table = torch.zeros(1, dtype=torch.long, device=ids.device)
-        out: Tensor = self.embedding(ids[..., None], table) + self.position[:, None]
-        return out
+        embedded: Tensor = self.embedding(ids[..., None], table)
+        if self.scaled:
+            embedded = embedded / math.sqrt(self.v)
+        return embedded + self.position[:, None]
 
     def read_out(self, last: Tensor) -> Tensor:
         """Logits of the only position left."""
-        return torch.bmm(last[:, :, -1], self.readout)
+        return torch.bmm(last[:, :, -1], self.readout * self._scale)
 
     def multiplications(self) -> int:
         """Those of the attention layers, the last of which computes one query."""
@@ -242,7 +261,13 @@ class _Transformer(Network):
 
 
 class AttentionOnly(_Transformer):
-    """Attention layers and nothing else: no residual, norm or MLP (arXiv:2505.07070)."""
+    """Attention layers and nothing else: no residual, norm or MLP (arXiv:2505.07070).
+
+    Scales as published: standard normal weights, scaled in the forward pass, whitened tokens of norm one.
+    """
+
+    def __init__(self, rhm: RHM, replicas: int, width: int, heads: int, depth: int) -> None:
+        super().__init__(rhm, replicas, width, heads, depth, scaled=True)
 
     def layers(self, tokens: Tensor) -> list[Tensor]:
         """Attention layer by layer; the last one computes the position read out and no other."""
@@ -259,10 +284,11 @@ class Decoder(_Transformer):
 
     Its input is the sentence shifted by one, a mask first, so that position t predicts token t from those before
     it. `forward` gives the last token alone (and computes the last block there alone); `autoregressive` all.
+    Ours in all its details: embeddings of size one without whitening, matrices of variance one over the fan-in.
     """
 
     def __init__(self, rhm: RHM, replicas: int, width: int, heads: int, depth: int) -> None:
-        super().__init__(rhm, replicas, width, heads, depth)
+        super().__init__(rhm, replicas, width, heads, depth, scaled=False)
         self.up = nn.ParameterList([nn.Parameter(torch.empty(replicas, width, 4 * width)) for _ in range(depth)])
         self.down = nn.ParameterList([nn.Parameter(torch.empty(replicas, 4 * width, width)) for _ in range(depth)])
 
@@ -310,9 +336,8 @@ def _normalise(x: Tensor) -> Tensor:
     return functional.layer_norm(x, x.shape[-1:])
 
 
-NETWORKS = ("cnn", "lcn", "fcn", "transformer", "decoder", "autoregressive")
-"""Names of the networks: convolutional, locally connected, fully connected; attention only; GPT-like decoder
-trained on the last token, and on every token."""
+NETWORKS = ("cnn", "lcn", "fcn", "attention", "decoder")
+"""Names of the networks: convolutional, locally connected, fully connected; attention only; GPT-like decoder."""
 
 
 def build(name: str, rhm: RHM, replicas: int, width: int, heads: int = 1, depth: int | None = None) -> Network:
@@ -324,8 +349,8 @@ def build(name: str, rhm: RHM, replicas: int, width: int, heads: int = 1, depth:
         return LocallyConnectedNetwork(rhm, replicas, width)
     if name == "fcn":
         return FullyConnectedNetwork(rhm, replicas, width, depth)
-    if name == "transformer":
+    if name == "attention":
         return AttentionOnly(rhm, replicas, width, heads, depth)
-    if name in ("decoder", "autoregressive"):
+    if name == "decoder":
         return Decoder(rhm, replicas, width, heads, depth)
     raise InputError(f"network={name!r} is unknown: choose one of {', '.join(NETWORKS)}")

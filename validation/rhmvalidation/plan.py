@@ -61,6 +61,7 @@ def _seconds_a_step(runs: Sequence[Run], device: torch.device) -> float:
         test_size=64,
         max_steps=_WARM_UP + _TIMED,
         patience=1e9,
+        after_last_step=None,
         context_probe=False,
     )
     timed = [replace(run, settings=settings, P=min(run.P, 4096)) for run in runs]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Iterable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from importlib import resources
 from os import PathLike, fspath
 from pathlib import Path
@@ -21,19 +21,34 @@ class Sweep:
 
     rhm: RHM
     network: str
-    grammars: int
+    seeds: tuple[int, ...]
+    """Of the grammars."""
     sizes: tuple[int, ...]
     settings: Settings
     replicas: int
     """Most runs that train together in one program."""
+    seed_rule: str = "ours"
+    run_seeds: int = 1
+    """Runs per grammar and size, which differ in initial weights and sentences."""
+    learning_rates: tuple[float, ...] = ()
+    """A scan: all runs at each of these instead of the settings' own."""
+
+    @property
+    def title(self) -> str:
+        """Network and ensemble."""
+        return f"{self.network} {self.rhm}"
 
     def runs(self) -> list[Run]:
-        """All runs. Grammar ``i`` has seed ``i`` in every sweep, so that networks meet the same grammars."""
-        v, m, s = self.rhm.homogeneous()
+        """All runs; the first of each grammar has the grammar's seed."""
+        rates = self.learning_rates or (self.settings.learning_rate,)
         return [
-            Run(v, m, s, self.rhm.L, self.network, P, seed, seed, self.settings)
+            Run(
+                self.rhm, self.network, P, seed, seed + i, replace(self.settings, learning_rate=rate), self.seed_rule
+            )
+            for rate in rates
             for P in self.sizes
-            for seed in range(self.grammars)
+            for seed in self.seeds
+            for i in range(self.run_seeds)
         ]
 
 
@@ -48,6 +63,13 @@ class Preset:
     def runs(self) -> list[Run]:
         """The runs of all sweeps."""
         return [run for sweep in self.sweeps for run in sweep.runs()]
+
+    def only(self, text: str) -> Preset:
+        """The sweeps whose title (as progress shows it, such as ``cnn RHM(v=16, m=4, s=2, L=3)``) has this text."""
+        sweeps = tuple(sweep for sweep in self.sweeps if text in sweep.title)
+        if not sweeps:
+            raise InputError(f"only={text!r} is in the title of no sweep: {', '.join(s.title for s in self.sweeps)}")
+        return replace(self, sweeps=sweeps)
 
 
 def ladder(lowest: int, highest: int, per_octave: int) -> tuple[int, ...]:
@@ -97,12 +119,21 @@ def load_preset(name: str | PathLike[str]) -> Preset:
 
 
 def _sweep(where: str, table: Any) -> Sweep:
-    table = _keys(where, table, {"ensemble", "network", "grammars", "samples", "training"}, {"replicas"})
-    ensemble = _keys(f"{where}, ensemble", table["ensemble"], {"v", "m", "s", "L"})
+    table = _keys(
+        where,
+        table,
+        {"ensemble", "network", "samples", "training"},
+        {"replicas", "grammars", "seeds", "published_seeds", "run_seeds"},
+    )
+    ensemble = _keys(f"{where}, ensemble", table["ensemble"], {"v", "m", "s", "L"}, {"n", "rule_probabilities"})
     optional = {field.name for field in fields(Settings)} - {"width", "learning_rate"}
     training = _keys(f"{where}, training", table["training"], {"width", "learning_rate"}, optional)
+    scan: list[Any] = training["learning_rate"] if isinstance(training["learning_rate"], list) else []
     try:
-        grammars = as_int("grammars", table["grammars"], low=1)
+        if scan:
+            scan = [Settings(**(training | {"learning_rate": rate})).learning_rate for rate in scan]
+            training = training | {"learning_rate": scan[0]}
+        seeds, seed_rule = _seeds(table)
         rhm, settings = RHM(**ensemble), Settings(**training)
         if rhm.f == 1:
             raise InputError(f"{rhm} has f = 1: every sentence is grammatical, and there is nothing to learn")
@@ -115,15 +146,32 @@ def _sweep(where: str, table: Any) -> Sweep:
         sweep = Sweep(
             rhm=rhm,
             network=table["network"],
-            grammars=grammars,
+            seeds=seeds,
             sizes=sizes,
             settings=settings,
-            replicas=as_int("replicas", table.get("replicas", grammars), low=1),
+            replicas=as_int("replicas", table.get("replicas", len(seeds)), low=1),
+            seed_rule=seed_rule,
+            run_seeds=as_int("run_seeds", table.get("run_seeds", 1), low=1),
+            learning_rates=tuple(scan),
         )
         sweep.runs()  # checks the name of the network
     except InputError as error:
         raise InputError(f"{where}: {error}") from None
     return sweep
+
+
+def _seeds(table: dict[str, Any]) -> tuple[tuple[int, ...], str]:
+    """Seeds of the grammars and how they make them: ``grammars`` counts from zero, the others are lists."""
+    given = [name for name in ("grammars", "seeds", "published_seeds") if name in table]
+    if len(given) != 1:
+        raise InputError("give one of grammars (their number), seeds (a list) and published_seeds (a list)")
+    name = given[0]
+    if name == "grammars":
+        return tuple(range(as_int(name, table[name], low=1))), "ours"
+    if not isinstance(table[name], list) or not table[name]:
+        raise InputError(f"{name}={table[name]!r} must be a list of integers")
+    seeds = tuple(as_int(f"{name}[{i}]", seed, low=0) for i, seed in enumerate(table[name]))
+    return seeds, "published" if name == "published_seeds" else "ours"
 
 
 def _keys(where: str, table: Any, required: set[str], optional: Iterable[str] = ()) -> dict[str, Any]:

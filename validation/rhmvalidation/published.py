@@ -21,7 +21,7 @@ from rhmvalidation.compare import LearningCurves
 # what such files hold beside tensors and plain Python: the arguments, and losses that numpy averaged
 _SAFE: list[Any] = [argparse.Namespace, np._core.multiarray.scalar, np.dtype]  # type: ignore[attr-defined]
 _SAFE += [type(np.dtype(kind)) for kind in ("float32", "float64", "int64")]
-_NETWORKS = {"hcnn": "cnn", "hlcn": "lcn", "fcn": "fcn", "transformer_mla": "transformer"}
+_NETWORKS = {"hcnn": "cnn", "hlcn": "lcn", "fcn": "fcn", "transformer_mla": "attention"}
 
 
 def published_curves(paths: Sequence[Path]) -> list[LearningCurves]:

@@ -12,7 +12,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from rhmtheory import InputError
+from rhmtheory import RHM, InputError
 from rhmvalidation.preset import Preset
 from rhmvalidation.training import Outcome, Run, Settings
 
@@ -85,8 +85,8 @@ def write_tables(folder: Path, finished: Sequence[tuple[Run, Outcome]]) -> None:
     write_atomically(folder / "runs.jsonl", "".join(_as_json(*pair) + "\n" for pair in finished))
     rows = []
     for run, outcome in finished:
-        row = {**asdict(run), **asdict(outcome), **asdict(run.settings), "key": run.key}
-        rows.append({name: row[name] for name in row if name not in ("settings", "curve", "divergence")})
+        row = {**asdict(run.rhm), **asdict(run), **asdict(outcome), **asdict(run.settings), "key": run.key}
+        rows.append({name: row[name] for name in row if name not in ("rhm", "settings", "curve", "divergence")})
     path = folder / "runs.csv"
     temporary = _temporary(path)
     with open(temporary, "w", newline="", encoding="utf-8") as file:
@@ -126,8 +126,8 @@ def all_runs(folder: Path) -> list[tuple[Run, Outcome]]:
 def _from_json(text: str, source: str) -> tuple[Run, Outcome]:
     try:
         content = json.loads(text)
-        settings = Settings(**content["run"].pop("settings"))
-        return Run(**content["run"], settings=settings), Outcome(**content["outcome"])
+        rhm, settings = RHM(**content["run"].pop("rhm")), Settings(**content["run"].pop("settings"))
+        return Run(rhm, settings=settings, **content["run"]), Outcome(**content["outcome"])
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(f"{source} is damaged: remove that line or file ({error})") from error
 

@@ -26,7 +26,7 @@ from rhmvalidation.models import NETWORKS, Decoder, Network, build
 from rhmvalidation.optimisers import ReplicaOptimiser
 from rhmvalidation.probes import ContextProbe
 
-_EVALUATION_RATIO = 1.25
+_EVALUATION_RATIO = 1.2
 _FIRST_EVALUATION = 8
 _EVALUATION_BATCH = 1024
 _CHECKPOINT_FORMAT = 1
@@ -58,6 +58,11 @@ class Settings:
     test_size: int = 4096
     precision: str = "float32"
     """``bfloat16`` runs the matrix products of the forward pass in that format; weights stay in float32."""
+    objective: str = "last"
+    """What is trained on: ``last``, the last token alone, or ``all`` tokens, each given those before it."""
+    after_last_step: float | None = None
+    """Online: stop at this multiple of the samples at which the test loss crossed the last step, sqrt(H_(L-1) H_L)
+    of the run's own grammar; by default only at P."""
     context_probe: bool = False
     """Measure, at every evaluation, the divergence from ideal predictors of limited context."""
 
@@ -66,13 +71,16 @@ class Settings:
         as_choice("schedule", self.schedule, ("constant", "cosine"))
         as_choice("protocol", self.protocol, ("offline", "online"))
         as_choice("precision", self.precision, ("float32", "bfloat16"))
+        as_choice("objective", self.objective, ("last", "all"))
         for name in ("width", "heads", "batch_size", "max_steps", "test_size"):
             as_int(name, getattr(self, name), low=1)
         as_int("warmup", self.warmup, low=0)
         if self.depth is not None:
             as_int("depth", self.depth, low=1)
-        for name in ("learning_rate", "weight_decay", "patience"):
+        for name in ("learning_rate", "weight_decay", "patience", "after_last_step"):
             value = getattr(self, name)
+            if name == "after_last_step" and value is None:
+                continue
             if isinstance(value, bool) or not isinstance(value, (int, float)):
                 raise InputError(f"{name}={value!r} is not a number")
             # 1 and 1.0 are one setting, and have one hash
@@ -83,6 +91,10 @@ class Settings:
             raise InputError(f"weight_decay={self.weight_decay} must not be negative")
         if not self.patience > 1:
             raise InputError(f"patience={self.patience} must exceed 1, or training stops at the first step")
+        if self.after_last_step is not None and not (self.after_last_step >= 1 and self.protocol == "online"):
+            raise InputError(
+                f"after_last_step={self.after_last_step} must be at least 1, and goes with protocol = 'online'"
+            )
         if not isinstance(self.context_probe, bool):
             raise InputError(f"context_probe={self.context_probe!r} must be true or false")
         if self.width % self.heads:
@@ -93,23 +105,26 @@ class Settings:
 class Run:
     """Everything that determines the outcome of one training run."""
 
-    v: int
-    m: int
-    s: int
-    L: int
+    rhm: RHM
     network: str
     P: int
     grammar_seed: int
     run_seed: int
     settings: Settings
+    seed_rule: str = "ours"
+    """How the seed makes the grammar: ``ours``, `Grammar.draw`; ``published``, `Grammar.from_published_seed`."""
 
     def __post_init__(self) -> None:
         as_choice("network", self.network, NETWORKS)
+        as_choice("seed_rule", self.seed_rule, ("ours", "published"))
+        if self.settings.objective == "all" and self.network != "decoder":
+            raise InputError(f"objective='all' needs a network that predicts every token: decoder, not {self.network}")
 
-    @property
-    def rhm(self) -> RHM:
-        """The ensemble of this run."""
-        return RHM(v=self.v, m=self.m, s=self.s, L=self.L)
+    def grammar(self) -> Grammar:
+        """The grammar of this run."""
+        if self.seed_rule == "published":
+            return Grammar.from_published_seed(self.grammar_seed, self.rhm)
+        return Grammar.draw(self.rhm, self.grammar_seed)
 
     @property
     def steps(self) -> int:
@@ -127,7 +142,8 @@ class Run:
         return self._program() == other._program() and self.steps == other.steps
 
     def _program(self) -> Run:
-        return replace(self, P=0, grammar_seed=0, run_seed=0, settings=replace(self.settings, learning_rate=1.0))
+        alike = replace(self.settings, learning_rate=1.0)
+        return replace(self, P=0, grammar_seed=0, run_seed=0, seed_rule="ours", settings=alike)
 
 
 @dataclass(frozen=True)
@@ -199,7 +215,7 @@ class _Trainer:
             )
         self._runs, self._device, self._settings = list(runs), device, first.settings
         self._start = time.perf_counter()
-        grammars = [Grammar.draw(run.rhm, run.grammar_seed) for run in runs]
+        grammars = [run.grammar() for run in runs]
         seeds = [run.run_seed for run in runs]
         settings = first.settings
         self._test = data.held_out(grammars, seeds, settings.test_size, device)
@@ -222,8 +238,8 @@ class _Trainer:
             warmup=settings.warmup,
             cosine_until=first.steps if settings.schedule == "cosine" else None,
         )
-        self._records = [_Record(settings, run.steps) for run in runs]
-        self._autoregressive = first.network == "autoregressive"
+        last_steps = [float(np.sqrt(g.plateaus()[-2:].prod())) for g in grammars]
+        self._records = [_Record(settings, run.steps, loss) for run, loss in zip(runs, last_steps, strict=True)]
         self._keep_best = keep_best
         self._best_weights: dict[str, Any] = {}
         self.replicas = list(range(len(runs)))
@@ -247,7 +263,7 @@ class _Trainer:
             self._evaluate()
 
     def _training_loss(self, tokens: Tensor) -> Tensor:
-        if self._autoregressive and isinstance(self._network, Decoder):
+        if self._settings.objective == "all" and isinstance(self._network, Decoder):
             return cross_entropy(self._network.autoregressive(tokens), tokens).mean(dim=-1)
         return cross_entropy(self._network(tokens)[:, :, None], tokens[..., -1:])[..., 0]
 
@@ -262,8 +278,9 @@ class _Trainer:
         if self._keep_best and self._records[0].best_step == self.steps:
             self._best_weights = copy.deepcopy(self._network.state_dict())
         training = [i for i, r in enumerate(self.replicas) if not self._records[r].stopped]
-        # the stopped ones are dropped when that halves the work, or ends it
-        if not training or 2 * len(training) <= len(self.replicas):
+        # a GPU does all replicas at once: there the stopped ones are dropped when that halves the work, or ends it
+        enough = len(self.replicas) // 2 if self._device.type == "cuda" else len(self.replicas) - 1
+        if len(training) <= enough:
             self._keep(training)
 
     def _keep(self, positions: list[int]) -> None:
@@ -335,13 +352,16 @@ class _Trainer:
 class _Record:
     """One replica's record. It stops by its own losses alone, whatever its neighbours still have to do."""
 
-    def __init__(self, settings: Settings, max_steps: int) -> None:
+    def __init__(self, settings: Settings, max_steps: int, last_step: float) -> None:
         self._patience = settings.patience if settings.protocol == "offline" else math.inf
-        self._max_steps = max_steps
+        self._after = settings.after_last_step
+        self._max_steps, self._last_step = max_steps, last_step
         self.best_loss, self.best_step, self.steps = math.inf, 0, 0
         self.curve: list[tuple[int, float]] = []
         self.divergence: list[tuple[int, list[float]]] = []
         self.stopped = self.diverged = False
+        self.crossed: int | None = None
+        """First step at which the loss was below the crossing of the last step of the staircase."""
 
     def add(self, step: int, loss: float, divergence: list[float]) -> None:
         """Note the test loss at a step, and stop after the last step, on divergence, or out of patience."""
@@ -355,8 +375,11 @@ class _Record:
                 self.divergence.append((step, divergence))
             if loss < self.best_loss:
                 self.best_loss, self.best_step = loss, step
+            if loss < self._last_step and self.crossed is None:
+                self.crossed = step
         waited = step > self._patience * max(self.best_step, _FIRST_EVALUATION)
-        self.stopped = self.diverged or waited or step >= self._max_steps
+        made = self._after is not None and self.crossed is not None and step >= self._after * self.crossed
+        self.stopped = self.diverged or waited or made or step >= self._max_steps
 
     def outcome(self, seconds: float) -> Outcome:
         """The finished record."""
