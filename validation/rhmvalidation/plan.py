@@ -91,5 +91,5 @@ def _bytes(runs: Sequence[Run], device: torch.device) -> int:
     run, settings = runs[0], runs[0].settings
     network = build(run.network, run.rhm, 1, settings.width, settings.heads, settings.depth)
     weights = sum(parameter.numel() for parameter in network.parameters())
-    activations = settings.batch_size * run.rhm.d * settings.width * (run.L + 1)
+    activations = settings.batch_size * run.rhm.d * settings.width * (run.rhm.L + 1)
     return 4 * len(runs) * (4 * weights + 4 * activations)
