@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 COLORS = {
     "transformer": "tab:blue",
     "decoder": "tab:purple",
-    "autoregressive": "tab:cyan",
+    "attention": "tab:cyan",
     "lcn": "tab:green",
     "fcn": "tab:olive",
     "cnn": "tab:red",
@@ -28,7 +28,7 @@ COLORS = {
 LABELS = {
     "transformer": "transformer",
     "decoder": "decoder",
-    "autoregressive": "decoder, all tokens",
+    "attention": "attention only",
     "lcn": "locally connected",
     "fcn": "fully connected",
     "cnn": "CNN",

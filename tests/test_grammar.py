@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+import random
 import tracemalloc
 from collections import Counter
 from itertools import permutations, product
@@ -93,6 +94,28 @@ def test_all_grammars_are_equally_likely(rhm, seeds):
     observed = np.zeros(outcomes)
     observed[: len(counts)] = list(counts.values())
     assert chisquare(observed).pvalue > 1e-3
+
+
+def test_published_seeds_give_the_published_grammars():
+    """Plateaus of the authors' saved run: (16, 4, 2, 4), seed 2362346."""
+    grammar = Grammar.from_published_seed(2362346, RHM(16, 4, 2, 4))
+    np.testing.assert_allclose(grammar.plateaus(), [2.689, 1.372, 0.495, 0.207, 0.157], atol=5e-4)
+
+
+def test_published_seeds_pick_from_lists_of_all_tuples():
+    """The rule said out loud: every tuple listed in product order, and as many picked as there are rules."""
+    rhm = RHM(v=(3, 4, 5), m=2, s=(3, 2, 2), L=3, n=6)
+    grammar = Grammar.from_published_seed(7, rhm)
+    rng = random.Random(7)
+    for level, symbols, below, s in ((3, 6, 5, 2), (2, 5, 4, 2), (1, 4, 3, 3)):
+        tuples = list(product(range(below), repeat=s))
+        expected = np.array(rng.sample(tuples, 2 * symbols)).reshape(symbols, 2, s)
+        np.testing.assert_array_equal(grammar.rules(level), expected)
+
+
+def test_no_published_seeds_for_unequal_rules():
+    with pytest.raises(InputError, match="published for equally likely rules only; use from_rules"):
+        Grammar.from_published_seed(0, RHM(8, 2, 2, 2, rule_probabilities=(0.7, 0.3)))
 
 
 def test_a_trillion_tuples_in_little_memory():

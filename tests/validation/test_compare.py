@@ -10,7 +10,7 @@ pytest.importorskip("torch")  # compare itself needs none, its package does
 from rhmtheory import RHM, Grammar, InputError, predict
 from rhmtheory.fitting.intervals import SlopeFit
 from rhmtheory.theory.predictions import crossing_levels, sample_complexity, staircase_exponent
-from rhmvalidation.compare import LearningCurves, compare, learning_curves, measure, verdict
+from rhmvalidation.compare import THEORY, LearningCurves, compare, learning_curves, measure, verdict
 from rhmvalidation.training import Outcome, Run, Settings
 
 V, M, S, L = 16, 4, 2, 4
@@ -28,7 +28,7 @@ def smooth_staircase(plateaus, P_k, sizes):
 
 def curves(network, architecture=None, constant=1.0, grammars=4, noise=0.0, sizes=SIZES, rhm=RHM_):
     rng = np.random.default_rng(0)
-    P_k = predict(rhm, architecture or network).sample_complexity
+    P_k = predict(rhm, architecture or THEORY[network]).sample_complexity
     H = np.array([Grammar.draw(rhm, seed).plateaus() for seed in range(grammars)])
     shifted = [constant * P_k * np.exp(noise * rng.standard_normal(rhm.L)) for _ in H]
     loss = np.array([smooth_staircase(h, P, sizes) for h, P in zip(H, shifted, strict=True)])
@@ -36,9 +36,9 @@ def curves(network, architecture=None, constant=1.0, grammars=4, noise=0.0, size
     return LearningCurves(rhm, network, names, H, sizes.astype(float), loss, None, 0)
 
 
-@pytest.mark.parametrize(("architecture", "factor"), [("cnn", 4), ("lcn", 16), ("transformer", 16)])
-def test_exact_staircases_give_their_step_factor_and_exponent(architecture, factor):
-    result = measure(curves(architecture, constant=7))
+@pytest.mark.parametrize(("network", "factor"), [("cnn", 4), ("lcn", 16), ("attention", 16), ("decoder", 16)])
+def test_exact_staircases_give_their_step_factor_and_exponent(network, factor):
+    result = measure(curves(network, constant=7))
     assert result.steps == (1, 2, 3)
     # crossings are interpolated between 400 sizes over seven decades
     np.testing.assert_allclose(
@@ -46,21 +46,21 @@ def test_exact_staircases_give_their_step_factor_and_exponent(architecture, fact
     )
     assert result.step_factor.best == pytest.approx(factor, rel=0.01)
     assert result.exponent.best == pytest.approx(result.predicted_exponent, rel=0.01)
-    exact = [sample_complexity(RHM_, architecture, k, "exact") for k in (1, 2, 3)]
+    exact = [sample_complexity(RHM_, THEORY[network], k, "exact") for k in (1, 2, 3)]
     assert result.exact_step_factor == pytest.approx(np.sqrt(exact[2] / exact[0]))
     assert result.exact_exponent == pytest.approx(staircase_exponent([np.nan, *exact], result.exact.plateaus))
     assert result.predicted_step_factor == pytest.approx(factor)
     # no interval is as narrow as that of exact curves, which misses the prediction by the error of interpolation
-    assert measure(curves(architecture, constant=7, noise=0.1, grammars=8)).verdict == "agrees"
+    assert measure(curves(network, constant=7, noise=0.1, grammars=8)).verdict == "agrees"
 
 
-@pytest.mark.parametrize("architecture", ["cnn", "lcn", "transformer"])
-def test_two_levels_are_held_against_the_steps_they_have(architecture):
+@pytest.mark.parametrize("network", ["cnn", "lcn", "attention", "decoder"])
+def test_two_levels_are_held_against_the_steps_they_have(network):
     """With two levels the first step enters, and P_1 / P_0 = m**2 with sharing too."""
     rhm = RHM(8, 2, 2, 2)
-    result = measure(curves(architecture, grammars=8, noise=0.1, rhm=rhm))
+    result = measure(curves(network, grammars=8, noise=0.1, rhm=rhm))
     assert result.steps == (0, 1)
-    assert result.prediction.step_factor == (2 if architecture == "cnn" else 4)
+    assert result.prediction.step_factor == (2 if network == "cnn" else 4)
     assert result.predicted_step_factor == pytest.approx(4)
     assert result.verdict == "agrees"
 
@@ -73,7 +73,7 @@ def test_nothing_to_learn_is_undecided(fall):
     P = np.geomspace(10, 1e4, 20)
     loss = np.log(4) + 0.05 - fall * np.linspace(0, 1, 20) + 0.001 * np.arange(4)[:, None]
     names = tuple(map(str, range(4)))
-    given = [LearningCurves(rhm, network, names, H, P, loss, None, 0) for network in ("cnn", "transformer")]
+    given = [LearningCurves(rhm, network, names, H, P, loss, None, 0) for network in ("cnn", "decoder")]
     (comparison,) = compare(given)
     for measurement in comparison.measurements:
         assert not np.isfinite(measurement.predicted_step_factor)
@@ -83,7 +83,7 @@ def test_nothing_to_learn_is_undecided(fall):
 
 
 def test_ratio_of_exponents_is_two_for_the_predicted_curves():
-    (comparison,) = compare([curves("cnn", constant=3, noise=0.1), curves("transformer", constant=11, noise=0.1)])
+    (comparison,) = compare([curves("cnn", constant=3, noise=0.1), curves("decoder", constant=11, noise=0.1)])
     assert comparison.predicted_ratio == pytest.approx(2)
     assert comparison.ratio.low < 2 < comparison.ratio.high
     assert comparison.ratio.best == pytest.approx(2, rel=0.1)
@@ -98,7 +98,7 @@ def test_a_wrong_law_is_told():
 
 def test_steps_that_some_grammar_did_not_make_are_left_out():
     short = SIZES[SIZES < 1e5]
-    result = measure(curves("transformer", sizes=short))
+    result = measure(curves("decoder", sizes=short))
     assert result.steps == (1, 2)
     assert np.isnan(result.crossings[:, 3]).all()
     json.dumps(result.to_dict(), allow_nan=False)
@@ -106,7 +106,7 @@ def test_steps_that_some_grammar_did_not_make_are_left_out():
 
 def test_too_few_steps_are_undecided_not_an_error():
     short = SIZES[SIZES < 1e3]
-    (comparison,) = compare([curves("transformer", sizes=short), curves("cnn", sizes=short)])
+    (comparison,) = compare([curves("decoder", sizes=short), curves("cnn", sizes=short)])
     for measurement in comparison.measurements:
         assert measurement.verdict == "undecided"
         assert np.isnan(measurement.exponent.best)
@@ -115,7 +115,7 @@ def test_too_few_steps_are_undecided_not_an_error():
 
 
 def test_steps_collapse_under_the_right_law_and_not_under_the_wrong_one():
-    right = measure(curves("transformer", constant=5, grammars=1))
+    right = measure(curves("decoder", constant=5, grammars=1))
     wrong = measure(curves("cnn", "transformer", constant=5, grammars=1))
     assert right.collapse < 0.15  # plateaus differ in height, which bends the flanks of the steps
     assert wrong.collapse > 5 * right.collapse or np.isnan(wrong.collapse)
@@ -130,7 +130,7 @@ def test_excess_loss_is_above_the_floor_of_each_grammar():
 
 def finished(network, seed, P, loss, *, diverged=False, protocol="offline", curve=()):
     settings = Settings(width=4, learning_rate=1.0, protocol=protocol, batch_size=10)
-    run = Run(8, 2, 2, 3, network, P, seed, seed, settings)
+    run = Run(RHM(8, 2, 2, 3), network, P, seed, seed, settings)
     return run, Outcome(loss, 0, 0, list(curve), diverged, 1.0)
 
 

@@ -12,7 +12,7 @@ from rhmvalidation import models  # noqa: E402
 V, S, L, WIDTH = 5, 2, 3, 6
 D = S**L
 RHM_ = RHM(V, 2, S, L)
-KINDS = ["cnn", "lcn", "fcn", "transformer", "decoder"]
+KINDS = ["cnn", "lcn", "fcn", "attention", "decoder"]
 
 
 def make(kind, replicas=2):
@@ -26,19 +26,20 @@ def tokens_for(replicas=2, batch=4):
 
 
 def one_hot(sentence):
-    x = torch.nn.functional.one_hot(sentence, V).double()
+    """Published input: one-hot rows whitened to mean zero and norm one; the mask is constant, of norm one."""
+    x = (torch.nn.functional.one_hot(sentence, V).double() - 1 / V) / math.sqrt(1 - 1 / V)
     x[-1] = V**-0.5
     return x
 
 
 def slow_hierarchical(network, r, sentence):
-    """One sentence through replica r, from its one-hot matrix; inputs are scaled by sqrt(v)."""
+    """One sentence through replica r: fan-in v s of one-hot rows at first, then s times the width."""
     tables = network.first.weight[r]  # (positions * s or s, v, width)
     x = one_hot(sentence)
     h = []
     for i in range(D // S):
         first = 0 if network.shared else i * S
-        h.append(sum(x[i * S + p] @ tables[first + p] for p in range(S)) / math.sqrt(S))
+        h.append(sum(x[i * S + p] @ tables[first + p] for p in range(S)) / math.sqrt(V * S))
     h = [torch.relu(unit) for unit in h]
     for weight in network.hidden:
         pairs = [torch.cat([h[i * S + p] for p in range(S)]) for i in range(len(h) // S)]
@@ -48,18 +49,18 @@ def slow_hierarchical(network, r, sentence):
 
 
 def slow_fully_connected(network, r, sentence):
-    """One sentence through replica r, from its one-hot matrix."""
+    """One sentence without its last token through replica r: fan-in v (d - 1), then the width."""
     x = one_hot(sentence)
-    h = torch.relu(sum(x[i] @ network.first.weight[r, i] for i in range(D)) / math.sqrt(D))
+    h = torch.relu(sum(x[i] @ network.first.weight[r, i] for i in range(D - 1)) / math.sqrt(V * (D - 1)))
     for weight in network.hidden:
         h = torch.relu(h @ weight[r] / math.sqrt(WIDTH))
     return h @ network.readout[r] / WIDTH
 
 
-def one_layer(layer, r, x, causal):
-    """Attention of replica r at every position, head by head."""
+def one_layer(layer, r, x, scale, causal):
+    """Attention of replica r at every position, head by head; ``scale`` is put on each product with a matrix."""
     head = WIDTH // layer.heads
-    q, k, v = (x @ layer.qkv[r][:, i * WIDTH : (i + 1) * WIDTH] for i in range(3))
+    q, k, v = (scale * (x @ layer.qkv[r][:, i * WIDTH : (i + 1) * WIDTH]) for i in range(3))
     heads = []
     for h in range(layer.heads):
         part = slice(h * head, (h + 1) * head)
@@ -67,15 +68,15 @@ def one_layer(layer, r, x, causal):
         if causal:
             scores = scores.masked_fill(torch.ones(D, D).triu(1).bool(), -math.inf)
         heads.append(torch.softmax(scores, dim=-1) @ v[:, part])
-    return torch.cat(heads, dim=-1) @ layer.mix[r]
+    return scale * (torch.cat(heads, dim=-1) @ layer.mix[r])
 
 
 def slow_attention(network, r, sentence):
-    """One sentence through replica r, every layer at every position."""
-    x = one_hot(sentence) @ network.embedding.weight[r, 0] + network.position[r]
+    """One sentence through replica r, every layer at every position, each product over the root of its fan-in."""
+    x = one_hot(sentence) @ network.embedding.weight[r, 0] / math.sqrt(V) + network.position[r]
     for layer in network.attention:
-        x = one_layer(layer, r, x, causal=False)
-    return x[-1] @ network.readout[r]
+        x = one_layer(layer, r, x, WIDTH**-0.5, causal=False)
+    return x[-1] @ network.readout[r] / math.sqrt(WIDTH)
 
 
 def slow_decoder(network, r, sentence):
@@ -88,7 +89,7 @@ def slow_decoder(network, r, sentence):
         return (y - y.mean(-1, keepdim=True)) / (y.var(-1, unbiased=False, keepdim=True) + 1e-5).sqrt()
 
     for layer, up, down in zip(network.attention, network.up, network.down, strict=True):
-        x = x + one_layer(layer, r, norm(x), causal=True)
+        x = x + one_layer(layer, r, norm(x), 1.0, causal=True)
         x = x + torch.nn.functional.gelu(norm(x) @ up[r]) @ down[r]
     return norm(x) @ network.readout[r]
 
@@ -97,7 +98,7 @@ SLOW = {
     "cnn": slow_hierarchical,
     "lcn": slow_hierarchical,
     "fcn": slow_fully_connected,
-    "transformer": slow_attention,
+    "attention": slow_attention,
     "decoder": lambda *args: slow_decoder(*args)[-1],
 }
 
@@ -124,6 +125,29 @@ def test_gradients_of_a_replica_do_not_see_the_others(kind):
     for name, parameter in network.named_parameters():
         assert parameter.grad[0].abs().sum() > 0, name
         assert parameter.grad[1].abs().sum() == 0, name
+
+
+@pytest.mark.parametrize(
+    ("kind", "one"), [("cnn", True), ("lcn", True), ("fcn", True), ("attention", True), ("decoder", False)]
+)
+def test_published_networks_start_from_standard_normal_weights(kind, one):
+    """Their scales stand in the forward pass, so that a learning rate means what it means in the public code."""
+    network = models.build(kind, RHM_, 1, 240)
+    network.initialise([torch.Generator().manual_seed(0)])
+    stds = {name: parameter.std().item() for name, parameter in network.named_parameters()}
+    close = {name: abs(std - 1) < 0.1 for name, std in stds.items()}
+    assert all(close.values()) == one, stds
+
+
+@pytest.mark.parametrize("kind", ["cnn", "lcn", "fcn"])
+def test_first_pre_activations_start_at_the_root_of_one_over_v(kind):
+    """Whitened tokens have norm one, and the fan-in counts all v entries of each."""
+    rhm = RHM(16, 4, 2, 3)
+    network = models.build(kind, rhm, 1, 2000)
+    network.initialise([torch.Generator().manual_seed(0)])
+    first = network.layers(torch.from_numpy(rhm.grammar(0).sample(64)[None]))[0]
+    # half of a symmetric law is cut off by the ReLU: the mean square is half of that before
+    assert first.square().mean().item() == pytest.approx(1 / (2 * 16), rel=0.1)
 
 
 def test_tied_locally_connected_network_is_the_convolutional_one():
@@ -173,7 +197,7 @@ def test_multiplications_are_those_of_the_matrix_products(kind):
 
 def test_width_must_hold_the_heads():
     with pytest.raises(InputError, match="width=6 is no multiple of heads=4"):
-        models.build("transformer", RHM_, 1, WIDTH, heads=4)
+        models.build("attention", RHM_, 1, WIDTH, heads=4)
 
 
 def test_unknown_network_lists_those_there_are():

@@ -45,7 +45,7 @@ def test_runs_of_several_epochs_are_points_of_an_offline_curve(tmp_path):
         for P, loss in ((64, 1.5), (256, 0.7), (1024, 0.2 + seed / 10))
     ]
     (curves,) = published_curves(paths)
-    assert curves.network == "transformer"
+    assert curves.network == "attention"
     np.testing.assert_array_equal(curves.P, [64, 256, 1024])
     np.testing.assert_allclose(curves.loss, [[1.5, 0.7, 0.2], [1.5, 0.7, 0.3]])
 

@@ -23,7 +23,7 @@ training = { width = 8, learning_rate = 1.0, max_steps = 20, test_size = 64, bat
 """
 ONLINE = """
 [[sweep]]
-network = "transformer"
+network = "attention"
 ensemble = { v = 4, m = 2, s = 2, L = 2 }
 grammars = 2
 samples = { highest = 640 }
@@ -71,7 +71,12 @@ def test_presets_of_the_package_load(name):
     ("old", "new", "message"),
     [
         ("grammars = 2", "grammar = 2", "unknown key 'grammar'"),
-        ("grammars = 2\n", "", "lacks the key 'grammars'"),
+        ("grammars = 2\n", "", "give one of grammars .*, seeds .* and published_seeds"),
+        ("grammars = 2", "grammars = 2\nseeds = [1]", "give one of grammars"),
+        ("grammars = 2", "seeds = []", r"seeds=\[\] must be a list of integers"),
+        ("grammars = 2", "seeds = [1, -1]", r"seeds\[1\]=-1 is too small"),
+        ("learning_rate = 1.0", "learning_rate = [1.0, 0]", "learning_rate=0.0 must be positive"),
+        ("m = 2", "m = 4", "has f = 1: every sentence is grammatical"),
         ("width = 8", "widht = 8", "unknown key 'widht'"),
         ("m = 2", "m = 5", "sweep 1: m=5 rules x v=4 symbols need 20 tuples"),
         ('"cnn"', '"rnn"', "network='rnn' is unknown: choose one of cnn, lcn"),
@@ -84,6 +89,54 @@ def test_presets_that_cannot_be_used(preset_file, old, new, message):
     preset_file.write_text(TINY.replace(old, new))
     with pytest.raises(InputError, match=message):
         load(preset_file)
+
+
+def test_seeds_of_grammars_are_counted_or_listed(preset_file):
+    def grammars(keys):
+        preset_file.write_text(TINY.replace("grammars = 2", keys))
+        runs = load(preset_file).runs()
+        return {(run.grammar_seed, run.run_seed, run.seed_rule) for run in runs}
+
+    assert grammars("grammars = 2") == {(0, 0, "ours"), (1, 1, "ours")}
+    assert grammars("seeds = [7, 5]") == {(7, 7, "ours"), (5, 5, "ours")}
+    assert grammars("published_seeds = [7]\nrun_seeds = 2") == {(7, 7, "published"), (7, 8, "published")}
+
+
+def test_a_scan_repeats_every_run_at_every_learning_rate(preset_file, tmp_path):
+    preset_file.write_text(TINY.replace("learning_rate = 1.0", "learning_rate = [1, 0.5, 2.0]"))
+    scan = load(preset_file)
+    assert scan.sweeps[0].learning_rates == (1.0, 0.5, 2.0)
+    runs = scan.runs()
+    assert len({run.key for run in runs}) == len(runs) == 3 * 2 * 3
+    by_rate = {
+        rate: [(run.P, run.grammar_seed) for run in runs if run.settings.learning_rate == rate]
+        for rate in (1.0, 0.5, 2.0)
+    }
+    preset_file.write_text(TINY)
+    plain = [(run.P, run.grammar_seed) for run in load(preset_file).runs()]
+    assert list(by_rate.values()) == [plain] * 3
+    # one program trains several rates, and the folder keeps them apart
+    folder = results.ResultFolder(tmp_path / "out", scan)
+    sweep.execute(sweep.groups(scan), folder, CPU, workers=1)
+    assert len({folder.load(run).best_loss for run in runs}) > 6
+
+
+def test_only_picks_sweeps_by_their_title(preset_file):
+    preset_file.write_text(TINY + ONLINE)
+    loaded = load(preset_file)
+    assert [s.network for s in loaded.only("attention").sweeps] == ["attention"]
+    assert loaded.only("v=4").sweeps == loaded.sweeps
+    with pytest.raises(InputError, match=r"only='rnn' is in the title of no sweep: cnn RHM\(v=4.*, attention RHM"):
+        loaded.only("rnn")
+
+
+def test_part_of_a_study_trains_that_part_and_reports_all_there_is(preset_file, tmp_path):
+    preset_file.write_text(TINY + ONLINE)
+    out = tmp_path / "out"
+    first = main_job.run(preset_file, out, "cpu", workers=1, only="cnn", progress=False)
+    assert {run.network for run, _ in first.finished} == {"cnn"}
+    second = main_job.run(preset_file, out, "cpu", workers=1, only="attention", progress=False)
+    assert {run.network for run, _ in second.finished} == {"cnn", "attention"}
 
 
 def test_unknown_preset_lists_those_there_are():

@@ -9,7 +9,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from rhmtheory import InputError  # noqa: E402
+from rhmtheory import RHM, Grammar, InputError  # noqa: E402
 from rhmvalidation import data  # noqa: E402
 from rhmvalidation.training import (  # noqa: E402
     Run,
@@ -27,7 +27,7 @@ FAST = Settings(width=16, learning_rate=1.0, max_steps=60, test_size=256, batch_
 
 
 def make_run(seed=0, P=200, network="cnn", settings=FAST):
-    return Run(4, 2, 2, 2, network, P, grammar_seed=seed, run_seed=seed, settings=settings)
+    return Run(RHM(4, 2, 2, 2), network, P, grammar_seed=seed, run_seed=seed, settings=settings)
 
 
 def same(first, second):
@@ -42,10 +42,20 @@ def agree(first, second):
     return close and (first.best_step, first.steps) == (second.best_step, second.steps)
 
 
-@pytest.mark.parametrize("network", ["cnn", "lcn", "fcn", "transformer", "decoder", "autoregressive"])
+@pytest.mark.parametrize(
+    ("network", "objective"),
+    [
+        ("cnn", "last"),
+        ("lcn", "last"),
+        ("fcn", "last"),
+        ("attention", "last"),
+        ("decoder", "last"),
+        ("decoder", "all"),
+    ],
+)
 @pytest.mark.parametrize("protocol", ["offline", "online"])
-def test_a_network_learns_down_to_the_floor_of_its_grammar(network, protocol):
-    settings = replace(FAST, max_steps=600, batch_size=128, width=32, protocol=protocol)
+def test_a_network_learns_down_to_the_floor_of_its_grammar(network, objective, protocol):
+    settings = replace(FAST, max_steps=600, batch_size=128, width=32, protocol=protocol, objective=objective)
     if network not in ("cnn", "lcn", "fcn"):
         settings = replace(settings, optimiser="adamw", learning_rate=3e-3, heads=2, schedule="cosine", warmup=20)
     run = make_run(P=4000 if protocol == "offline" else 600 * 128, network=network, settings=settings)
@@ -110,7 +120,7 @@ def test_divergence_is_recorded_and_leaves_the_neighbours_alone():
 
 
 def test_training_stops_when_patience_runs_out():
-    record = _Record(replace(FAST, patience=2.0), max_steps=1000)
+    record = _Record(replace(FAST, patience=2.0), max_steps=1000, last_step=0.2)
     losses = {0: 2.0, 8: 1.0, 10: 0.5, 12: 0.6, 20: 0.6, 21: 0.6, 40: 0.1}
     for step, loss in losses.items():
         record.add(step, loss, [])
@@ -118,6 +128,44 @@ def test_training_stops_when_patience_runs_out():
     assert record.steps == 21  # the first evaluation beyond twice the best step
     assert record.stopped
     assert not record.diverged
+
+
+def test_online_training_stops_after_its_last_step():
+    """At a multiple of the step at which the loss first crossed the last plateau's upper edge, not before."""
+    record = _Record(replace(FAST, protocol="online", after_last_step=1.5), max_steps=1000, last_step=0.5)
+    losses = {0: 2.0, 10: 0.6, 20: 0.4, 24: 0.7, 29: 0.3, 30: 0.3, 40: 0.1}
+    for step, loss in losses.items():
+        record.add(step, loss, [])
+    assert record.crossed == 20
+    assert (record.steps, record.stopped) == (30, True)
+    assert record.best_loss == 0.3
+
+
+def test_runs_stop_after_the_last_step_of_their_own_grammar():
+    online = replace(FAST, protocol="online", batch_size=128, width=32)
+    full, cut = (
+        train([make_run(P=600 * 128, settings=replace(online, after_last_step=after))], CPU)[0]
+        for after in (None, 1.2)
+    )
+    H = make_run().grammar().plateaus()
+    crossed = next(step for step, loss in full.curve if loss < math.sqrt(H[-2] * H[-1]))
+    assert full.steps == 600
+    assert cut.curve == [point for point in full.curve if point[0] <= cut.steps]
+    assert cut.steps == next(step for step, _ in full.curve if step >= 1.2 * crossed) < 600
+
+
+def test_a_seed_makes_the_grammar_by_its_rule():
+    ours = make_run(seed=3)
+    published = replace(ours, seed_rule="published")
+    assert ours.grammar() == Grammar.draw(ours.rhm, 3)
+    assert published.grammar() == Grammar.from_published_seed(3, ours.rhm)
+    assert published.key != ours.key
+    assert published.shares_program_with(ours)
+
+
+def test_the_objective_needs_a_network_that_predicts_every_token():
+    with pytest.raises(InputError, match="objective='all' needs a network that predicts every token: decoder"):
+        make_run(settings=replace(FAST, objective="all"))
 
 
 def test_batches_come_from_the_training_set_alone():
@@ -347,6 +395,9 @@ def test_the_key_of_a_run_names_its_content():
         ({"weight_decay": -0.1}, "weight_decay=-0.1 must not be negative"),
         ({"context_probe": 1}, "context_probe=1 must be true or false"),
         ({"patience": 1.0}, "patience=1.0 must exceed 1"),
+        ({"objective": "first"}, "objective='first' is unknown: choose one of last, all"),
+        ({"after_last_step": 1.5}, "goes with protocol = 'online'"),
+        ({"after_last_step": 0.5, "protocol": "online"}, "after_last_step=0.5 must be at least 1"),
     ],
 )
 def test_settings_that_cannot_be(change, message):

@@ -20,7 +20,7 @@ from rhmtheory import InputError
 from rhmtheory._support.provenance import provenance
 from rhmtheory.plotting import new_figure, plot_collapse, plot_comparison, plot_context
 from rhmvalidation.compare import Comparison, compare, learning_curves, step_curves
-from rhmvalidation.preset import Preset, Sweep, load_preset
+from rhmvalidation.preset import Preset, load_preset
 from rhmvalidation.published import published_curves
 from rhmvalidation.results import ResultFolder, all_runs, read_json, write_atomically, write_tables
 from rhmvalidation.sweep import Shard, cost, execute, groups, pick_device
@@ -227,4 +227,3 @@ class _Display:
         left = sum(self._cost[key] for key in self._left) - under_way
         seconds = (time.perf_counter() - self._start) * left / trained
         return f", about {datetime.timedelta(seconds=round(seconds))} left"
-

@@ -43,7 +43,13 @@ class Sweep:
         rates = self.learning_rates or (self.settings.learning_rate,)
         return [
             Run(
-                self.rhm, self.network, P, seed, seed + i, replace(self.settings, learning_rate=rate), self.seed_rule
+                self.rhm,
+                self.network,
+                P,
+                seed,
+                seed + i,
+                replace(self.settings, learning_rate=rate),
+                self.seed_rule,
             )
             for rate in rates
             for P in self.sizes
@@ -68,7 +74,9 @@ class Preset:
         """The sweeps whose title (as progress shows it, such as ``cnn RHM(v=16, m=4, s=2, L=3)``) has this text."""
         sweeps = tuple(sweep for sweep in self.sweeps if text in sweep.title)
         if not sweeps:
-            raise InputError(f"only={text!r} is in the title of no sweep: {', '.join(s.title for s in self.sweeps)}")
+            raise InputError(
+                f"only={text!r} is in the title of no sweep: {', '.join(s.title for s in self.sweeps)}"
+            )
         return replace(self, sweeps=sweeps)
 
 

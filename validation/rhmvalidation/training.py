@@ -118,7 +118,9 @@ class Run:
         as_choice("network", self.network, NETWORKS)
         as_choice("seed_rule", self.seed_rule, ("ours", "published"))
         if self.settings.objective == "all" and self.network != "decoder":
-            raise InputError(f"objective='all' needs a network that predicts every token: decoder, not {self.network}")
+            raise InputError(
+                f"objective='all' needs a network that predicts every token: decoder, not {self.network}"
+            )
 
     def grammar(self) -> Grammar:
         """The grammar of this run."""
