@@ -161,7 +161,7 @@ def _mean_divergence(members: Sequence[tuple[Run, Outcome]], sizes: list[int]) -
                 found.setdefault(run.P, []).append(values)
     if not found:
         return None
-    levels = members[0][0].L + 1
+    levels = members[0][0].rhm.L + 1
     return np.array([np.mean(found[P], axis=0) if P in found else [np.nan] * levels for P in sizes])
 
 

@@ -70,8 +70,8 @@ class _Lookup(nn.Module):
     """First linear layer on one-hot tokens, by lookup: ``tables`` weight tables, one per position class.
 
     ``whitened``: a token is ``(x - 1/v) / sqrt(1 - 1/v)`` of its one-hot ``x``, mean zero over equally likely
-    tokens and norm one, as in the public training code of arXiv:2505.07070. The mask, ``v`` entries of ``v**(-1/2)``, is
-    not whitened there, and has norm one, too.
+    tokens and norm one, as in the public training code of arXiv:2505.07070. The mask, ``v`` entries of
+    ``v**(-1/2)``, is not whitened there, and has norm one, too.
     """
 
     def __init__(self, replicas: int, tables: int, v: int, width: int, *, whitened: bool) -> None:
