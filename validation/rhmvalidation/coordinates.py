@@ -1,8 +1,8 @@
 """Coordinate check: do hidden activations, and their updates, keep their size when a network grows wider?
 
-A parametrisation has a limit of large width, and learning rates that carry over from one width to the next, if every
-activation moves by an amount of order one per step, whatever the width (Yang and Hu, arXiv:2011.14522; the check is
-that of Yang et al., arXiv:2203.03466, section D.1). The networks in mean-field parametrisation claim it.
+A parametrisation has a limit of large width, and learning rates that carry over from one width to the next, if
+every activation moves by an amount of order one per step, whatever the width (Yang and Hu, arXiv:2011.14522; the
+check is that of Yang et al., arXiv:2203.03466, section D.1). The networks in mean-field parametrisation claim it.
 """
 
 from __future__ import annotations
