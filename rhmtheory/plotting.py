@@ -9,7 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from rhmtheory._support.checks import InputError
-from rhmtheory.model.grammar import Grammar
+from rhmtheory.model.derivation import Derivation, draw
+from rhmtheory.model.grammar import UNGRAMMATICAL, Grammar
 from rhmtheory.model.rhm import RHM
 from rhmtheory.theory.predictions import Prediction
 
@@ -178,19 +179,27 @@ def plot_plateau_methods(rows: Mapping[str, npt.ArrayLike], rhm: RHM, ax: Axes) 
     return ax
 
 
-def plot_tree(grammar: Grammar, levels: Sequence[npt.ArrayLike], ax: Axes) -> Axes:
-    """One derivation tree, root at the top; ``levels[l]`` holds the symbols of level l."""
-    rhm = grammar.rhm
-    for level, symbols in enumerate(levels):
+def plot_tree(grammar: Grammar, sentence: npt.ArrayLike | Sequence[npt.ArrayLike], ax: Axes) -> Axes:
+    """Derivation tree of a sentence, root at the top; ``sentence`` as for `Grammar.draw`."""
+    return plot_derivation(draw(grammar, sentence), ax)
+
+
+def plot_derivation(derivation: Derivation, ax: Axes) -> Axes:
+    """One derivation tree, root at the top; "?" stands where no rule produces the tuple below."""
+    rhm = derivation.grammar.rhm
+    # a width of about half an inch a token, at most that of 16, holds symbols of two digits
+    size = 8 if rhm.d <= 16 else max(3.5, 128 / rhm.d)
+    for level, symbols in enumerate(derivation.levels):
         # a node stands above the middle of its tokens
         x = (np.arange(rhm.width(level)) + 0.5) * rhm.span(level)
         if level < rhm.L:
             above = (np.arange(rhm.width(level + 1)) + 0.5) * rhm.span(level + 1)
             above = np.repeat(above, rhm.children(level + 1))
             ax.plot(np.stack([x, above]), [[level], [level + 1]], color="0.7", lw=1, zorder=0)
-        for position, symbol in zip(x, np.asarray(symbols), strict=True):
-            ax.text(position, level, str(symbol), ha="center", va="center", fontsize=8,
-                    bbox={"boxstyle": "circle", "facecolor": "white", "edgecolor": "0.4"})  # fmt: skip
+        for position, symbol in zip(x, symbols.tolist(), strict=True):
+            ax.text(position, level, "?" if symbol == UNGRAMMATICAL else str(symbol),
+                    ha="center", va="center", fontsize=size,
+                    bbox={"boxstyle": "circle,pad=0.2", "facecolor": "white", "edgecolor": "0.4"})  # fmt: skip
     ax.set(xlim=(0, rhm.d), ylim=(-0.5, rhm.L + 0.5), ylabel="level", xticks=[], yticks=range(rhm.L + 1))
     ax.set_title(f"derivation tree, {_name(rhm)}", fontsize=10)
     return ax

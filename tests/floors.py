@@ -10,9 +10,21 @@ ROOT = Path(__file__).parents[1]
 # imported lies below, or on the same floor or in the same room to the left. "__init__" is the front of a package.
 FLOORS: dict[str, list[dict[str, list[str]]]] = {
     "rhmtheory": [
-        {"_support": ["types", "checks", "lazy", "facade", "json", "parallel", "provenance", "reading"]},
+        {
+            "_support": [
+                "types",
+                "checks",
+                "lazy",
+                "facade",
+                "json",
+                "parallel",
+                "progress",
+                "provenance",
+                "reading",
+            ]
+        },
         {"_kernels": ["sampling", "counting", "spectral", "entropy", "inference"]},
-        {"model": ["rhm", "grammar", "sampling"]},
+        {"model": ["rhm", "grammar", "sampling", "derivation"]},
         {
             "fitting": ["slopes", "intervals", "curves"],
             "exact": ["correlations", "entropy", "evidence", "messages", "inference"],
@@ -24,7 +36,7 @@ FLOORS: dict[str, list[dict[str, list[str]]]] = {
         },
         {"plotting": []},
         {"__init__": []},
-        {"cli": []},
+        {"cli": ["options", "output", "ensembles", "sentences", "samples", "networks"]},
     ],
     "rhmvalidation": [
         {"__init__": []},

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 import rhmtheory as rt
-from rhmtheory.cli import main
+from rhmtheory._support.progress import progress
+from rhmtheory.cli import main, options
 
 ENSEMBLE = ["--v", "8", "--m", "2", "--s", "2", "--L", "3"]
 
@@ -58,7 +59,7 @@ def test_correlations(capsys):
         assert abs(row["measured_mean_square"] - row["exact"] ** 2) < 4 * row["standard_error"]
     code, out, _ = run(capsys, "correlations", *ENSEMBLE, "--grammars", "20")
     assert code == 0
-    assert "mean square over 20 grammars" in out
+    assert "Mean square over 20 grammars" in out
 
 
 def test_plateaus_over_grammars(capsys):
@@ -93,13 +94,136 @@ def test_sample(capsys, tmp_path):
     np.testing.assert_array_equal(np.load(tmp_path / "tokens.npy"), tokens)
 
 
-@pytest.mark.parametrize("command", ["predict", "correlations", "plateaus", "sample"])
-def test_plot_writes_a_figure(capsys, tmp_path, command):
-    path = tmp_path / "figure.png"
+@pytest.mark.parametrize("command", ["predict", "correlations", "plateaus", "sample", "tree"])
+@pytest.mark.parametrize(("ending", "start"), [("png", b"\x89PNG"), ("pdf", b"%PDF"), ("svg", b"<?xml")])
+def test_plot_writes_a_figure(capsys, tmp_path, command, ending, start):
+    path = tmp_path / f"figure.{ending}"
     code, _, err = run(capsys, command, *ENSEMBLE, "--plot", str(path))
     assert code == 0
     assert "figure written" in err
-    assert path.read_bytes().startswith(b"\x89PNG")
+    assert path.read_bytes().startswith(start)
+
+
+COMMANDS = {
+    "predict": ENSEMBLE,
+    "correlations": ENSEMBLE,
+    "plateaus": ENSEMBLE,
+    "sample": ENSEMBLE,
+    "tree": ENSEMBLE,
+    "learn": ENSEMBLE,
+    "corpus": [__file__],
+    "compare": [],
+    "report": ["results"],
+}
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize(
+    ("path", "message"),
+    [("figure.xyz", "is no png, pdf, svg file"), ("/nowhere/figure.png", "there is no folder /nowhere")],
+)
+def test_a_figure_that_cannot_be_written_is_refused_before_anything_is_computed(
+    capsys, monkeypatch, command, path, message
+):
+    def computed(*args, **kwargs):
+        raise AssertionError("computed before the figure's path was looked at")
+
+    monkeypatch.setattr(options, "_ensemble", computed)
+    monkeypatch.setattr("rhmtheory.measured.corpus.analyse_corpus", computed)
+    monkeypatch.setattr("rhmtheory.cli.networks._validation", computed)
+    code, out, err = run(capsys, command, *COMMANDS[command], "--plot", path)
+    assert (code, out) == (2, "")
+    assert message in err
+    assert "--plot" in err
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_is_short_or_long(capsys, command):
+    outputs = [run(capsys, command, flag) for flag in ("-h", "--help")]
+    assert outputs[0] == outputs[1]
+    assert outputs[0][0] == 0
+    assert all(len(line) <= 80 for line in outputs[0][1].splitlines())
+
+
+@pytest.mark.parametrize(
+    "args", [["predict"], ["correlations", "--grammars", "8"], ["plateaus", "--grammars", "8"]], ids=lambda x: x[0]
+)
+def test_tables_fit_80_columns(capsys, args):
+    """At a realistic size, with every column: nothing is wrapped or cut."""
+    code, out, _ = run(capsys, *args, "--v", "32", "--m", "8", "--s", "2", "--L", "4")
+    assert code == 0
+    lines = out.splitlines()
+    assert max(map(len, lines)) <= 80
+    assert "\u2026" not in out
+    # a wrapped cell would make a row of two lines, whose second one lacks the number of the level
+    rows = [line for line in lines if line.startswith("\u2502")]
+    assert all(line.split("\u2502")[1].strip() for line in rows)
+    heads = [line for line in lines if line.startswith("\u2503")]
+    assert all(cell.strip() for line in heads for cell in line.split("\u2503")[1:-1])
+
+
+def test_progress_is_told_at_once_where_it_is_piped(capsys):
+    _, out, err = run(capsys, "plateaus", *ENSEMBLE, "--grammars", "4", "--json")
+    assert err == "grammars: 0 of 4\n"
+    json.loads(out)
+
+
+def test_progress_by_lines(capsys, monkeypatch):
+    # asked when it begins, after each of four steps, and once more where a line is written
+    times = iter([0.0, 5.0, 10.0, 10.0, 19.0, 20.0, 20.0])
+    monkeypatch.setattr("rhmtheory._support.progress.monotonic", lambda: next(times))
+    with progress("steps", 4) as advance:
+        for _ in range(4):
+            advance()
+    assert capsys.readouterr().err.splitlines() == ["steps: 0 of 4", "steps: 2 of 4", "steps: 4 of 4"]
+
+
+def test_a_saved_grammar_takes_the_place_of_ensemble_and_seed(capsys, tmp_path):
+    grammar, path = rt.RHM((4, 5), (2, 3), (2, 3), 2, n=3).grammar(7), tmp_path / "g.npz"
+    grammar.save(path)
+    seeded = ["--v", "4,5", "--m", "2,3", "--s", "2,3", "--L", "2", "--n", "3", "--seed", "7"]
+    for command in ("sample", "plateaus", "tree"):
+        stored, drawn = run_json(capsys, command, "--grammar", str(path)), run_json(capsys, command, *seeded)
+        origin, seed = stored.pop("grammar"), drawn.pop("grammar")
+        assert stored == drawn
+        assert origin == {"file": str(path), "fingerprint": grammar.fingerprint}
+        assert seed == {"seed": 7, "fingerprint": grammar.fingerprint}
+    stored = run_json(capsys, "correlations", "--grammar", str(path))
+    assert stored["rms_correlation"] == run_json(capsys, "correlations", *seeded)["rms_correlation"]
+
+
+def test_a_published_seed(capsys):
+    rhm = rt.RHM(8, 2, 2, 3)
+    content = run_json(capsys, "plateaus", *ENSEMBLE, "--published-seed", "11")
+    grammar = rt.Grammar.from_published_seed(11, rhm)
+    assert content["plateaus"]["grammar"] == grammar.plateaus().tolist()
+    assert content["grammar"] == {"published_seed": 11, "fingerprint": grammar.fingerprint}
+    code, _, err = run(capsys, "plateaus", *ENSEMBLE, "--published-seed", "11", "--seed", "2")
+    assert code == 2
+    assert "--seed and --published-seed name two grammars: give one of them" in err
+
+
+def test_predict_takes_the_plateaus_of_a_grammar_that_is_named(capsys, tmp_path):
+    grammar = rt.RHM(8, 2, 2, 3).grammar(5)
+    grammar.save(tmp_path / "g.npz")
+    for named in (["--grammar", str(tmp_path / "g.npz")], [*ENSEMBLE, "--seed", "5"]):
+        assert run_json(capsys, "predict", *named)[0]["plateaus"] == grammar.plateaus().tolist()
+    chain = run_json(capsys, "predict", *ENSEMBLE, "--seed", "5", "--plateaus", "chain")
+    assert chain[0]["plateaus"] == grammar.rhm.plateaus().tolist()
+    # no grammar is drawn where none is asked for: this one's tuples cannot be numbered
+    assert run_json(capsys, "predict", "--v", "1024", "--m", "4", "--s", "8", "--L", "2")
+
+
+def test_tree(capsys):
+    grammar = rt.RHM(8, 2, 2, 3).grammar(0)
+    levels = grammar.sample(1, 3, trees=True)
+    code, out, _ = run(capsys, "tree", *ENSEMBLE, "--sample-seed", "3")
+    assert code == 0
+    assert out == f"{grammar.draw(levels)}\n"
+    sentence = " ".join(map(str, levels[0][0]))
+    assert run(capsys, "tree", *ENSEMBLE, "--tokens", sentence)[1] == out
+    content = run_json(capsys, "tree", *ENSEMBLE, "--tokens", sentence.replace(" ", ","))
+    assert content["levels"] == [level[0].tolist() for level in levels]
 
 
 @pytest.mark.parametrize(
@@ -109,18 +233,31 @@ def test_plot_writes_a_figure(capsys, tmp_path, command):
         (["predict", "--v", "16", "--m", "4", "--s", "1", "--L", "4"], "s=1 is too small: it must be at least 2"),
         (["predict", "--v", "16", "--m", "4.5", "--s", "2", "--L", "4"], "'4.5' is not an integer"),
         (["predict", "--v", "16,8", "--m", "4", "--s", "2", "--L", "3"], "v has 2 entries, but L=3"),
-        (["predict", *ENSEMBLE, "--architecture", "rnn"], "architecture='rnn' is unknown: choose one of"),
-        (["predict", *ENSEMBLE, "--plateaus", "magic"], "method='magic' is unknown"),
+        (["predict", *ENSEMBLE, "--architecture", "rnn"], "'rnn' is not one of 'transformer', 'lcn', 'cnn'"),
+        (["predict", *ENSEMBLE, "--plateaus", "magic"], "'magic' is not one of 'chain', 'annealed'"),
+        (["predict", *ENSEMBLE, "--method", "magic"], "'magic' is not one of 'asymptotic', 'exact'"),
         (
             ["predict", "--v", "4", "--m", "4", "--s", "2", "--L", "2", "--plot", "x.png"],
             "there is no step to draw",
         ),
-        (["predict", *ENSEMBLE, "--plot", "figure.xyz"], "cannot write the figure figure.xyz"),
-        (["predict", *ENSEMBLE, "--plot", "/nowhere/figure.png"], "/nowhere/figure.png"),
-        (["sample", *ENSEMBLE, "--seed", "-1"], "seed=-1 is too small"),
-        (["sample", *ENSEMBLE, "--count", "-1"], "n=-1 is too small"),
-        (["sample", *ENSEMBLE, "--out", "/nowhere/tokens.npy"], "/nowhere/tokens.npy"),
-        (["predict", "--v", "16"], "Missing option"),
+        (["sample", *ENSEMBLE, "--seed", "-1"], "--seed=-1 is too small"),
+        (["sample", *ENSEMBLE, "--sample-seed", "-1"], "--sample-seed=-1 is too small"),
+        (["sample", *ENSEMBLE, "--count", "-1"], "--count=-1 is too small"),
+        (["sample", *ENSEMBLE, "--count", "0", "--plot", "x.png"], "--count=0 is too small: it must be at least 1"),
+        (["sample", *ENSEMBLE, "--out", "/nowhere/tokens.npy"], "there is no folder /nowhere"),
+        (["learn", *ENSEMBLE, "--grammars", "0"], "--grammars=0 is too small"),
+        (["learn", *ENSEMBLE, "--record", "/nowhere/r.jsonl"], "there is no folder /nowhere"),
+        (["learn", *ENSEMBLE, "--criterion", "words"], "'words' is not one of 'tuples', 'symbols'"),
+        (["corpus", __file__, "--segments", "3"], "--segments=3 is too small"),
+        (["corpus", __file__, "--seed", "-1"], "--seed=-1 is too small"),
+        (["predict", "--v", "16"], "Missing option --m --s --L (or --grammar FILE)."),
+        (["sample", "--grammar", "nowhere.npz"], "File 'nowhere.npz' does not exist"),
+        (["sample", "--grammar", __file__], "is not a grammar file"),
+        (["sample", "--grammar", __file__, "--seed", "1"], "--seed and --grammar name two grammars"),
+        (["plateaus", "--grammar", __file__, "--v", "4", "--L", "2"], "leave out --v --L"),
+        (["tree", "--v", "8", "--m", "2", "--s", "2", "--L", "7"], "a tree of d=128 tokens cannot be read"),
+        (["tree", *ENSEMBLE, "--tokens", "1 2 x"], "--tokens='1 2 x' is no list of tokens"),
+        (["tree", *ENSEMBLE, "--tokens", "1 2"], "tokens have shape (2,): give one sentence, (8,)"),
         (["forecast"], "No such command"),
         (["compare", "--preset", "nonsense"], "preset='nonsense' is unknown"),
     ],

@@ -380,10 +380,12 @@ def test_quenched_averages_refuse():
         rhm.plateaus("typical")
 
 
-def test_progress_is_shown_on_terminals_only(monkeypatch, capsys):
+def test_progress_is_a_line_or_a_bar_and_shown_where_it_is_wanted(monkeypatch, capsys):
     rhm = RHM(v=4, m=2, s=2, L=1)
-    silent = quenched_plateaus(rhm, grammars=2, progress=True)
+    silent = quenched_plateaus(rhm, grammars=2)
     assert capsys.readouterr().err == ""
+    quenched_plateaus(rhm, grammars=2, progress=True)
+    assert capsys.readouterr().err == "grammars: 0 of 2\n"
     monkeypatch.setattr("sys.stderr.isatty", lambda: True)
     shown = quenched_plateaus(rhm, grammars=2, progress=True)
     assert "grammars" in capsys.readouterr().err

@@ -34,7 +34,7 @@ def test_shapes_and_types():
 
 def test_the_same_seed_gives_the_same_grammar():
     rhm = RHM(v=16, m=4, s=2, L=3)
-    assert rhm.grammar(seed=7) == rhm.grammar(seed=7) == Grammar.draw(rhm, 7)
+    assert rhm.grammar(seed=7) == rhm.grammar(seed=7) == Grammar.from_ensemble(rhm, 7)
     assert rhm.grammar(seed=7) == rhm.grammar(seed=np.random.default_rng(7))
     assert rhm.grammar(seed=7) != rhm.grammar(seed=8)
     assert rhm.grammar() == rhm.grammar(seed=0)

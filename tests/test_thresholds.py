@@ -158,7 +158,7 @@ def test_command(tmp_path, capsys):
     (content,) = json.loads(capsys.readouterr().out)
     assert content["levels"][0]["reached"] == 2
     assert main([*arguments, "--criterion", "taste"]) == 2
-    assert "criterion='taste' is unknown" in capsys.readouterr().err
+    assert "'taste' is not one of 'tuples', 'symbols'" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -70,6 +70,6 @@ def grammars(draw, derivations=300):
             room -= 1
         m.insert(0, draw(st.integers(1, max(room, 1))))
         count, width = count * m[0] ** width, width * s[level - 1]
-    grammar = Grammar.draw(RHM(v=v, m=m, s=s, L=L, n=n), draw(st.integers(0, 10**6)))
+    grammar = Grammar.from_ensemble(RHM(v=v, m=m, s=s, L=L, n=n), draw(st.integers(0, 10**6)))
     seed = draw(st.none() | st.integers(0, 10**6))
     return grammar if seed is None else _weighted(grammar, seed)

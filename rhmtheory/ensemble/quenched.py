@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
 from math import sqrt
@@ -13,6 +11,7 @@ import numpy as np
 
 from rhmtheory._support.checks import as_choice, as_int
 from rhmtheory._support.parallel import for_ranges
+from rhmtheory._support.progress import progress as shown_progress
 from rhmtheory._support.types import FloatArray
 from rhmtheory.model.grammar import Grammar
 from rhmtheory.model.rhm import RHM
@@ -82,7 +81,7 @@ def quenched_plateaus(
     threads : int, optional
         By default as many as there are cores.
     progress : bool
-        Show a progress bar, if the standard error stream is a terminal.
+        Show progress on the standard error stream.
 
     Returns
     -------
@@ -160,12 +159,12 @@ def _over_grammars(
     grammars: int,
     seed: int,
     threads: int | None,
-    progress: bool,
+    shown: bool,
 ) -> QuenchedAverage:
     grammars = as_int("grammars", grammars, low=2)
     seed = as_int("seed", seed, low=0)
     values = np.empty((grammars, size))
-    with _progress_bar(grammars, progress) as advance:
+    with shown_progress("grammars", grammars, shown) as advance:
 
         def work(start: int, stop: int) -> None:
             for i in range(start, stop):
@@ -174,17 +173,3 @@ def _over_grammars(
 
         for_ranges(work, grammars, threads=threads)
     return QuenchedAverage(values, seed)
-
-
-@contextmanager
-def _progress_bar(total: int, wanted: bool) -> Iterator[Callable[[], None]]:
-    """Function that reports one more grammar done, to a bar on a terminal or to nobody."""
-    if not (wanted and sys.stderr.isatty()):
-        yield lambda: None
-        return
-    from rich.console import Console
-    from rich.progress import Progress
-
-    with Progress(console=Console(stderr=True)) as bar:
-        task = bar.add_task("grammars", total=total)
-        yield lambda: bar.advance(task)

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import digamma
 
-from rhmtheory._support.checks import InputError, as_choice, as_int, smallest_unsigned
+from rhmtheory._support.checks import InputError, as_choice, as_generator, as_int, smallest_unsigned
 from rhmtheory._support.json import plain
 from rhmtheory._support.reading import npy_pieces, npy_shape, read_whole
 from rhmtheory._support.types import FloatArray
@@ -283,12 +283,13 @@ def analyse_corpus(
     segments = as_int("segments", segments, low=4)
     top = as_int("top", top, low=2)
     largest_context = as_int("largest_context", largest_context, low=3)
+    rng = as_generator(seed)
     source = _open(corpus, units, top, segments)
     if source.tokens < _LEAST_TOKENS:
         raise InputError(f"{source.tokens} tokens are too few for two exponents: give at least {_LEAST_TOKENS}")
     lags = _lags(largest_lag, source.tokens // segments // 4)
     parts = [count_pairs(part, source.vocabulary, distances=lags, threads=threads) for part in source]
-    draws = _weights(segments, seed, count)
+    draws = _weights(segments, rng, count)
 
     # pairs across borders of segments are left out
     total = PairCounts(
@@ -404,7 +405,7 @@ def _lags(largest: int, most: int) -> npt.NDArray[np.int64]:
     return np.unique(np.geomspace(1, largest, 30).round().astype(np.int64))
 
 
-def _weights(segments: int, seed: int | np.random.Generator, count: int) -> npt.NDArray[np.int64]:
+def _weights(segments: int, seed: np.random.Generator, count: int) -> npt.NDArray[np.int64]:
     """How often each bootstrap draw takes each segment, shape (count, segments)."""
     draws = resamples(segments, seed, as_int("count", count, low=1))
     return np.stack([np.bincount(draw, minlength=segments) for draw in draws])

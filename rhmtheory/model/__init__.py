@@ -5,12 +5,18 @@ from typing import TYPE_CHECKING
 from rhmtheory._support.lazy import lazy
 
 if TYPE_CHECKING:
+    from rhmtheory.model.derivation import Derivation, draw
     from rhmtheory.model.grammar import UNGRAMMATICAL, Grammar
     from rhmtheory.model.rhm import RHM, zipf
     from rhmtheory.model.sampling import sample, stream
 
-__all__ = ["RHM", "UNGRAMMATICAL", "Grammar", "sample", "stream", "zipf"]
+__all__ = ["RHM", "UNGRAMMATICAL", "Derivation", "Grammar", "draw", "sample", "stream", "zipf"]
 __getattr__, __dir__ = lazy(
     __name__,
-    {"rhm": ("RHM", "zipf"), "grammar": ("UNGRAMMATICAL", "Grammar"), "sampling": ("sample", "stream")},
+    {
+        "rhm": ("RHM", "zipf"),
+        "grammar": ("UNGRAMMATICAL", "Grammar"),
+        "sampling": ("sample", "stream"),
+        "derivation": ("Derivation", "draw"),
+    },
 )

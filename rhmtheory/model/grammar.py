@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from rhmtheory.exact.inference import next_token_posterior as _next_token_posterior
     from rhmtheory.exact.inference import posterior as _posterior
     from rhmtheory.exact.inference import posterior_sample as _posterior_sample
+    from rhmtheory.model.derivation import draw as _draw
     from rhmtheory.model.sampling import sample as _sample
     from rhmtheory.model.sampling import stream as _stream
 
@@ -53,8 +54,8 @@ _UNREADABLE = (
 class Grammar:
     """One draw of the Random Hierarchy Model: the production rules of every level.
 
-    Make one with `RHM.grammar`, `Grammar.draw`, `Grammar.from_rules` or `Grammar.load`. A grammar cannot be
-    changed: its tables are read-only arrays. Two grammars are equal when their parameters and tables are.
+    Make one with `RHM.grammar`, `Grammar.from_ensemble`, `Grammar.from_rules` or `Grammar.load`. A grammar cannot
+    be changed: its tables are read-only arrays. Two grammars are equal when their parameters and tables are.
 
     Attributes
     ----------
@@ -88,7 +89,7 @@ class Grammar:
     # --- making one ----------------------------------------------------------------------------------
 
     @classmethod
-    def draw(cls, rhm: RHM, seed: int | np.random.Generator = 0) -> Grammar:
+    def from_ensemble(cls, rhm: RHM, seed: int | np.random.Generator = 0) -> Grammar:
         """Draw the rules uniformly without replacement from all tuples, level by level from the root.
 
         The tuples are never listed: memory is proportional to the number of rules, whatever ``v**s``.
@@ -393,6 +394,7 @@ class Grammar:
     # --- what is computed from one grammar, on the floors above ----------------------------------------
 
     if TYPE_CHECKING:
+        draw = _draw
         sample = _sample
         stream = _stream
         covariance = _covariance
@@ -403,6 +405,7 @@ class Grammar:
         next_token_posterior = _next_token_posterior
         posterior_sample = _posterior_sample
     else:
+        draw = Forward("rhmtheory.model.derivation:draw")
         sample = Forward("rhmtheory.model.sampling:sample")
         stream = Forward("rhmtheory.model.sampling:stream")
         covariance = Forward("rhmtheory.exact.correlations:covariance")

@@ -261,6 +261,6 @@ class RHM:
         rms_correlation = _rms_correlation
         plateaus = _plateaus
     else:
-        grammar = Forward("rhmtheory.model.grammar:Grammar.draw")
+        grammar = Forward("rhmtheory.model.grammar:Grammar.from_ensemble")
         rms_correlation = Forward("rhmtheory.ensemble.correlations:rms_correlation")
         plateaus = Forward("rhmtheory.ensemble.loss_plateaus:plateaus")

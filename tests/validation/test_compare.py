@@ -29,7 +29,7 @@ def smooth_staircase(plateaus, P_k, sizes):
 def curves(network, architecture=None, constant=1.0, grammars=4, noise=0.0, sizes=SIZES, rhm=RHM_):
     rng = np.random.default_rng(0)
     P_k = predict(rhm, architecture or THEORY[network]).sample_complexity
-    H = np.array([Grammar.draw(rhm, seed).plateaus() for seed in range(grammars)])
+    H = np.array([Grammar.from_ensemble(rhm, seed).plateaus() for seed in range(grammars)])
     shifted = [constant * P_k * np.exp(noise * rng.standard_normal(rhm.L)) for _ in H]
     loss = np.array([smooth_staircase(h, P, sizes) for h, P in zip(H, shifted, strict=True)])
     names = tuple(map(str, range(grammars)))
@@ -69,7 +69,7 @@ def test_two_levels_are_held_against_the_steps_they_have(network):
 def test_nothing_to_learn_is_undecided(fall):
     """With all tuples in use there is no correlation: no step, even if noise crosses the only level there is."""
     rhm = RHM(4, 4, 2, 2)
-    H = np.array([Grammar.draw(rhm, seed).plateaus() for seed in range(4)])
+    H = np.array([Grammar.from_ensemble(rhm, seed).plateaus() for seed in range(4)])
     P = np.geomspace(10, 1e4, 20)
     loss = np.log(4) + 0.05 - fall * np.linspace(0, 1, 20) + 0.001 * np.arange(4)[:, None]
     names = tuple(map(str, range(4)))

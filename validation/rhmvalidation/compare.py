@@ -144,7 +144,7 @@ def learning_curves(finished: Sequence[tuple[Run, Outcome]]) -> list[LearningCur
             loss[seeds.index(seed), sizes.index(P)] = value
         divergence = _mean_divergence(members, sizes)
         diverged = sum(outcome.diverged for _, outcome in members)
-        H = np.array([Grammar.draw(rhm, seed).plateaus() for seed in seeds])
+        H = np.array([Grammar.from_ensemble(rhm, seed).plateaus() for seed in seeds])
         names = tuple(f"seed {seed}" for seed in seeds)
         curves.append(LearningCurves(rhm, network, names, H, np.array(sizes, float), loss, divergence, diverged))
     return curves

@@ -112,7 +112,7 @@ class Run:
     run_seed: int
     settings: Settings
     seed_rule: str = "ours"
-    """How the seed makes the grammar: ``ours``, `Grammar.draw`; ``published``, `Grammar.from_published_seed`."""
+    """How the seed makes the grammar: ``ours``, `Grammar.from_ensemble`; ``published``, `Grammar.from_published_seed`."""
 
     def __post_init__(self) -> None:
         as_choice("network", self.network, NETWORKS)
@@ -126,7 +126,7 @@ class Run:
         """The grammar of this run."""
         if self.seed_rule == "published":
             return Grammar.from_published_seed(self.grammar_seed, self.rhm)
-        return Grammar.draw(self.rhm, self.grammar_seed)
+        return Grammar.from_ensemble(self.rhm, self.grammar_seed)
 
     @property
     def steps(self) -> int:

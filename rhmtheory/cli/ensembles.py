@@ -1,0 +1,171 @@
+"""Commands on an ensemble and one grammar of it: predict, correlations, plateaus."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+from rich.table import Table
+
+from rhmtheory import ARCHITECTURES, Prediction, predict
+from rhmtheory._support.json import plain
+from rhmtheory.cli.options import Chosen, Command, grammar_options, json_option, plot_option
+from rhmtheory.cli.output import new_table, print_json, print_tables, save_figure
+
+
+@click.command("predict", cls=Command)
+@json_option
+@plot_option
+@click.option(
+    "--architecture",
+    "architectures",
+    type=click.Choice(ARCHITECTURES),
+    multiple=True,
+    help="May be repeated; by default all.",
+)
+@click.option(
+    "--plateaus",
+    type=click.Choice(["chain", "annealed", "quenched", "grammar"]),
+    help="Plateaus H_k: of the ensemble (chain, the default), or of the grammar (the default where one is named).",
+)
+@click.option(
+    "--method",
+    type=click.Choice(["asymptotic", "exact"]),
+    default="asymptotic",
+    show_default=True,
+    help="P_k in figure and JSON.",
+)
+@grammar_options
+def predict_command(
+    chosen: Chosen,
+    architectures: tuple[str, ...],
+    plateaus: str | None,
+    method: str,
+    plot: str | None,
+    as_json: bool,
+) -> None:  # fmt: skip
+    """Sample complexities, plateaus and exponents of the learning curves."""
+    rhm, names = chosen.rhm, architectures or ARCHITECTURES
+    given: Any = plateaus or ("grammar" if chosen.origin else None)
+    if given == "grammar":
+        given = chosen.grammar.plateaus()
+    elif given == "quenched":
+        from rhmtheory.ensemble.quenched import quenched_plateaus
+
+        given = quenched_plateaus(rhm, progress=True).mean
+    predictions = [predict(rhm, name, given, method=method) for name in names]
+    if plot:
+        from rhmtheory.plotting import plot_predictions
+
+        save_figure(plot, lambda ax: plot_predictions(predictions, ax))
+    if as_json:
+        print_json([p.to_dict() for p in predictions])
+        return
+    H = predictions[0].plateaus
+    published = [predict(rhm, name, H) for name in names]
+    exact = [predict(rhm, name, H, method="exact") for name in names]
+    title = f"{rhm}: samples P_k at which step k is made, and loss (nats) before and after.\n"
+    exponents = new_table(
+        "Excess loss ~ P**-exponent: for large v and many levels, and fitted to the staircases above",
+        ["architecture", "step factor", "many levels", "published P_k", "exact P_k"],
+    )
+    for p, e in zip(published, exact, strict=True):
+        numbers = p.exponent, p.finite_size_exponent, e.finite_size_exponent
+        exponents.add_row(p.architecture, f"{p.step_factor:.4g}", *(f"{x:.4f}" for x in numbers))
+    print_tables(
+        _steps(title + "Published formula", published),
+        _steps("The same, exact at this size", exact),
+        exponents,
+    )
+
+
+def _steps(title: str, predictions: list[Prediction]) -> Table:
+    table = new_table(title, ["k", "H_k", "H_(k+1)", *(f"P_k {p.architecture}" for p in predictions)])
+    H = predictions[0].plateaus
+    for k in range(len(H) - 1):
+        P_k = [f"{p.sample_complexity[k]:.4g}" for p in predictions]
+        table.add_row(str(k), f"{H[k]:.4f}", f"{H[k + 1]:.4f}", *P_k)
+    return table
+
+
+@click.command("correlations", cls=Command)
+@json_option
+@plot_option
+@click.option("--grammars", type=int, help="Compare with the average over this many drawn grammars.")
+@grammar_options
+def correlations_command(chosen: Chosen, grammars: int | None, plot: str | None, as_json: bool) -> None:
+    """RMS covariance of two tokens by level of their lowest common ancestor (LCA).
+
+    Over all pairs of tokens with that LCA, all entries and all grammars: exact at finite size, and for large v.
+    With --grammars, beside the mean square measured on drawn grammars. The figure shows both against distance,
+    with the grammar's own correlations.
+    """
+    rhm = chosen.rhm
+    rows = []
+    for level in range(1, rhm.L + 1):
+        exact, asymptotic = (rhm.rms_correlation(level, method=name) for name in ("exact", "asymptotic"))
+        ratio = (exact / asymptotic) ** 2 if asymptotic else float("nan")
+        rows.append({"level": level, "exact": exact, "asymptotic": asymptotic, "mean_square_ratio": ratio})
+    if grammars is not None:
+        from rhmtheory.ensemble.quenched import quenched_correlations
+
+        measured = quenched_correlations(rhm, grammars, chosen.seed, progress=True)
+        for row, mean, error in zip(rows, measured.mean, measured.standard_error, strict=True):
+            row |= {"measured_mean_square": mean, "standard_error": error}
+    if plot:
+        from rhmtheory.plotting import plot_correlations
+
+        save_figure(plot, lambda ax: plot_correlations(chosen.grammar, ax))
+    if as_json:
+        content = {"rms_correlation": rows, "grammars": grammars, "seed": chosen.seed}
+        print_json(plain(content))
+        return
+    tables = [
+        new_table(f"{rhm}: RMS token-token covariance", ["LCA level", "exact", "asymptotic", "ratio of squares"])
+    ]
+    for row in rows:
+        numbers = f"{row['exact']:.5e}", f"{row['asymptotic']:.5e}", f"{row['mean_square_ratio']:.4f}"
+        tables[0].add_row(str(row["level"]), *numbers)
+    if grammars is not None:
+        columns = ["LCA level", "measured", "standard error", "exact", "z"]
+        tables.append(new_table(f"Mean square over {grammars} grammars", columns))
+        for row in rows:
+            mean, error, square = row["measured_mean_square"], row["standard_error"], row["exact"] ** 2
+            z = (mean - square) / error if error else float("nan")
+            tables[1].add_row(str(row["level"]), f"{mean:.5e}", f"{error:.1e}", f"{square:.5e}", f"{z:+.1f}")
+    print_tables(*tables)
+
+
+@click.command("plateaus", cls=Command)
+@json_option
+@plot_option
+@click.option("--grammars", type=int, help="Add mean, error and spread over this many drawn grammars.")
+@grammar_options
+def plateaus_command(chosen: Chosen, grammars: int | None, plot: str | None, as_json: bool) -> None:
+    """Entropy of the last token given the s**k - 1 tokens before it."""
+    rhm = chosen.rhm
+    columns = {"grammar": chosen.grammar.plateaus()}
+    if rhm.rule_probabilities is None:
+        columns["chain"] = rhm.plateaus("chain")
+    columns["annealed"] = rhm.plateaus("annealed")
+    if grammars is not None:
+        from rhmtheory.ensemble.quenched import quenched_plateaus
+
+        measured = quenched_plateaus(rhm, grammars, chosen.seed, progress=True)
+        columns |= {"quenched": measured.mean, "standard error": measured.standard_error, "spread": measured.spread}
+    if plot:
+        from rhmtheory.plotting import plot_plateau_methods
+
+        curves = {name: H for name, H in columns.items() if name not in ("standard error", "spread")}
+        save_figure(plot, lambda ax: plot_plateau_methods(curves, rhm, ax))
+    if as_json:
+        print_json(plain({"plateaus": columns, "grammar": chosen.described()}))
+        return
+    title = f"{rhm}: loss plateaus H_k in nats, of this grammar and by two formulas for the ensemble"
+    if grammars is not None:
+        title += f", and over {grammars} grammars"
+    heads = {"quenched": "mean", "standard error": "error"}
+    table = new_table(title, ["k", "context", *(heads.get(c, c) for c in columns)])
+    for k in range(rhm.L + 1):
+        table.add_row(str(k), str(rhm.span(k) - 1), *(f"{H[k]:.5f}" for H in columns.values()))
+    print_tables(table)

@@ -1,0 +1,71 @@
+"""Commands that measure on samples: learn, corpus."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from rhmtheory import RHM
+from rhmtheory.cli.options import Command, OutputFile, ensemble_options, json_option, plot_option
+from rhmtheory.cli.output import print_json, save_figure, write_figure
+
+
+@click.command("learn", cls=Command)
+@json_option
+@plot_option
+@click.option("--sharing/--no-sharing", default=None, help="Reuse groups at all positions or not; both by default.")
+@click.option("--levels", "hidden", type=int, help="Highest hidden level; by default L - 1.")
+@click.option("--grammars", type=int, default=4, show_default=True, help="Grammars, with seeds 0, 1, ..")
+@click.option("--threshold", type=float, default=0.5, show_default=True, help="Pair-F1 that counts as learnt.")
+@click.option("--tolerance", type=float, default=0.05, show_default=True, help="Relative width to bisect to.")
+@click.option("--most", type=int, default=1 << 22, show_default=True, help="Samples at which to give up.")
+@click.option(
+    "--criterion",
+    type=click.Choice(["tuples", "symbols"]),
+    default="tuples",
+    show_default=True,
+    help="Judge tuples, which the theory is about, or symbols.",
+)
+@click.option("--profile", type=click.Choice(["covariance", "hellinger"]), default="covariance", show_default=True)
+@click.option("--record", type=OutputFile(), help="JSON lines to append to and to resume from.")
+@ensemble_options
+def learn_command(
+    rhm: RHM, sharing: bool | None, hidden: int | None, plot: str | None, as_json: bool, **options: Any
+) -> None:  # fmt: skip
+    """Measure sample complexities with the clustering learner, against theory."""
+    from rhmtheory.measured.thresholds import measure_sample_complexity, plot_measurements
+
+    modes = (True, False) if sharing is None else (sharing,)
+    results = [measure_sample_complexity(rhm, sharing=mode, levels=hidden, **options) for mode in modes]
+    if plot:
+        save_figure(plot, lambda ax: plot_measurements(results, ax))
+    if as_json:
+        print_json([result.to_dict() for result in results])
+        return
+    for result in results:
+        click.echo(str(result))
+
+
+@click.command("corpus", cls=Command, words={'units="bytes"': "--bytes"})
+@json_option
+@plot_option
+@click.option("--bytes", "as_bytes", is_flag=True, help="Read bytes instead of characters.")
+@click.option("--top", type=int, default=256, show_default=True, help="Symbols told apart; rarer ones are merged.")
+@click.option("--largest-lag", type=int, default=1000, show_default=True, help="Lags are measured up to this.")
+@click.option("--window", type=(int, int), help="Smallest and largest lag to fit; by default all resolved.")
+@click.option("--floor", type=float, default=0.0, show_default=True, help="Entropy rate in nats, if known.")
+@click.option("--segments", type=int, default=16, show_default=True, help="Segments of the block bootstrap.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Seed of the block bootstrap.")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False))
+def corpus_command(file: str, as_bytes: bool, plot: str | None, as_json: bool, **options: Any) -> None:
+    """Predict the exponent of the loss against data for a text FILE, or a .npy file of token ids."""
+    from rhmtheory.measured.corpus import analyse_corpus
+
+    result = analyse_corpus(file, "bytes" if as_bytes else "characters", **options)
+    if plot:
+        write_figure(plot, result.plot()[0].figure)
+    if as_json:
+        print_json(result.to_dict())
+        return
+    click.echo(str(result))

@@ -1,0 +1,98 @@
+"""Commands that draw sentences of one grammar: sample, tree."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from rhmtheory import InputError
+from rhmtheory._support.checks import as_int
+from rhmtheory.cli.options import Chosen, Command, OutputFile, grammar_options, json_option, plot_option
+from rhmtheory.cli.output import print_json, save_figure
+
+_sample_seed_option = click.option(
+    "--sample-seed", type=int, default=0, show_default=True, help="Seed of the sentences."
+)
+
+
+@click.command("sample", cls=Command)
+@json_option
+@plot_option
+@_sample_seed_option
+@click.option("--count", type=int, default=10, show_default=True, help="Number of sentences.")
+@click.option("--trees", is_flag=True, help="Print the hidden symbols of all levels, too.")
+@click.option("--out", type=OutputFile(), help="Write the tokens to a .npy file instead.")
+@grammar_options
+def sample_command(
+    chosen: Chosen,
+    sample_seed: int,
+    count: int,
+    trees: bool,
+    out: str | None,
+    plot: str | None,
+    as_json: bool,
+) -> None:
+    """Draw sentences, one per line; --plot draws the tree of the first."""
+    grammar, rhm = chosen.grammar, chosen.rhm
+    count = as_int("count", count, low=1 if plot else 0)
+    as_int("sample_seed", sample_seed, low=0)
+    levels = grammar.sample(count, sample_seed, trees=True) if trees or plot else None
+    tokens = grammar.sample(count, sample_seed) if levels is None else levels[0]
+    if plot:
+        from rhmtheory.plotting import plot_tree
+
+        save_figure(plot, lambda ax: plot_tree(grammar, tokens[0], ax))
+    if out:
+        import numpy as np
+
+        with open(out, "wb") as file:
+            np.save(file, tokens)
+        if not as_json:
+            click.echo(f"{count} sentences of {rhm.d} tokens written to {out}")
+            return
+    if as_json:
+        content: dict[str, Any] = {"file": out} if out else {"tokens": tokens.tolist()}
+        if trees and levels:
+            content["levels"] = [level.tolist() for level in levels]
+        print_json({**content, "grammar": chosen.described()})
+        return
+    for i in range(count):
+        # with trees: root first, tokens last, levels apart by bars
+        row = [levels[level][i] for level in range(rhm.L, -1, -1)] if trees and levels else [tokens[i]]
+        click.echo(" | ".join(" ".join(map(str, symbols)) for symbols in row))
+
+
+@click.command("tree", cls=Command)
+@json_option
+@plot_option
+@_sample_seed_option
+@click.option("--tokens", help="The sentence to read, as in '3 1 4 1'; by default one is drawn.")
+@grammar_options
+def tree_command(
+    chosen: Chosen,
+    sample_seed: int,
+    tokens: str | None,
+    plot: str | None,
+    as_json: bool,
+) -> None:
+    """Draw the derivation of a sentence, the root first; "?" stands where no rule produces the tuple below."""
+    grammar = chosen.grammar
+    if tokens is None:
+        sentence: Any = grammar.sample(1, as_int("sample_seed", sample_seed, low=0))[0]
+    else:
+        sentence = _parsed(tokens)
+    derivation = grammar.draw(sentence)
+    if plot:
+        save_figure(plot, derivation.plot)
+    if as_json:
+        print_json({"levels": [x.tolist() for x in derivation.levels], "grammar": chosen.described()})
+        return
+    click.echo(str(derivation))
+
+
+def _parsed(tokens: str) -> list[int]:
+    try:
+        return [int(token) for token in tokens.replace(",", " ").split()]
+    except ValueError:
+        raise InputError(f"tokens={tokens!r} is no list of tokens: give integers, as in '3 1 4 1'") from None
