@@ -26,6 +26,8 @@ extensions = [
 html_math_renderer = "mathml"
 html_theme = "furo"
 html_title = "rhmtheory"
+# pages that are finished as they are: the explorer
+html_extra_path = ["_extra"]
 exclude_patterns = ["_build", "**.ipynb_checkpoints"]
 
 myst_enable_extensions = ["dollarmath", "amsmath", "colon_fence", "deflist"]
