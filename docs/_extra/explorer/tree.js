@@ -44,7 +44,7 @@ const tree = (() => {
       const height = y + (k - 1) * 17;
       svg.append(
         element("path", { class: "context", d: `M${from} ${height - 4}v4H${to}v-4` }),
-        element("text", { class: "name", x: at(last), y: height + 2, "text-anchor": "middle" }, ...indexed("H", k)),
+        element("text", { class: "name", x: Math.max(at(last) - 7, to + 4), y: height + 2 }, ...indexed("H", k)),
       );
     }
   }
@@ -58,7 +58,7 @@ const tree = (() => {
     const width = Math.max(280, svg.clientWidth);
     const left = width < 500 ? 20 : 62;
     const count = rows[rows.length - 1].length;
-    const spacing = (width - left - 18) / count;
+    const spacing = (width - left - 24) / count;
     const radius = Math.max(2, Math.min(15, spacing * 0.42));
     const floor = 24 + (rows.length - 1) * 58;
     const whole = rows.length === L + 1;
