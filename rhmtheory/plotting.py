@@ -194,7 +194,7 @@ def plot_derivation(derivation: Derivation, ax: Axes) -> Axes:
         x = (np.arange(rhm.width(level)) + 0.5) * rhm.span(level)
         if level < rhm.L:
             above = (np.arange(rhm.width(level + 1)) + 0.5) * rhm.span(level + 1)
-            above = np.repeat(above, rhm.children(level + 1))
+            above = np.repeat(above, rhm.n_children(level + 1))
             ax.plot(np.stack([x, above]), [[level], [level + 1]], color="0.7", lw=1, zorder=0)
         for position, symbol in zip(x, symbols.tolist(), strict=True):
             ax.text(position, level, "?" if symbol == UNGRAMMATICAL else str(symbol),

@@ -17,6 +17,7 @@ FLOORS: dict[str, list[dict[str, list[str]]]] = {
                 "lazy",
                 "facade",
                 "json",
+                "files",
                 "parallel",
                 "progress",
                 "provenance",
@@ -24,7 +25,7 @@ FLOORS: dict[str, list[dict[str, list[str]]]] = {
             ]
         },
         {"_kernels": ["sampling", "counting", "spectral", "entropy", "inference"]},
-        {"model": ["rhm", "grammar", "sampling", "derivation"]},
+        {"model": ["tuples", "rhm", "grammar", "sampling", "derivation"]},
         {
             "fitting": ["slopes", "intervals", "curves"],
             "exact": ["correlations", "entropy", "evidence", "messages", "inference"],
@@ -41,7 +42,7 @@ FLOORS: dict[str, list[dict[str, list[str]]]] = {
     "rhmvalidation": [
         {"__init__": []},
         {"optimisers": [], "models": [], "data": []},
-        {"probes": [], "training": []},
+        {"probes": [], "training": [], "coordinates": []},
         {"preset": [], "results": []},
         {"sweep": [], "plan": []},
         {"compare": [], "published": []},

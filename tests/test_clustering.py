@@ -104,7 +104,7 @@ def true_model(grammar, P):
         spine.append(_spine_counts(rhm, level, codes))
         below = grammar.parse(tokens)[level]
         if level < rhm.L:
-            v, base, s = rhm.symbols(level), rhm.symbols(level - 1) + 1, rhm.children(level)
+            v, base, s = rhm.n_symbols(level), rhm.n_symbols(level - 1) + 1, rhm.n_children(level)
             table = np.full(base**s, v)
             for symbol, rule in np.ndindex(*grammar.rules(level).shape[:2]):
                 digits = grammar.rules(level)[symbol, rule]
@@ -125,7 +125,7 @@ def test_prediction_is_the_posterior_when_the_symbols_are_right(rhm):
     contexts = naive.distribution(trees, lambda levels: levels[-1][:-1])
     some = sorted(contexts)[:: max(1, len(contexts) // 100)]
     p = model.predict(np.array([[*context, 0] for context in some]))
-    exact = [[joint.get((*context, y), 0) / contexts[context] for y in range(rhm.symbols(0))] for context in some]
+    exact = [[joint.get((*context, y), 0) / contexts[context] for y in range(rhm.n_symbols(0))] for context in some]
     assert abs(p - exact).max() < 0.05
     assert np.array_equal(p > 0, np.array(exact) > 0)
 
@@ -160,7 +160,7 @@ def test_only_the_first_levels():
     rhm = RHM(v=8, m=2, s=2, L=4)
     grammar = rhm.grammar(seed=0)
     tokens = grammar.sample(3000, seed=1)
-    all_levels, first = (learn(tokens, rhm, sharing=False, levels=k, predictor=False) for k in (3, 1))
+    all_levels, first = (learn(tokens, rhm, sharing=False, highest_level=k, predictor=False) for k in (3, 1))
     assert np.array_equal(all_levels.tables[0][-2:], first.tables[0])
     assert first.symbols(tokens)[0].shape == (3000, 4)
     with pytest.raises(InputError, match="without a predictor"):
@@ -200,7 +200,7 @@ def test_rule_probabilities_of_their_own():
         ({"tokens": np.zeros((20, 8))}, r"type float64"),
         ({"tokens": np.zeros((9, 8), int)}, r"9 samples are too few"),
         ({"profile": "cosine"}, r"profile='cosine' is unknown"),
-        ({"levels": 3}, r"levels=3 is too large: it must be at most 2"),
+        ({"highest_level": 3}, r"highest_level=3 is too large: it must be at most 2"),
         ({"rhm": RHM(v=8, m=2, s=2, L=1)}, r"L=1 has no hidden level"),
         ({"rhm": RHM(v=999, m=2, s=2, L=3)}, r"need a table of 1000000 x 999 counts"),
     ],

@@ -17,7 +17,7 @@ TOLERANCE = {"rtol": 0, "atol": 1e-14}
 
 def assert_all_covariances(tiny):
     for ((level_i, i), (level_j, j)), expected in naive.node_covariances(tiny.trees, tiny.sizes).items():
-        C = covariance(tiny.grammar, i, j, levels=(level_i, level_j))
+        C = covariance(tiny.grammar, i, j, hidden_levels=(level_i, level_j))
         np.testing.assert_allclose(C, expected, **TOLERANCE, err_msg=f"levels {level_i, level_j}, nodes {i, j}")
 
 
@@ -52,8 +52,8 @@ def test_transition_matrices(tiny):
     for level in range(1, tiny.rhm.L + 1):
         T = tiny.grammar.transition(level)
         table, weights = tiny.tables[-level], tiny.probabilities[-level]
-        assert T.shape == (tiny.rhm.children(level), tiny.sizes[level], tiny.sizes[level - 1])
-        for branch in range(tiny.rhm.children(level)):
+        assert T.shape == (tiny.rhm.n_children(level), tiny.sizes[level], tiny.sizes[level - 1])
+        for branch in range(tiny.rhm.n_children(level)):
             expected = naive.transition(table, weights, branch, tiny.sizes[level - 1])
             np.testing.assert_allclose(T[branch], expected, **TOLERANCE)
 
@@ -112,7 +112,7 @@ def test_covariance_is_symmetric_and_sums_to_zero(rhm):
 def test_the_covariance_of_a_hidden_symbol_pushes_down_to_that_of_its_tokens():
     g = RHM(v=8, m=4, s=2, L=4).grammar(seed=2)
     # token 5 is child 1 of node 2 of level 1
-    hidden = covariance(g, 15, 2, levels=(0, 1))
+    hidden = covariance(g, 15, 2, hidden_levels=(0, 1))
     np.testing.assert_allclose(hidden @ g.transition(1)[1], g.covariance(15, 5), atol=1e-17)
 
 
@@ -173,11 +173,11 @@ def test_the_comparison_with_samples_can_fail(drawn):
         ((-1, 0), (0, 0), "i=-1 is too small: it must be at least 0"),
         ((1.0, 0), (0, 0), "i=1.0 is not an integer"),
         ((4, 0), (1, 0), "i=4 is too large: it must be at most 3"),
-        ((0, 0), (0, 4), "level=4 is too large: it must be at most 3"),
-        ((0, 0), (-1, 0), "level=-1 is too small"),
+        ((0, 0), (0, 4), "hidden_levels=4 is too large: it must be at most 3"),
+        ((0, 0), (-1, 0), "hidden_levels=-1 is too small"),
     ],
 )
 def test_nodes_outside_the_tree(arguments, levels, message):
     g = RHM(v=4, m=2, s=2, L=3).grammar()
     with pytest.raises(InputError, match=message):
-        covariance(g, *arguments, levels=levels)
+        covariance(g, *arguments, hidden_levels=levels)

@@ -38,12 +38,12 @@ def all_tables(rhm):
     """Every ensemble member, each as often as it is drawn: rule tables, top-down."""
     levels = []
     for level in range(rhm.L, 0, -1):
-        tuples = list(product(range(rhm.symbols(level - 1)), repeat=rhm.children(level)))
-        m = rhm.rules(level)
+        tuples = list(product(range(rhm.n_symbols(level - 1)), repeat=rhm.n_children(level)))
+        m = rhm.n_rules(level)
         levels.append(
             [
                 [drawn[start : start + m] for start in range(0, len(drawn), m)]
-                for drawn in permutations(tuples, rhm.symbols(level) * m)
+                for drawn in permutations(tuples, rhm.n_symbols(level) * m)
             ]
         )
     return product(*levels)
@@ -69,7 +69,7 @@ def relation(rhm, a, b):
     shared = sum(x == y for x, y in zip(*paths, strict=False))
     lca = rhm.L - shared + 1
     branches = [
-        [node % rhm.children(level) for node, level in zip(p[shared:], range(lca, 0, -1), strict=False)]
+        [node % rhm.n_children(level) for node, level in zip(p[shared:], range(lca, 0, -1), strict=False)]
         for p in paths
     ]
     return lca, [x == y for x, y in zip(*branches, strict=False)][1:]
@@ -89,7 +89,7 @@ def value(levels, node):
 def average_over_all_grammars(rhm, weights):
     """The four forms of each pair's covariance, and the power sums of each node's marginal, in fractions."""
     nodes, pairs = asked_pairs(rhm)
-    tables = [[w] * rhm.symbols(level) for level, w in enumerate(weights, start=1)][::-1]
+    tables = [[w] * rhm.n_symbols(level) for level, w in enumerate(weights, start=1)][::-1]
     total = rhm.n * prod(sum(w) ** rhm.width(level) for level, w in enumerate(weights, start=1))
     forms, power_sums, count = defaultdict(lambda: [0] * 4), defaultdict(lambda: [0] * 4), 0
     for rules in all_tables(rhm):
@@ -132,16 +132,17 @@ def test_all_grammars_of_tiny_ensembles(name):
     for (a, b), expected in forms.items():
         lca, same = relation(rhm, a, b)
         levels, tuples = (a[0], b[0]), (a[2], b[2])
-        exact = second_moment(rhm, lca, levels=levels, tuples=tuples, branches=same, exact=True)
-        entries = prod(
-            rhm.symbols(k) * (rhm.rules(k) if is_tuple else 1) for k, is_tuple in zip(levels, tuples, strict=True)
-        )
+        exact = second_moment(rhm, lca, hidden_levels=levels, tuples=tuples, branches=same, exact=True)
+        sides = zip(levels, tuples, strict=True)
+        entries = prod(rhm.n_symbols(k) * (rhm.n_rules(k) if is_tuple else 1) for k, is_tuple in sides)
         assert exact == expected[0] / entries
-        assert second_moment(rhm, lca, levels=levels, tuples=tuples, branches=same) == pytest.approx(float(exact))
+        assert second_moment(rhm, lca, hidden_levels=levels, tuples=tuples, branches=same) == pytest.approx(
+            float(exact)
+        )
         if a[0] == b[0] and tuples == (False, False):
-            assert quadratic_forms(rhm, lca, k=a[0], branches=same, exact=True) == expected
+            assert quadratic_forms(rhm, lca, hidden_level=a[0], branches=same, exact=True) == expected
             np.testing.assert_allclose(
-                quadratic_forms(rhm, lca, k=a[0], branches=same), np.array(expected, float), rtol=1e-12
+                quadratic_forms(rhm, lca, hidden_level=a[0], branches=same), np.array(expected, float), rtol=1e-12
             )
         if levels == (0, 0):
             by_level[lca].append(exact)
@@ -187,14 +188,14 @@ def test_symbols_and_tuples_of_drawn_grammars(name):
     for i in range(1000):
         grammar, row = quenched_grammar(rhm, i, seed=8), []
         for levels, is_tuple in sides:
-            square = covariance(grammar, 0, token, levels=levels) ** 2
+            square = covariance(grammar, 0, token, hidden_levels=levels) ** 2
             if is_tuple:
                 square = square[:, None] * rhm.probabilities(levels[0])[:, None] ** 2
             row.append(square.mean())
         values.append(row)
     # from the root, the symbol takes first branches and the token last ones
     exact = [
-        second_moment(rhm, L, levels=levels, tuples=(is_tuple, False), branches="different")
+        second_moment(rhm, L, hidden_levels=levels, tuples=(is_tuple, False), branches="different")
         for levels, is_tuple in sides
     ]
     error = np.std(values, axis=0, ddof=1) / sqrt(len(values))
@@ -223,8 +224,8 @@ def test_floats_lose_no_digits(rhm, branches):
         exact = second_moment(rhm, level, branches=branches, exact=True)
         fast = Fraction(second_moment(rhm, level, branches=branches))
         assert fast == exact or abs(fast / exact - 1) < Fraction(1, 10**12)
-    symbol = second_moment(rhm, 30, levels=(30, 0), exact=True)
-    assert second_moment(rhm, 30, levels=(30, 0)) == pytest.approx(float(symbol), rel=1e-12)
+    symbol = second_moment(rhm, 30, hidden_levels=(30, 0), exact=True)
+    assert second_moment(rhm, 30, hidden_levels=(30, 0)) == pytest.approx(float(symbol), rel=1e-12)
 
 
 @pytest.mark.parametrize(
@@ -243,8 +244,8 @@ def test_equal_rule_probabilities_are_uniform_ones():
     mixed = second_moment(unequal, 1, exact=True)
     assert mixed != second_moment(RHM(v=6, m=(3, 2), s=2, L=2), 1, exact=True)
     # level 1 hands down the covariance made at level 2 as it would with uniform rules
-    symbol = second_moment(unequal, 2, levels=(1, 1), exact=True)
-    token = second_moment(unequal, 2, levels=(1, 0), exact=True)
+    symbol = second_moment(unequal, 2, hidden_levels=(1, 1), exact=True)
+    token = second_moment(unequal, 2, hidden_levels=(1, 0), exact=True)
     assert token / symbol == Fraction(1, 3) * Fraction(30, 35)
 
 
@@ -252,12 +253,12 @@ def test_a_symbol_has_m_times_the_mean_square_of_a_token():
     rhm = RHM(v=200, m=50, s=2, L=4)
     token = second_moment(rhm, 4)
     for k in (1, 2, 3):
-        assert second_moment(rhm, 4, levels=(k, 0)) / token == pytest.approx(50**k, rel=0.1)
-        assert second_moment(rhm, 4, levels=(k, 0), tuples=(True, False)) / token == pytest.approx(
+        assert second_moment(rhm, 4, hidden_levels=(k, 0)) / token == pytest.approx(50**k, rel=0.1)
+        assert second_moment(rhm, 4, hidden_levels=(k, 0), tuples=(True, False)) / token == pytest.approx(
             50.0 ** (k - 2), rel=0.1
         )
-        both = second_moment(rhm, 4, levels=(k, 1), tuples=(True, True))
-        assert both == pytest.approx(second_moment(rhm, 4, levels=(k, 1)) / 50**4)
+        both = second_moment(rhm, 4, hidden_levels=(k, 1), tuples=(True, True))
+        assert both == pytest.approx(second_moment(rhm, 4, hidden_levels=(k, 1)) / 50**4)
 
 
 def test_the_asymptotic_formula_is_the_limit_of_large_v():
@@ -274,17 +275,17 @@ def test_the_asymptotic_formula_is_the_limit_of_large_v():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"level": 0}, "level=0 is too small"),
-        ({"level": 4}, "level=4 is too large"),
-        ({"level": 3, "branches": "both"}, "branches='both' is unknown"),
-        ({"level": 3, "branches": [True]}, "1 entries"),
-        ({"level": 3, "branches": [1, 0]}, "give True"),
-        ({"level": 3, "branches": 3}, "branches=3 is neither"),
-        ({"level": 2, "levels": (3, 0)}, r"levels\[0\]=3 is too large"),
-        ({"level": 2, "levels": 1}, "not a pair"),
-        ({"level": 2, "levels": (1, 0), "tuples": True}, "not a pair"),
-        ({"level": 2, "tuples": (True, False)}, "needs a parent"),
-        ({"level": 2, "levels": (2, 0), "tuples": (True, False)}, "needs a parent"),
+        ({"lca_level": 0}, "lca_level=0 is too small"),
+        ({"lca_level": 4}, "lca_level=4 is too large"),
+        ({"lca_level": 3, "branches": "both"}, "branches='both' is unknown"),
+        ({"lca_level": 3, "branches": [True]}, "1 entries"),
+        ({"lca_level": 3, "branches": [1, 0]}, "give True"),
+        ({"lca_level": 3, "branches": 3}, "branches=3 is neither"),
+        ({"lca_level": 2, "hidden_levels": (3, 0)}, r"hidden_levels\[0\]=3 is too large"),
+        ({"lca_level": 2, "hidden_levels": 1}, "not a pair"),
+        ({"lca_level": 2, "hidden_levels": (1, 0), "tuples": True}, "not a pair"),
+        ({"lca_level": 2, "tuples": (True, False)}, "needs a parent"),
+        ({"lca_level": 2, "hidden_levels": (2, 0), "tuples": (True, False)}, "needs a parent"),
     ],
 )
 def test_second_moment_refuses(arguments, message):
@@ -300,8 +301,8 @@ def test_rms_correlation_refuses():
         rms_correlation(rhm, 2, "quenched")
     with pytest.raises(InputError, match="level=4"):
         marginal_moments(rhm, 4)
-    with pytest.raises(InputError, match="k=2"):
-        quadratic_forms(rhm, 2, k=2)
+    with pytest.raises(InputError, match="hidden_level=2"):
+        quadratic_forms(rhm, 2, hidden_level=2)
 
 
 @pytest.mark.parametrize("level", [1, 2, 3])

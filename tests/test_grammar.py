@@ -89,7 +89,9 @@ def test_all_grammars_are_equally_likely(rhm, seeds):
     counts = Counter(tuple(t.tobytes() for t in top_down(rhm.grammar(seed))) for seed in range(seeds))
     outcomes = 1
     for level in range(1, rhm.L + 1):
-        outcomes *= perm(rhm.symbols(level - 1) ** rhm.children(level), rhm.symbols(level) * rhm.rules(level))
+        outcomes *= perm(
+            rhm.n_symbols(level - 1) ** rhm.n_children(level), rhm.n_symbols(level) * rhm.n_rules(level)
+        )
     assert len(counts) <= outcomes
     observed = np.zeros(outcomes)
     observed[: len(counts)] = list(counts.values())
@@ -214,7 +216,7 @@ def test_its_own_tables_give_the_grammar_back(maker):
     levels = range(g.rhm.L, 0, -1)
     again = Grammar.from_rules(
         top_down(g),
-        v=g.rhm.symbols(0),
+        v=g.rhm.n_symbols(0),
         rule_probabilities=[g.rule_probabilities(level) for level in levels],
         prior=g.prior,
     )
@@ -225,10 +227,10 @@ def test_its_own_tables_give_the_grammar_back(maker):
 
 def test_the_number_of_tokens():
     """By default that of level 1, or for one table the largest token plus one, at least two; v= overrides."""
-    assert Grammar.from_rules([ROOT]).rhm.symbols(0) == 3
-    assert Grammar.from_rules([[[[0, 0]]]]).rhm.symbols(0) == 2
-    assert Grammar.from_rules([ROOT], v=10).rhm.symbols(0) == 10
-    assert Grammar.from_rules([ROOT, [[[0, 1]], [[1, 0]], [[1, 2]]]]).rhm.symbols(0) == 3
+    assert Grammar.from_rules([ROOT]).rhm.n_symbols(0) == 3
+    assert Grammar.from_rules([[[[0, 0]]]]).rhm.n_symbols(0) == 2
+    assert Grammar.from_rules([ROOT], v=10).rhm.n_symbols(0) == 10
+    assert Grammar.from_rules([ROOT, [[[0, 1]], [[1, 0]], [[1, 2]]]]).rhm.n_symbols(0) == 3
     assert Grammar.from_rules([ROOT, LEAVES], v=300).rules(1).dtype == np.uint16
 
 
@@ -509,7 +511,7 @@ def test_parents():
 def test_parents_of_every_tuple(tiny):
     for level in range(1, tiny.rhm.L + 1):
         rules = {tuple(rule): c for c, table in enumerate(tiny.tables[-level]) for rule in table}
-        tuples = list(product(range(tiny.sizes[level - 1]), repeat=tiny.rhm.children(level)))
+        tuples = list(product(range(tiny.sizes[level - 1]), repeat=tiny.rhm.n_children(level)))
         expected = [rules.get(t, UNGRAMMATICAL) for t in tuples]
         assert tiny.grammar.parents(level, tuples).tolist() == expected
 

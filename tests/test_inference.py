@@ -40,7 +40,9 @@ def check_all_levels(tiny, levels, hidden):
         (level, i): x for level, nodes in enumerate(levels) for i, x in enumerate(nodes) if not hidden[level][i]
     }
     symbols = {level: np.where(hidden[level], -1, levels[level]) for level in range(1, len(levels))}
-    found = inference.posterior(tiny.grammar, levels[0], hidden[0], levels=range(len(levels)), symbols=symbols)
+    found = inference.posterior(
+        tiny.grammar, levels[0], hidden[0], hidden_levels=range(len(levels)), symbols=symbols
+    )
     for level, marginals in enumerate(found):
         size = tiny.sizes[level]
         expected = [naive.posterior(tiny.trees, observed, level, i, size) for i in range(len(levels[level]))]
@@ -125,7 +127,7 @@ def check_context_level(tiny, levels, hidden, k):
     }
     symbols = {level: np.where(hidden[level], -1, levels[level]) for level in range(1, k + 1)}
     options = {"symbols": symbols, "context_level": k}
-    found = inference.posterior(tiny.grammar, levels[0], hidden[0], levels=range(k + 1), **options)
+    found = inference.posterior(tiny.grammar, levels[0], hidden[0], hidden_levels=range(k + 1), **options)
     assert len(found) == k + 1
     for level, marginals in enumerate(found):
         for i, row in enumerate(marginals):
@@ -180,7 +182,7 @@ def grammar():
 
 def test_masks_of_all_shapes_agree(grammar):
     tokens, rng = grammar.sample(300, seed=1), np.random.default_rng(2)
-    everything = grammar.posterior(tokens, np.arange(8) == 7, levels=0)
+    everything = grammar.posterior(tokens, np.arange(8) == 7, hidden_levels=0)
     assert everything.shape == (300, 8, 8)
     last = grammar.posterior(tokens)
     assert last.shape == (300, 8)
@@ -191,14 +193,14 @@ def test_masks_of_all_shapes_agree(grammar):
     mask = rng.random(8) < 0.5
     shared = grammar.posterior(tokens, mask)
     assert shared.shape == (300, mask.sum(), 8)
-    np.testing.assert_array_equal(shared, grammar.posterior(tokens, mask, levels=0)[:, mask])
+    np.testing.assert_array_equal(shared, grammar.posterior(tokens, mask, hidden_levels=0)[:, mask])
     np.testing.assert_array_equal(grammar.posterior(tokens[3], mask), shared[3])
     np.testing.assert_array_equal(grammar.posterior(tokens, np.tile(mask, (300, 1))), shared.reshape(-1, 8))
 
     each = rng.random((300, 8)) < 0.4
     own = grammar.posterior(tokens, each)
     assert own.shape == (each.sum(), 8)
-    np.testing.assert_array_equal(own, grammar.posterior(tokens, each, levels=0)[each])
+    np.testing.assert_array_equal(own, grammar.posterior(tokens, each, hidden_levels=0)[each])
     np.testing.assert_array_equal(own[: each[0].sum()], grammar.posterior(tokens[0], each[0]))
     np.testing.assert_allclose(own.sum(axis=1), 1, rtol=1e-14)
 
@@ -217,7 +219,7 @@ def test_masks_as_positions(grammar):
     assert grammar.posterior(tokens[3], np.int64(4)).shape == (8,)
     assert grammar.posterior(tokens, []).shape == (30, 0, 8)
     np.testing.assert_array_equal(
-        grammar.posterior(tokens, [1, 4, 7], levels=2), grammar.posterior(tokens, booleans, levels=2)
+        grammar.posterior(tokens, [1, 4, 7], hidden_levels=2), grammar.posterior(tokens, booleans, hidden_levels=2)
     )
     drawn = grammar.posterior_sample(tokens, [1, -4, 7], seed=3)
     np.testing.assert_array_equal(drawn, grammar.posterior_sample(tokens, booleans, seed=3))
@@ -231,25 +233,25 @@ def test_a_context_level_sees_no_contradiction_beyond_it(grammar):
     assert len(impossible) > 0
     one = tokens[impossible[0]]
     with pytest.raises(InputError, match="no derivation explains"):
-        grammar.posterior(one, [], levels=1)
-    found = grammar.posterior(one, [], levels=1, context_level=2)
+        grammar.posterior(one, [], hidden_levels=1)
+    found = grammar.posterior(one, [], hidden_levels=1, context_level=2)
     np.testing.assert_array_equal(found.argmax(axis=1), grammar.parse(one)[1])
     pairs = np.array([divmod(code, 8) for code in range(64)])
     bad = one.copy()
     bad[6:] = pairs[grammar.parents(1, pairs) < 0][0]
     message = r"below node 1 of level 2, counted from there: no derivation explains .* tokens 2\.\.3"
     with pytest.raises(InputError, match=message):
-        grammar.posterior(bad, [], levels=1, context_level=2)
-    assert np.isnan(grammar.posterior(bad, [], levels=1, context_level=2, impossible="nan")[2:]).all()
+        grammar.posterior(bad, [], hidden_levels=1, context_level=2)
+    assert np.isnan(grammar.posterior(bad, [], hidden_levels=1, context_level=2, impossible="nan")[2:]).all()
 
 
 def test_levels(grammar):
     tokens = grammar.sample(50, seed=1)
-    found = grammar.posterior(tokens, levels=range(4))
+    found = grammar.posterior(tokens, hidden_levels=range(4))
     assert [p.shape for p in found] == [(50, 8, 8), (50, 4, 6), (50, 2, 6), (50, 1, 4)]
-    assert [p.shape for p in grammar.posterior(tokens[0], levels=[3, 1])] == [(1, 4), (4, 6)]
-    np.testing.assert_array_equal(grammar.posterior(tokens, levels=2), found[2])
-    assert grammar.posterior(tokens, levels=[]) == []
+    assert [p.shape for p in grammar.posterior(tokens[0], hidden_levels=[3, 1])] == [(1, 4), (4, 6)]
+    np.testing.assert_array_equal(grammar.posterior(tokens, hidden_levels=2), found[2])
+    assert grammar.posterior(tokens, hidden_levels=[]) == []
 
 
 def test_nothing_and_everything_hidden(grammar):
@@ -306,7 +308,7 @@ def test_products_of_many_small_factors(ones):
     odds = np.exp(-np.log(3) + (L - 2 * ones) * (np.log(q) - np.log1p(-q)))
     expected = [1 / (1 + 1 / odds), 1 / (1 + odds)]
     for levels in (0, L):
-        np.testing.assert_allclose(g.posterior(tokens, hidden, levels=levels)[0], expected, rtol=1e-9)
+        np.testing.assert_allclose(g.posterior(tokens, hidden, hidden_levels=levels)[0], expected, rtol=1e-9)
     drawn = g.posterior_sample(tokens, hidden, seed=0)
     assert drawn[0] == (odds < 1)
     np.testing.assert_array_equal(drawn[1:], tokens[1:])
@@ -394,7 +396,7 @@ def test_contradictions_higher_up(grammar):
     mixed = np.concatenate([tokens[:100, :4], tokens[100:, 4:]], axis=1)
     bad = grammar.parse(mixed)[3][:, 0] < 0
     assert bad.any()
-    found = grammar.posterior(mixed, np.zeros(8, bool), levels=3, impossible="nan")
+    found = grammar.posterior(mixed, np.zeros(8, bool), hidden_levels=3, impossible="nan")
     np.testing.assert_array_equal(np.isnan(found).any(axis=(1, 2)), bad)
     with pytest.raises(InputError, match=r"in the tokens 0\.\.7, which node 0 of level 3"):
         grammar.posterior(mixed[bad][0], np.zeros(8, bool))
@@ -413,7 +415,7 @@ def test_ungrammatical_prefix(grammar):
 def test_symbols_that_contradict_the_tokens(grammar):
     trees = grammar.sample(20, seed=1, trees=True)
     labels = trees[3]
-    certain = grammar.posterior(trees[0], np.zeros(8, bool), levels=3, symbols={3: labels})
+    certain = grammar.posterior(trees[0], np.zeros(8, bool), hidden_levels=3, symbols={3: labels})
     np.testing.assert_array_equal(certain[:, 0], np.eye(4)[labels[:, 0]])
     wrong = labels.copy()
     wrong[11] = (wrong[11] + 1) % 4
@@ -514,13 +516,17 @@ def test_draws_are_reproducible(grammar):
         (([0] * 8, [3, -9]), {}, r"mask names position -9, but a sentence has d=8 tokens: 0\.\.7"),
         (([0] * 8, [[3]]), {}, r"integers of shape \(1, 1\): positions are one list"),
         (([0] * 8,), {"context_level": 4}, "context_level=4 is too large: it must be at most 3"),
-        (([0] * 8,), {"context_level": 1, "levels": 2}, "levels=2 is too large: it must be at most 1"),
+        (
+            ([0] * 8,),
+            {"context_level": 1, "hidden_levels": 2},
+            "hidden_levels=2 is too large: it must be at most 1",
+        ),
         (([0] * 8,), {"context_level": 1, "symbols": {2: [0, 0]}}, "symbols of level 2 lie above context_level=1"),
         (([0] * 8, [True] * 7), {}, r"mask has shape \(7,\): give \(8,\)"),
         (([[0] * 8] * 3, [[True] * 8] * 2), {}, r"mask has shape \(2, 8\): .* the tokens, \(3, 8\)"),
         (([0] * 8, [[True] * 8]), {}, r"mask has shape \(1, 8\): .* the tokens, \(8,\)"),
-        (([0] * 8,), {"levels": 4}, "levels=4 is too large: it must be at most 3"),
-        (([0] * 8,), {"levels": [0, 1.0]}, "levels=1.0 is not an integer"),
+        (([0] * 8,), {"hidden_levels": 4}, "hidden_levels=4 is too large: it must be at most 3"),
+        (([0] * 8,), {"hidden_levels": [0, 1.0]}, "hidden_levels=1.0 is not an integer"),
         (([0] * 8,), {"symbols": {0: [0] * 8}}, "level of symbols=0 is too small"),
         (([0] * 8,), {"symbols": {2: [0] * 3}}, r"symbols\[2\] have shape \(3,\): give \(1, 2\) or \(2,\)"),
         (([0] * 8,), {"symbols": {2: [0, 6]}}, r"symbols\[2\] hold 6 at \[0, 1\], outside 0..5"),

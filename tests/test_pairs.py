@@ -195,7 +195,7 @@ def test_against_the_exact_covariance_of_a_grammar():
 def test_tuple_and_token():
     grammar = RHM(v=6, m=2, s=2, L=2).grammar(seed=3)
     counts = count_pairs(grammar.sample(400000, seed=1), 6, pairs=[(0, 3)], tuple_size=2)
-    exact = covariance(grammar, 0, 3, levels=(1, 0))
+    exact = covariance(grammar, 0, 3, hidden_levels=(1, 0))
     C = counts.covariance()[0]
     rules = grammar.rules(1).astype(int)
     for symbol, r in product(range(6), range(2)):

@@ -48,8 +48,8 @@ def all_grammars(rhm):
     """Rule tables, top-down, of every grammar of the ensemble."""
     levels = []
     for level in range(rhm.L, 0, -1):
-        v, m, s = rhm.symbols(level), rhm.rules(level), rhm.children(level)
-        tuples = list(product(range(rhm.symbols(level - 1)), repeat=s))
+        v, m, s = rhm.n_symbols(level), rhm.n_rules(level), rhm.n_children(level)
+        tuples = list(product(range(rhm.n_symbols(level - 1)), repeat=s))
         levels.append([[chosen[m * c : m * (c + 1)] for c in range(v)] for chosen in permutations(tuples, v * m)])
     return product(*levels)
 
@@ -75,13 +75,13 @@ def test_the_floor_is_the_mean_over_all_grammars(rhm):
 
 def chain_in_fractions(rhm, k):
     """Law of the number of compatible symbols at the target, {number: probability}, without rounding."""
-    law = {rhm.symbols(k): Fraction(1)}
+    law = {rhm.n_symbols(k): Fraction(1)}
     for level in range(k, 0, -1):
-        v = rhm.symbols(level - 1)
-        tuples = v ** rhm.children(level)
+        v = rhm.n_symbols(level - 1)
+        tuples = v ** rhm.n_children(level)
         below = {}
         for n, p in law.items():
-            marked = rhm.rules(level) * n - 1
+            marked = rhm.n_rules(level) * n - 1
             for j in range(v):
                 ways = comb(marked, j) * comb(tuples - 1 - marked, v - 1 - j)
                 below[j + 1] = below.get(j + 1, 0) + p * Fraction(ways, comb(tuples - 1, v - 1))

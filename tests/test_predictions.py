@@ -284,11 +284,11 @@ def test_exact_complexities_are_signal_against_noise(architecture):
     for rhm in (RHM(v=8, m=3, s=3, L=3), RHM(v=(6, 8, 7), m=(2, 3, 2), s=(2, 3, 2), L=3, n=4)):
         for k in range(3):
             side = 0 if k == 0 else k if architecture == "cnn" else 1
-            signal = second_moment(rhm, k + 1, levels=(side, 0), tuples=(k > 0, False))
-            entries = rhm.symbols(0) * rhm.symbols(side) * (rhm.rules(side) if k else 1)
+            signal = second_moment(rhm, k + 1, hidden_levels=(side, 0), tuples=(k > 0, False))
+            entries = rhm.n_symbols(0) * rhm.n_symbols(side) * (rhm.n_rules(side) if k else 1)
             # power sums of the marginals of real grammars, averaged: the rules are equally likely
             sums = [np.mean([square_sum(rhm, seed, level) for seed in range(4000)]) for level in (0, side)]
-            noise = (1 - sums[0]) * (1 - sums[1] / (rhm.rules(side) if k else 1)) / entries
+            noise = (1 - sums[0]) * (1 - sums[1] / (rhm.n_rules(side) if k else 1)) / entries
             assert sample_complexity(rhm, architecture, k, "exact") == pytest.approx(noise / signal, rel=5e-3)
     assert sample_complexity(RHM(v=4, m=4, s=2, L=2), architecture, 1, "exact") == inf
 

@@ -24,9 +24,9 @@ def test_derived_numbers():
 
 
 def test_symbols_rules_and_children_by_level():
-    assert [LEVELS.symbols(level) for level in range(4)] == [16, 8, 4, 6]
-    assert [LEVELS.rules(level) for level in range(1, 4)] == [3, 5, 2]
-    assert [LEVELS.children(level) for level in range(1, 4)] == [2, 3, 2]
+    assert [LEVELS.n_symbols(level) for level in range(4)] == [16, 8, 4, 6]
+    assert [LEVELS.n_rules(level) for level in range(1, 4)] == [3, 5, 2]
+    assert [LEVELS.n_children(level) for level in range(1, 4)] == [2, 3, 2]
     assert [LEVELS.width(level) for level in range(4)] == [12, 6, 2, 1]
     assert [LEVELS.span(level) for level in range(4)] == [1, 2, 6, 12]
     assert LEVELS.fraction(1) == 8 * 3 / 16**2
@@ -55,11 +55,11 @@ def test_any_levels(given_parameters):
     rhm = RHM(v, m, s, L, n)
     assert rhm.d == prod(s)
     for level in range(L + 1):
-        assert rhm.symbols(level) == [*v, n][level]
+        assert rhm.n_symbols(level) == [*v, n][level]
         assert rhm.width(level) * rhm.span(level) == rhm.d
     for level in range(1, L + 1):
         assert 0 < rhm.fraction(level) <= 1
-        exact = Fraction(rhm.symbols(level) * m[level - 1], v[level - 1] ** s[level - 1])
+        exact = Fraction(rhm.n_symbols(level) * m[level - 1], v[level - 1] ** s[level - 1])
         assert rhm.fraction(level) == pytest.approx(float(exact), rel=1e-15)
 
 
@@ -139,14 +139,14 @@ def test_input_errors_are_value_errors():
         RHM(1, 1, 2, 1)
 
 
-@pytest.mark.parametrize("method", ["symbols", "width", "span"])
+@pytest.mark.parametrize("method", ["n_symbols", "width", "span"])
 @pytest.mark.parametrize("level", [-1, 4])
 def test_levels_outside(method, level):
     with pytest.raises(InputError, match=f"level={level} is too"):
         getattr(LEVELS, method)(level)
 
 
-@pytest.mark.parametrize("method", ["rules", "children", "probabilities", "fraction"])
+@pytest.mark.parametrize("method", ["n_rules", "n_children", "probabilities", "fraction"])
 @pytest.mark.parametrize("level", [0, 4])
 def test_levels_without_rules(method, level):
     with pytest.raises(InputError, match=r"level=-?\d is too"):
@@ -249,4 +249,4 @@ def test_sizes_beyond_the_range_of_floats():
 )
 def test_number_of_sentences_is_that_of_distinct_derivations(rhm):
     trees = naive.derivations(naive.tables_of(rhm.grammar(seed=0))[0])
-    assert rhm.sentences == len(trees) == len({levels[-1] for levels, _ in trees})
+    assert rhm.n_sentences == len(trees) == len({levels[-1] for levels, _ in trees})

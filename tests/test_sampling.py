@@ -335,17 +335,17 @@ def test_frequencies_at_real_sizes(rhm, weights):
     if weights:
         prior = np.arange(1, rhm.n + 1) / np.arange(1, rhm.n + 1).sum()
         g = g.reweighted(
-            [np.tile(zipf(rhm.m, 0.3), (rhm.symbols(level), 1)) for level in range(rhm.L, 0, -1)], prior
+            [np.tile(zipf(rhm.m, 0.3), (rhm.n_symbols(level), 1)) for level in range(rhm.L, 0, -1)], prior
         )
     n = 200_000
     trees = g.sample(n, seed=4, trees=True)
     values = []
     for level in range(rhm.L + 1):
-        size = rhm.symbols(level)
+        size = rhm.n_symbols(level)
         for i in range(rhm.width(level)):
             values.append(p_value(np.bincount(trees[level][:, i], minlength=size), n * g.marginal(level, i)))
     for level in range(1, rhm.L + 1):
-        s, below = rhm.children(level), rhm.symbols(level - 1)
+        s, below = rhm.n_children(level), rhm.n_symbols(level - 1)
         codes = strings(g.rules(level).reshape(-1, s), below)
         order = np.argsort(codes)
         for i in range(rhm.width(level)):

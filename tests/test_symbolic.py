@@ -92,14 +92,14 @@ def test_every_formula_is_documented_and_prints():
 # --- exact moments -----------------------------------------------------------------------------------
 
 CASES = [
-    {"level": 1},
-    {"level": 2, "above": 1},
-    {"level": 2, "s": 3, "branches": "same"},
-    {"level": 3, "branches": "different"},
-    {"level": 3, "branches": [True, False]},
-    {"level": 1, "above": 1, "classes": True},
-    {"level": 3, "levels": (2, 0), "tuples": (True, False)},
-    {"level": 2, "levels": (2, 0), "above": 1},
+    {"lca_level": 1},
+    {"lca_level": 2, "above": 1},
+    {"lca_level": 2, "s": 3, "branches": "same"},
+    {"lca_level": 3, "branches": "different"},
+    {"lca_level": 3, "branches": [True, False]},
+    {"lca_level": 1, "above": 1, "classes": True},
+    {"lca_level": 3, "hidden_levels": (2, 0), "tuples": (True, False)},
+    {"lca_level": 2, "hidden_levels": (2, 0), "above": 1},
 ]
 
 
@@ -107,7 +107,12 @@ CASES = [
 def test_rational_functions_are_the_exact_moments(case):
     expression = second_moment(**case)
     case = dict(case)
-    level, s, above, classes = case.pop("level"), case.pop("s", 2), case.pop("above", 0), case.pop("classes", False)
+    level, s, above, classes = (
+        case.pop("lca_level"),
+        case.pop("s", 2),
+        case.pop("above", 0),
+        case.pop("classes", False),
+    )
     for v, m in ((2, 1), (5, 3), (16, 4), (16, 16)):
         n = 3 if classes else v
         rhm = RHM(v=v, m=m, s=s, L=level + above, n=n)
@@ -123,10 +128,8 @@ def test_rational_functions_are_the_exact_moments(case):
         same = {"mean": Fraction(1, s), "same": Fraction(1), "different": Fraction(0)}
         branches = case.get("branches", "mean")
         weights = [same[branches]] * level if isinstance(branches, str) else [Fraction(x) for x in branches]
-        value = Moments(levels).mean_square(
-            level, weights[: level - 1 - max(case.get("levels", (0, 0)))], case.get("levels", (0, 0)),
-            case.get("tuples", (False, False)),
-        )  # fmt: skip
+        nodes, tuples = case.get("hidden_levels", (0, 0)), case.get("tuples", (False, False))
+        value = Moments(levels).mean_square(level, weights[: level - 1 - max(nodes)], nodes, tuples)
         assert substitute(expression, v=v, m=m, n=n) == sympy.sympify(value)
 
 
@@ -167,7 +170,7 @@ def test_the_correction_is_seen_in_numbers(level, above):
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: second_moment(0), "level=0"),
+        (lambda: second_moment(0), "lca_level=0"),
         (lambda: second_moment(1, s=1), "s=1"),
         (lambda: second_moment(1, above=-1), "above=-1"),
         (lambda: second_moment(2, branches="all"), "branches='all'"),

@@ -47,7 +47,7 @@ class Tiny:
         self.grammar, self.rhm = grammar, grammar.rhm
         self.tables, self.probabilities, self.prior = naive.tables_of(grammar)
         self.trees = naive.derivations(self.tables, self.probabilities, self.prior)
-        self.sizes = [self.rhm.symbols(level) for level in range(self.rhm.L + 1)]
+        self.sizes = [self.rhm.n_symbols(level) for level in range(self.rhm.L + 1)]
 
 
 @cache

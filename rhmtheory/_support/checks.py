@@ -66,3 +66,39 @@ def as_probabilities(name: str, value: Any, shape: tuple[int, ...]) -> np.ndarra
         raise InputError(f"{name}{where} sum to {total[at]:.10g}: they must sum to one; divide by their sum")
     # what is one but for rounding stays as it is, so that stored tables come back bit for bit
     return p / np.where(np.abs(total - 1) > 1e-12, total, 1.0)[..., None]
+
+
+def as_integers(name: str, value: Any) -> np.ndarray[Any, np.dtype[Any]]:
+    """Return an array of integers (symbols, tokens), or raise `InputError`; an empty one may have any type."""
+    try:
+        array = np.asarray(value)
+    except ValueError:
+        array = np.empty(1, object)
+    if array.dtype == object and array.size:
+        raise InputError(f"{name} are ragged: give rows of one length, or one long sequence")
+    if array.dtype.kind not in "iu" and array.size:
+        raise InputError(f"{name} are of type {array.dtype}: give integers, counted from zero")
+    return array
+
+
+def as_tokens(value: Any) -> np.ndarray[Any, np.dtype[Any]]:
+    """Return tokens as an integer array of shape (N,) or (n, d), or raise `InputError`."""
+    array = as_integers("tokens", value)
+    if array.ndim not in (1, 2):
+        raise InputError(f"tokens have shape {array.shape}: give (n, d), or (N,) for one long sequence")
+    return array
+
+
+def check_tokens(tokens: np.ndarray[Any, np.dtype[Any]], v: int, way_out: str) -> None:
+    """Raise `InputError` for a token outside ``0 .. v - 1``; kernels index with tokens unchecked.
+
+    ``way_out`` says what this caller can do about a token that is too large; ``{needed}`` in it is the number of
+    symbols that would do.
+    """
+    if tokens.size == 0:
+        return
+    low, high = int(tokens.min()), int(tokens.max())
+    if low < 0:
+        raise InputError(f"tokens hold {low}: they are counted from zero; shift them or map them to 0..v-1")
+    if high >= v:
+        raise InputError(f"tokens hold {high}, outside 0..{v - 1}: {way_out.format(needed=high + 1)}")

@@ -102,7 +102,7 @@ def _print_plan(plan: Any, as_json: bool) -> None:
 def _comparison_table(comparison: Any) -> Table:
     """One row a network: predictions as published formula / exact at this size, measurement, verdict on each."""
     table = new_table(
-        f"{comparison.rhm}, a language of {comparison.rhm.sentences:.3g} sentences: theory against experiment "
+        f"{comparison.rhm}, a language of {comparison.rhm.n_sentences:.3g} sentences: theory against experiment "
         "(predictions: published formula / exact at this size)",
         [
             "network", "steps", "step factor", "measured [95%]", "exponent, many levels", "exponent, these steps",

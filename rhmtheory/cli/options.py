@@ -173,7 +173,7 @@ def _ensemble(given: dict[str, Any]) -> RHM:
     rhm = RHM(v=values["v"], m=values["m"], s=values["s"], L=values["levels"], n=n)
     if exponent is None:
         return rhm
-    weights = tuple(zipf(rhm.rules(level), exponent) for level in range(1, rhm.L + 1))
+    weights = tuple(zipf(rhm.n_rules(level), exponent) for level in range(1, rhm.L + 1))
     return replace(rhm, rule_probabilities=weights)
 
 

@@ -15,7 +15,7 @@ from rhmtheory.cli.output import print_json, save_figure, write_figure
 @json_option
 @plot_option
 @click.option("--sharing/--no-sharing", default=None, help="Reuse groups at all positions or not; both by default.")
-@click.option("--levels", "hidden", type=int, help="Highest hidden level; by default L - 1.")
+@click.option("--levels", "highest_level", type=int, help="Highest hidden level; by default L - 1.")
 @click.option("--grammars", type=int, default=4, show_default=True, help="Grammars, with seeds 0, 1, ..")
 @click.option("--threshold", type=float, default=0.5, show_default=True, help="Pair-F1 that counts as learnt.")
 @click.option("--tolerance", type=float, default=0.05, show_default=True, help="Relative width to bisect to.")
@@ -31,13 +31,15 @@ from rhmtheory.cli.output import print_json, save_figure, write_figure
 @click.option("--record", type=OutputFile(), help="JSON lines to append to and to resume from.")
 @ensemble_options
 def learn_command(
-    rhm: RHM, sharing: bool | None, hidden: int | None, plot: str | None, as_json: bool, **options: Any
+    rhm: RHM, sharing: bool | None, highest_level: int | None, plot: str | None, as_json: bool, **options: Any
 ) -> None:  # fmt: skip
     """Measure sample complexities with the clustering learner, against theory."""
     from rhmtheory.measured.thresholds import measure_sample_complexity, plot_measurements
 
     modes = (True, False) if sharing is None else (sharing,)
-    results = [measure_sample_complexity(rhm, sharing=mode, levels=hidden, **options) for mode in modes]
+    results = [
+        measure_sample_complexity(rhm, sharing=mode, highest_level=highest_level, **options) for mode in modes
+    ]
     if plot:
         save_figure(plot, lambda ax: plot_measurements(results, ax))
     if as_json:

@@ -18,16 +18,16 @@ Branches = str | Sequence[bool]
 
 def rms_correlation(
     rhm: RHM,
-    level: int,
+    lca_level: int,
     method: str = "exact",
     branches: Branches = "mean",
 ) -> float:
-    r"""RMS, over entries and grammars, of the covariance of two tokens whose LCA is at ``level``.
+    r"""RMS, over entries and grammars, of the covariance of two tokens whose LCA is at ``lca_level``.
 
     Parameters
     ----------
     rhm : RHM
-    level : int
+    lca_level : int
         LCA level, 1..L.
     method : {"exact", "asymptotic"}
         ``"exact"``: the square root of `second_moment`, for any ensemble of any size.
@@ -55,12 +55,12 @@ def rms_correlation(
     0.7868...
     """
     as_choice("method", method, ("exact", "asymptotic"))
-    level = as_int("level", level, low=1, high=rhm.L)
+    level = as_int("lca_level", lca_level, low=1, high=rhm.L)
     if method == "exact":
         return sqrt(second_moment(rhm, level, branches=branches))
     *below, own = [rhm.effective_multiplicity(below) for below in range(1, level + 1)]
     # the root is taken first: squares leave the range of floats in deep trees
-    top = (1 - rhm.effective_fraction(level)) / (rhm.symbols(0) ** 2 * rhm.symbols(level) * own)
+    top = (1 - rhm.effective_fraction(level)) / (rhm.n_symbols(0) ** 2 * rhm.n_symbols(level) * own)
     return sqrt(top) * prod(1 / m for m in below)
 
 
@@ -88,9 +88,9 @@ class QuadraticForms(NamedTuple):
 @overload
 def second_moment(
     rhm: RHM,
-    level: int,
+    lca_level: int,
     *,
-    levels: tuple[int, int] = ...,
+    hidden_levels: tuple[int, int] = ...,
     tuples: tuple[bool, bool] = ...,
     branches: Branches = ...,
     exact: Literal[False] = ...,
@@ -100,9 +100,9 @@ def second_moment(
 @overload
 def second_moment(
     rhm: RHM,
-    level: int,
+    lca_level: int,
     *,
-    levels: tuple[int, int] = ...,
+    hidden_levels: tuple[int, int] = ...,
     tuples: tuple[bool, bool] = ...,
     branches: Branches = ...,
     exact: Literal[True],
@@ -111,9 +111,9 @@ def second_moment(
 
 def second_moment(
     rhm: RHM,
-    level: int,
+    lca_level: int,
     *,
-    levels: tuple[int, int] = (0, 0),
+    hidden_levels: tuple[int, int] = (0, 0),
     tuples: tuple[bool, bool] = (False, False),
     branches: Branches = "mean",
     exact: bool = False,
@@ -127,11 +127,11 @@ def second_moment(
     Parameters
     ----------
     rhm : RHM
-    level : int
+    lca_level : int
         Level of the lowest common ancestor (LCA) of the two nodes, 1..L.
-    levels : pair of ints
-        Levels of the two nodes, 0 .. level: (0, 0) for two tokens, (k, 0) for a level-k symbol and a token.
-        A node at ``level`` is the ancestor itself: (L, 0) is the class and a token.
+    hidden_levels : pair of ints
+        Levels of the two nodes, 0 .. lca_level: (0, 0) for two tokens, (k, 0) for a level-k symbol and a token.
+        A node at ``lca_level`` is the ancestor itself: (L, 0) is the class and a token.
     tuples : pair of bools
         Whether a side is, instead of the symbol at its level k, the tuple of children that the symbol
         produces. The mean is then over the ``v_k m_k`` grammatical tuples; a tuple's probability is its parent's
@@ -139,7 +139,7 @@ def second_moment(
     branches : {"mean", "different", "same"} or sequence of bools
         At the ancestor the two nodes take different branches. At each level below, down to that of the
         higher node, they take the same branch (both the p-th child, say) or not: never for
-        ``"different"``, always for ``"same"``, as a sequence says (True is same; from level ``level - 1``
+        ``"different"``, always for ``"same"``, as a sequence says (True is same; from level ``lca_level - 1``
         down), or with probability ``1/s`` independently for ``"mean"``, the average over all pairs of nodes
         with this LCA level.
     exact : bool
@@ -168,15 +168,15 @@ def second_moment(
     >>> second_moment(RHM(v=2, m=1, s=2, L=2), 1, exact=True)
     Fraction(1, 72)
     """
-    level = as_int("level", level, low=1, high=rhm.L)
-    pair, are_tuples = check_nodes(level, levels, tuples)
-    same = check_branches(branches, level, max(pair), rhm.children)
+    level = as_int("lca_level", lca_level, low=1, high=rhm.L)
+    pair, are_tuples = check_nodes(level, hidden_levels, tuples)
+    same = check_branches(branches, level, max(pair), rhm.n_children)
     number = Fraction if exact else float
     return number(_moments(rhm).mean_square(level, same, pair, are_tuples, number))
 
 
 def quadratic_forms(
-    rhm: RHM, level: int, *, k: int = 0, branches: Branches = "mean", exact: bool = False
+    rhm: RHM, lca_level: int, *, hidden_level: int = 0, branches: Branches = "mean", exact: bool = False
 ) -> QuadraticForms:
     r"""Exact ensemble means of the four quadratic forms of the covariance of two nodes of one level.
 
@@ -186,10 +186,10 @@ def quadratic_forms(
     Parameters
     ----------
     rhm : RHM
-    level : int
+    lca_level : int
         Level of the lowest common ancestor, 1..L.
-    k : int
-        Level of the two nodes, 0 .. level - 1; 0 for tokens.
+    hidden_level : int
+        Level of the two nodes, 0 .. lca_level - 1; 0 for tokens.
     branches : str or sequence of bools
         See `second_moment`.
     exact : bool
@@ -205,9 +205,9 @@ def quadratic_forms(
     InputError
         As `second_moment`.
     """
-    level = as_int("level", level, low=1, high=rhm.L)
-    k = as_int("k", k, low=0, high=level - 1)
-    same = check_branches(branches, level, k, rhm.children)
+    level = as_int("lca_level", lca_level, low=1, high=rhm.L)
+    end = as_int("hidden_level", hidden_level, low=0, high=level - 1)
+    same = check_branches(branches, level, end, rhm.n_children)
     return QuadraticForms(*_moments(rhm).quadratic(level, same, Fraction if exact else float))
 
 
@@ -243,7 +243,7 @@ def marginal_moments(rhm: RHM, level: int, *, exact: bool = False) -> tuple[Any,
 
 def _power_sums_of_rules(rhm: RHM, level: int) -> tuple[Fraction, ...]:
     if rhm.rule_probabilities is None:
-        return tuple(Fraction(1, rhm.rules(level) ** (j - 1)) for j in (2, 3, 4))
+        return tuple(Fraction(1, rhm.n_rules(level) ** (j - 1)) for j in (2, 3, 4))
     given = [Fraction(p) for p in rhm.probabilities(level).tolist()]
     total = sum(given)
     return tuple(sum((p**j for p in given), Fraction(0)) / total**j for j in (2, 3, 4))
@@ -254,10 +254,10 @@ def _moments(rhm: RHM) -> Moments:
     return Moments(
         [
             Level(
-                Fraction(rhm.symbols(level)),
-                Fraction(rhm.symbols(level - 1)),
-                Fraction(rhm.rules(level)),
-                rhm.children(level),
+                Fraction(rhm.n_symbols(level)),
+                Fraction(rhm.n_symbols(level - 1)),
+                Fraction(rhm.n_rules(level)),
+                rhm.n_children(level),
                 _power_sums_of_rules(rhm, level),
             )
             for level in range(1, rhm.L + 1)

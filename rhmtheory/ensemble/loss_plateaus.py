@@ -56,16 +56,16 @@ def plateaus(rhm: RHM, method: str = "chain") -> FloatArray:
 
 
 def _mean_compatible(rhm: RHM, k: int) -> float:
-    mean = float(rhm.symbols(k))
+    mean = float(rhm.n_symbols(k))
     for level in range(k, 0, -1):
-        v, tuples = rhm.symbols(level - 1), rhm.symbols(level - 1) ** rhm.children(level)
-        mean = 1 + (v - 1) * (rhm.rules(level) * mean - 1) / (tuples - 1)
+        v, tuples = rhm.n_symbols(level - 1), rhm.n_symbols(level - 1) ** rhm.n_children(level)
+        mean = 1 + (v - 1) * (rhm.n_rules(level) * mean - 1) / (tuples - 1)
     return mean
 
 
 def _mean_log_compatible(rhm: RHM, k: int) -> float:
     # probability[i]: that i + 1 symbols are compatible
-    probability = np.zeros(rhm.symbols(k))
+    probability = np.zeros(rhm.n_symbols(k))
     probability[-1] = 1
     for level in range(k, 0, -1):
         probability = probability @ _compatible_step(rhm, level)
@@ -74,10 +74,10 @@ def _mean_log_compatible(rhm: RHM, k: int) -> float:
 
 def _compatible_step(rhm: RHM, level: int) -> FloatArray:
     """Transition matrix (v_l, v_(l-1)) of the number of compatible symbols, both counted from one."""
-    v = rhm.symbols(level - 1)
-    tuples = v ** rhm.children(level)
-    parents = np.arange(1, rhm.symbols(level) + 1)
-    return np.stack([_hypergeometric(tuples - 1, rhm.rules(level) * int(n) - 1, v - 1) for n in parents])
+    v = rhm.n_symbols(level - 1)
+    tuples = v ** rhm.n_children(level)
+    parents = np.arange(1, rhm.n_symbols(level) + 1)
+    return np.stack([_hypergeometric(tuples - 1, rhm.n_rules(level) * int(n) - 1, v - 1) for n in parents])
 
 
 def _hypergeometric(population: int, marked: int, draws: int) -> FloatArray:

@@ -246,13 +246,16 @@ class Moments:
 
 def check_nodes(level: int, levels: Any, tuples: Any) -> tuple[tuple[int, int], tuple[bool, bool]]:
     """Check the levels of two nodes with this LCA level, and which of them stand for the tuples below them."""
-    first, second = _pair("levels", levels, "levels such as (1, 0)")
-    pair = as_int("levels[0]", first, low=0, high=level), as_int("levels[1]", second, low=0, high=level)
+    first, second = _pair("hidden_levels", levels, "levels such as (1, 0)")
+    pair = (
+        as_int("hidden_levels[0]", first, low=0, high=level),
+        as_int("hidden_levels[1]", second, low=0, high=level),
+    )
     first, second = _pair("tuples", tuples, "truth values such as (True, False)")
     for k, is_tuple in zip(pair, (first, second), strict=True):
         if is_tuple and not 1 <= k < level:
             raise InputError(
-                f"levels={pair}: a tuple needs a parent below the common ancestor, at level 1..{level - 1}"
+                f"hidden_levels={pair}: a tuple needs a parent below the common ancestor, at level 1..{level - 1}"
             )
     return pair, (bool(first), bool(second))
 

@@ -12,7 +12,7 @@ _LARGEST_BLOCK = 1 << 22
 """Floats held at once for the covariances of one level, when all distances are asked for (32 MiB)."""
 
 
-def covariance(grammar: Grammar, i: int, j: int, *, levels: tuple[int, int] = (0, 0)) -> FloatArray:
+def covariance(grammar: Grammar, i: int, j: int, *, hidden_levels: tuple[int, int] = (0, 0)) -> FloatArray:
     r"""Exact covariance of the symbols at two nodes.
 
     With ``c`` the symbol of the lowest common ancestor (LCA), at level ``l``, and ``p != q`` the branches
@@ -26,7 +26,7 @@ def covariance(grammar: Grammar, i: int, j: int, *, levels: tuple[int, int] = (0
     grammar : Grammar
     i, j : int
         Positions of the nodes within their levels; for tokens 0 .. d - 1.
-    levels : pair of ints
+    hidden_levels : pair of ints
         Levels of the two nodes; (0, 0) for two tokens, (k, 0) for a hidden symbol and a token.
 
     Returns
@@ -46,8 +46,8 @@ def covariance(grammar: Grammar, i: int, j: int, *, levels: tuple[int, int] = (0
     """
     rhm = grammar.rhm
     nodes = []
-    for name, position, level in (("i", i, levels[0]), ("j", j, levels[1])):
-        level = as_int("level", level, low=0, high=rhm.L)
+    for name, position, level in (("i", i, hidden_levels[0]), ("j", j, hidden_levels[1])):
+        level = as_int("hidden_levels", level, low=0, high=rhm.L)
         nodes.append((level, as_int(name, position, low=0, high=rhm.width(level) - 1)))
     paths = [grammar.path(level, position) for level, position in nodes]
     shared = 0
@@ -86,9 +86,9 @@ def correlation_function(grammar: Grammar) -> FloatArray:
     by_position = []
     # target side: covariance of a level-l node with the last token needs the product of last branches below
     for level in range(rhm.L, 0, -1):
-        s = rhm.children(level)
+        s = rhm.n_children(level)
         pi = grammar.marginal(level, rhm.width(level) - 1)
-        target = np.eye(rhm.symbols(level - 1))
+        target = np.eye(rhm.n_symbols(level - 1))
         for below in range(level - 1, 0, -1):
             target = target @ grammar.transition(below)[-1]
         # (s - 1, v_(l-1), v_0) covariances of the target's left siblings with it
@@ -115,7 +115,7 @@ def _descend(grammar: Grammar, stack: FloatArray, level: int) -> FloatArray:
 def _sibling_covariance(grammar: Grammar, level: int, pi: FloatArray, p: int, q: int) -> FloatArray:
     """Covariance of children p != q of a level-``level`` node whose symbol has marginal ``pi``."""
     rules = grammar.rules(level)  # (v_l, m, s)
-    below = grammar.rhm.symbols(level - 1)
+    below = grammar.rhm.n_symbols(level - 1)
     weight = pi[:, None] * grammar.rule_probabilities(level)
     joint = np.zeros((below, below))
     np.add.at(joint, (rules[:, :, p], rules[:, :, q]), weight)

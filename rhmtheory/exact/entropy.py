@@ -14,6 +14,7 @@ from rhmtheory._kernels import entropy as kernels
 from rhmtheory._support.checks import InputError, as_choice, as_generator, as_int
 from rhmtheory._support.types import FloatArray
 from rhmtheory.model.grammar import Grammar
+from rhmtheory.model.tuples import encode
 
 _RESOLUTION = 2.0**-40
 """Beliefs that agree to this absolute precision (1e-12) are one state."""
@@ -67,7 +68,7 @@ class _View(NamedTuple):
     """(v_l, m_l) number of each rule's tuple of left siblings."""
     rules: tuple[_IntArray, _IntArray, _IntArray, FloatArray]
     """The rules by group: see the kernels."""
-    children: int
+    below: int
     """Symbols of the level below."""
 
 
@@ -126,7 +127,7 @@ def plateaus(
     """
     L = grammar.rhm.L
     # only the last child of a node leads to the last token
-    views = {level: [_view(grammar, level, grammar.rhm.children(level) - 1)] for level in range(1, L + 1)}
+    views = {level: [_view(grammar, level, grammar.rhm.n_children(level) - 1)] for level in range(1, L + 1)}
     marginals = [grammar.marginal(k, grammar.rhm.width(k) - 1) for k in range(L + 1)]
     if as_choice("method", method, ("exact", "montecarlo")) == "exact":
         ends = (next(_leaves(k, _certain(pi), _exact(grammar, views))) for k, pi in enumerate(marginals))
@@ -188,7 +189,9 @@ def next_token_entropies(
     True
     """
     rhm = grammar.rhm
-    views = {level: [_view(grammar, level, p) for p in range(rhm.children(level))] for level in range(1, rhm.L + 1)}
+    views = {
+        level: [_view(grammar, level, p) for p in range(rhm.n_children(level))] for level in range(1, rhm.L + 1)
+    }
     if as_choice("method", method, ("exact", "montecarlo")) == "exact":
         return np.array([_mean(end) for end in _leaves(rhm.L, _certain(grammar.prior), _exact(grammar, views))])
 
@@ -242,8 +245,8 @@ def _leaves(level: int, node: _Node, step: Callable[[int, _Node], Iterator[_Node
 def _view(grammar: Grammar, level: int, p: int) -> _View:
     rules = grammar.rules(level).astype(np.int64)  # (v_l, m, s)
     weight = grammar.rule_probabilities(level).ravel()
-    children = grammar.rhm.symbols(level - 1)
-    siblings = rules[:, :, :p] @ children ** np.arange(p)
+    children = grammar.rhm.n_symbols(level - 1)
+    siblings = encode(rules[:, :, :p][:, :, ::-1], children)
     _, group = np.unique(siblings, return_inverse=True)
     group = group.reshape(siblings.shape)
     order = np.argsort(group, axis=None, kind="stable")
@@ -270,9 +273,9 @@ def _exact(grammar: Grammar, views: dict[int, list[_View]]) -> Callable[[int, _S
 
 def _observe(grammar: Grammar, level: int, states: _States, view: _View) -> _States:
     """From beliefs about a node to those about one of its children, for every observation of its siblings."""
-    most = max(1, _LARGEST_STATES // view.children)
+    most = max(1, _LARGEST_STATES // view.below)
     room = min(most, 1 << 10)
-    beliefs: FloatArray = np.empty((room, view.children))
+    beliefs: FloatArray = np.empty((room, view.below))
     probability: FloatArray = np.empty(room)
     keys: npt.NDArray[np.uint64] = np.empty(room, np.uint64)
     at, group, count = 0, 0, 0
@@ -286,7 +289,7 @@ def _observe(grammar: Grammar, level: int, states: _States, view: _View) -> _Sta
         if room == most:
             raise InputError(
                 f"the exact entropies of {grammar} need more than {most} distinct beliefs about a node of level "
-                f"{level - 1} ({most * view.children >> 17} MiB; f={grammar.rhm.fraction(level):.3g} there): use "
+                f"{level - 1} ({most * view.below >> 17} MiB; f={grammar.rhm.fraction(level):.3g} there): use "
                 "method='montecarlo', which gives an estimate with its standard error, or fewer levels"
             )
         room = min(most, 4 * room)
@@ -309,7 +312,7 @@ def _sampled(
         children = grammar.rules(level)[node.symbol, rule]
         skipped = children.shape[1] - len(views[level])
         for q, view in enumerate(views[level], start=skipped):
-            beliefs = np.zeros((len(p), view.children))
+            beliefs = np.zeros((len(p), view.below))
             kernels.filter_samples(beliefs, node.beliefs, view.group[node.symbol, rule], view.rules)
             yield _Samples(beliefs, children[:, q].astype(np.int64))
 
@@ -339,7 +342,7 @@ def _estimate(
     samples = as_int("samples", samples, low=2)
     rng = as_generator(seed)
     rhm = grammar.rhm
-    widest = max(max(rhm.symbols(level), rhm.rules(max(level, 1))) for level in range(rhm.L + 1))
+    widest = max(max(rhm.n_symbols(level), rhm.n_rules(max(level, 1))) for level in range(rhm.L + 1))
     batch = max(1, _LARGEST_BATCH // widest)
     mean, squares, done = np.zeros(count), np.zeros(count), 0
     for size in (min(batch, samples - start) for start in range(0, samples, batch)):

@@ -8,7 +8,7 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from rhmtheory._support.checks import InputError, as_int
+from rhmtheory._support.checks import InputError, as_int, as_integers
 from rhmtheory._support.types import IntArray
 from rhmtheory.model.grammar import Grammar
 from rhmtheory.model.rhm import RHM
@@ -55,7 +55,7 @@ def read_evidence(
     if array.shape[1] != rhm.d:
         raise InputError(f"tokens have shape {np.shape(tokens)}: the last axis must hold d={rhm.d} tokens")
     hidden = _read_mask(rhm, mask, np.shape(tokens))
-    check_symbols("tokens", array, rhm.symbols(0), hidden)
+    check_symbols("tokens", array, rhm.n_symbols(0), hidden)
     pieces = [Piece(0, 0, array, hidden)]
     for level, given in sorted((symbols or {}).items()):
         level = as_int("level of symbols", level, low=1, high=rhm.L)
@@ -63,7 +63,7 @@ def read_evidence(
         above, _ = as_samples(name, given)
         if above.shape not in ((1, width), (n, width)):
             raise InputError(f"{name} have shape {np.shape(given)}: give ({n}, {width}) or ({width},)")
-        check_symbols(name, above, rhm.symbols(level), above == -1)
+        check_symbols(name, above, rhm.n_symbols(level), above == -1)
         pieces.append(Piece(level, 0, above, above == -1))
     return Evidence(n, pieces), hidden, single
 
@@ -110,10 +110,7 @@ def as_positions(rhm: RHM, given: IntArray) -> npt.NDArray[np.int64]:
 
 def as_samples(name: str, given: npt.ArrayLike) -> tuple[IntArray, bool]:
     """The array as (samples, entries), and whether it is one sample alone."""
-    array = np.asarray(given)
-    # an empty prefix has no entries that could tell its type
-    if array.dtype.kind not in "iu" and array.size:
-        raise InputError(f"{name} are of type {array.dtype}: give integers")
+    array = as_integers(name, given)
     if array.ndim not in (1, 2):
         raise InputError(f"{name} have shape {array.shape}: give one axis for one sample, two for several")
     return array[None] if array.ndim == 1 else array, array.ndim == 1

@@ -31,7 +31,7 @@ def posterior(
     tokens: npt.ArrayLike,
     mask: npt.ArrayLike | None = ...,
     *,
-    levels: int | None = ...,
+    hidden_levels: int | None = ...,
     symbols: Mapping[int, npt.ArrayLike] | None = ...,
     context_level: int | None = ...,
     impossible: Impossible = ...,
@@ -43,7 +43,7 @@ def posterior(
     tokens: npt.ArrayLike,
     mask: npt.ArrayLike | None = ...,
     *,
-    levels: Sequence[int],
+    hidden_levels: Sequence[int],
     symbols: Mapping[int, npt.ArrayLike] | None = ...,
     context_level: int | None = ...,
     impossible: Impossible = ...,
@@ -54,7 +54,7 @@ def posterior(
     tokens: npt.ArrayLike,
     mask: npt.ArrayLike | None = None,
     *,
-    levels: int | Sequence[int] | None = None,
+    hidden_levels: int | Sequence[int] | None = None,
     symbols: Mapping[int, npt.ArrayLike] | None = None,
     context_level: int | None = None,
     impossible: Impossible = "raise",
@@ -77,7 +77,7 @@ def posterior(
     mask : bool array, shape (d,) or that of ``tokens``, or int or sequence of ints, optional
         True where a token is hidden; or the positions of the hidden tokens, the same for all samples, negative
         ones from the end. By default -1, the last token.
-    levels : int or sequence of ints, optional
+    hidden_levels : int or sequence of ints, optional
         Ask for all nodes of a level (0 the tokens, L the root) instead of the hidden tokens.
     symbols : mapping from level to integer array, shape (n, width) or (width,), optional
         Hidden symbols that are observed after all, -1 for those that are not: ``{L: labels[:, None]}``.
@@ -85,7 +85,7 @@ def posterior(
         Context level k, 0..L: the ideal predictor that knows the rules of levels 1..k alone. Of the evidence a node
         sees only what lies below the same level-k node, whose own symbol has its true marginal for a prior; the
         rest is summed out. For the last token it sees ``s**k - 1`` tokens, and its mean entropy is the plateau
-        ``H_k``. By default L, all. ``levels`` and ``symbols`` go up to k.
+        ``H_k``. By default L, all. ``hidden_levels`` and ``symbols`` go up to k.
     impossible : {"raise", "nan"}
         What to do with a sample that no derivation explains.
     threads : int, optional
@@ -119,29 +119,30 @@ def posterior(
     (1000, 8)
     >>> posterior(g, tokens, range(4, 8)).shape
     (1000, 4, 8)
-    >>> posterior(g, tokens, levels=3).shape
+    >>> posterior(g, tokens, hidden_levels=3).shape
     (1000, 1, 8)
-    >>> posterior(g, tokens, levels=1, context_level=2).shape
+    >>> posterior(g, tokens, hidden_levels=1, context_level=2).shape
     (1000, 4, 8)
     """
     evidence, hidden, single = read_evidence(grammar, tokens, mask, symbols)
     rhm, n = grammar.rhm, evidence.samples
     k = rhm.L if context_level is None else as_int("context_level", context_level, low=0, high=rhm.L)
-    if levels is None:
+    if hidden_levels is None:
         flat = _marginals_within(grammar, evidence, {0: hidden}, k, impossible, threads)[0]
         given = np.asarray(-1 if mask is None else mask)
         if given.ndim == 2:
             return flat
-        lead = (n, int(hidden.sum()))[int(single) : 1 + given.ndim]
-        found = flat.reshape(*lead, rhm.symbols(0))
+        # one position needs no axis of hidden tokens
+        axes = [*([] if single else [n]), *([] if given.ndim == 0 else [int(hidden.sum())])]
+        found = flat.reshape(*axes, rhm.n_symbols(0))
         if given.dtype == np.bool_ or given.size < 2:
             return found
         return np.asarray(np.take(found, as_positions(rhm, given).argsort().argsort(), axis=-2))
-    chosen = [levels] if isinstance(levels, (int, np.integer)) else list(levels)
-    asked = {as_int("levels", x, low=0, high=k): np.ones((1, rhm.width(x)), bool) for x in chosen}
+    chosen = [hidden_levels] if isinstance(hidden_levels, (int, np.integer)) else list(hidden_levels)
+    asked = {as_int("hidden_levels", x, low=0, high=k): np.ones((1, rhm.width(x)), bool) for x in chosen}
     parts_by_level = _marginals_within(grammar, evidence, asked, k, impossible, threads)
-    parts = [parts_by_level[x].reshape(*([] if single else [n]), rhm.width(x), rhm.symbols(x)) for x in chosen]
-    return parts[0] if isinstance(levels, (int, np.integer)) else parts
+    parts = [parts_by_level[x].reshape(*([] if single else [n]), rhm.width(x), rhm.n_symbols(x)) for x in chosen]
+    return parts[0] if isinstance(hidden_levels, (int, np.integer)) else parts
 
 
 def next_token_posterior(
@@ -202,7 +203,7 @@ def next_token_posterior(
         context = position % rhm.span(as_int("context_level", context_level, low=0, high=rhm.L))
     seen = t if context is None else min(t, as_int("context", context, low=0))
     hidden = np.arange(t)[None] < t - seen
-    check_symbols("prefix tokens", array, rhm.symbols(0), hidden)
+    check_symbols("prefix tokens", array, rhm.n_symbols(0), hidden)
     evidence = Evidence(len(array), [Piece(0, position - t, array, hidden)])
     asked = {0: np.arange(rhm.d)[None] == position}
     out = marginals(grammar, evidence, asked, impossible, threads)[0]
@@ -261,7 +262,7 @@ def posterior_sample(
     key = int(as_generator(seed).integers(2**64, dtype=np.uint64))
     halves = np.uint64(key & 0xFFFFFFFF), np.uint64(key >> 32)
     wanted = range(rhm.L + 1) if trees else range(1)
-    dtype = smallest_unsigned(max(rhm.symbols(level) for level in wanted))
+    dtype = smallest_unsigned(max(rhm.n_symbols(level) for level in wanted))
     out = [allocate((n * draws, rhm.width(level)), dtype) for level in wanted]
     failed = np.full(n, kernels.EXPLAINED)
 
@@ -277,8 +278,8 @@ def posterior_sample(
 
     in_blocks(grammar, n, draws, solve, threads)
     check_explained(grammar, failed)
-    lead = (n, draws)[int(single) : 1 if samples is None else 2]
-    parts = [array.reshape(*lead, array.shape[1]) for array in out]
+    axes = [*([] if single else [n]), *([] if samples is None else [draws])]
+    parts = [array.reshape(*axes, array.shape[1]) for array in out]
     return parts if trees else parts[0]
 
 
@@ -303,7 +304,7 @@ def _marginals_within(
             f"symbols of level {above[0]} lie above context_level={k}, which sees none: leave them out"
         )
     full = {level: np.broadcast_to(nodes, (n, nodes.shape[1])) for level, nodes in asked.items()}
-    out = {level: allocate((int(a.sum()), rhm.symbols(level)), np.dtype(np.float64)) for level, a in full.items()}
+    out = {level: allocate((int(a.sum()), rhm.n_symbols(level)), np.dtype(np.float64)) for level, a in full.items()}
     nodes_below = [rhm.span(k) // rhm.span(level) for level in range(k + 1)]
     for i in range(rhm.width(k)):
         part = [slice(i * count, (i + 1) * count) for count in nodes_below]
@@ -339,11 +340,11 @@ def _below_one(
     rules = [grammar.rules(x) for x in levels]
     probabilities = [grammar.rule_probabilities(x) for x in levels]
     below = RHM(
-        v=tuple(rhm.symbols(x) for x in range(k)),
-        m=tuple(rhm.rules(x) for x in levels),
-        s=tuple(rhm.children(x) for x in levels),
+        v=tuple(rhm.n_symbols(x) for x in range(k)),
+        m=tuple(rhm.n_rules(x) for x in levels),
+        s=tuple(rhm.n_children(x) for x in levels),
         L=k,
-        n=rhm.symbols(k),
+        n=rhm.n_symbols(k),
     )
     try:
         return marginals(Grammar(below, rules, probabilities, prior), evidence, asked, impossible, threads)

@@ -17,6 +17,7 @@ from rhmtheory._support.parallel import for_ranges
 from rhmtheory._support.types import FloatArray
 from rhmtheory.exact.evidence import Evidence, Mask, rows_of
 from rhmtheory.model.grammar import Grammar
+from rhmtheory.model.tuples import count, encode
 
 Impossible = Literal["raise", "nan"]
 """What to do with a sample that no derivation explains."""
@@ -34,13 +35,12 @@ def _rules(grammar: Grammar) -> list[kernels.Rules]:
         probability = grammar.rule_probabilities(level)
         possible = probability > 0
         children = grammar.rules(level)[possible].astype(np.int64)
-        s, base = children.shape[1], grammar.rhm.symbols(level - 1)
-        largest = base**s - 1
+        s, base = children.shape[1], grammar.rhm.n_symbols(level - 1)
+        largest = count(base, s) - 1
         # about one rule a bucket, so that looking up a tuple takes a step or two
         shift = max(0, largest.bit_length() - len(children).bit_length())
         edges = np.arange((largest >> shift) + 1) << shift
-        place = np.array([base**q for q in range(s - 1, -1, -1)])
-        codes = np.stack([np.roll(children, -p, axis=1) @ place for p in range(s)])
+        codes = np.stack([encode(np.roll(children, -p, axis=1), base) for p in range(s)])
         order = np.argsort(codes, axis=1)
         codes = np.take_along_axis(codes, order, axis=1)
         out.append(
@@ -72,7 +72,7 @@ class Block:
         rhm = grammar.rhm
         self.size = size
         self.prior, self.rules, self.start = np.array(grammar.prior), _rules(grammar), _node_start(grammar)
-        shapes = [(size, rhm.width(level), rhm.symbols(level)) for level in range(rhm.L + 1)]
+        shapes = [(size, rhm.width(level), rhm.n_symbols(level)) for level in range(rhm.L + 1)]
         self.nodes = [
             kernels.Nodes(
                 state=np.empty(shape[:2], np.int32),
@@ -139,7 +139,7 @@ def marginals(
     begin, out = {}, {}
     for level, nodes in asked.items():
         begin[level] = np.concatenate([[0], np.cumsum(np.broadcast_to(nodes.sum(axis=1), n))])
-        out[level] = allocate((int(begin[level][-1]), rhm.symbols(level)), np.dtype(np.float64))
+        out[level] = allocate((int(begin[level][-1]), rhm.n_symbols(level)), np.dtype(np.float64))
 
     def solve(block: Block, start: int, stop: int, logs: bool) -> npt.NDArray[np.int64]:
         failed[start:stop] = block.explain(evidence, start, stop, logs)
@@ -168,7 +168,7 @@ def in_blocks(
 ) -> None:
     """Call ``solve`` over ranges of the draws of all samples; in logarithms for a sample that underflows."""
     levels = range(grammar.rhm.L + 1)
-    floats = sum(grammar.rhm.width(level) * grammar.rhm.symbols(level) for level in levels)
+    floats = sum(grammar.rhm.width(level) * grammar.rhm.n_symbols(level) for level in levels)
 
     def work(start: int, stop: int) -> None:
         block = Block(grammar, max(1, min(_LARGEST_BLOCK // floats, stop - start)))
@@ -184,7 +184,7 @@ def _with_ancestors(grammar: Grammar, nodes: dict[int, Mask]) -> list[Mask]:
     """For each level the nodes that are asked for, (samples or 1, width), and those above one."""
     wanted = [nodes.get(0, np.zeros((1, grammar.rhm.d), bool))]
     for level in range(1, grammar.rhm.L + 1):
-        shape = len(wanted[-1]), grammar.rhm.width(level), grammar.rhm.children(level)
+        shape = len(wanted[-1]), grammar.rhm.width(level), grammar.rhm.n_children(level)
         above: Mask = np.any(wanted[-1].reshape(shape), axis=-1)
         wanted.append(above | nodes[level] if level in nodes else above)
     return wanted

@@ -121,8 +121,8 @@ def _power_law(x: FloatArray, y: FloatArray, offset: float | str) -> tuple[float
 
     best = None
     for part in (0.05, 0.5, 0.9):  # the misfit has a valley along large offset and large exponent
-        ln_A, alpha, _ = _power_law(x, y, part * y.min())
-        start = [np.log(ln_A), np.clip(alpha, -49, 49), part]
+        A, alpha, _ = _power_law(x, y, part * y.min())
+        start = [np.log(A), np.clip(alpha, -49, 49), part]
         found = least_squares(misfit, start, bounds=([-np.inf, -50, 1e-12], [np.inf, 50, 1]), x_scale=[1, 1, 0.1])
         best = found if best is None or found.cost < best.cost else best
     assert best is not None

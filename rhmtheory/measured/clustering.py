@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -12,11 +12,11 @@ from scipy.cluster.hierarchy import fcluster, linkage
 from scipy.cluster.vq import kmeans2
 
 from rhmtheory._kernels import counting as kernels
-from rhmtheory._support.checks import InputError, as_choice, as_int, smallest_unsigned
+from rhmtheory._support.checks import InputError, as_choice, as_int, as_tokens, check_tokens, smallest_unsigned
 from rhmtheory._support.parallel import for_ranges
 from rhmtheory._support.types import FloatArray
-from rhmtheory.measured.pairs import as_tokens, check_range
 from rhmtheory.model.rhm import RHM
+from rhmtheory.model.tuples import count, encode
 
 PROFILES = ("covariance", "hellinger")
 """What tuples are compared by: see `learn`."""
@@ -72,7 +72,7 @@ class ClusterModel:
     rhm : RHM
         The shape of the tree and the numbers of symbols and rules.
     sharing : bool
-    levels : int
+    highest_level : int
         Highest hidden level that was clustered.
     samples : int
         P, validation samples included.
@@ -86,7 +86,7 @@ class ClusterModel:
 
     rhm: RHM
     sharing: bool
-    levels: int
+    highest_level: int
     samples: int
     tables: tuple[npt.NDArray[Any], ...]
     depth: int = -1
@@ -94,7 +94,7 @@ class ClusterModel:
     _blend: float = 0.0
 
     def symbols(self, tokens: npt.ArrayLike) -> list[npt.NDArray[Any]]:
-        """Recovered symbols of levels 0..``levels``, numbered in an arbitrary order within each level.
+        """Recovered symbols of levels 0..``highest_level``, numbered in an arbitrary order within each level.
 
         Parameters
         ----------
@@ -103,14 +103,14 @@ class ClusterModel:
         Returns
         -------
         list of arrays
-            Entry ``k`` has shape (n, width), the nodes of level k below the last node of level ``levels`` + 1:
-            farther ones are not clustered without sharing. ``v_k`` stands for a tuple not seen in training.
-            Without sharing, names of symbols differ from one position to another.
+            Entry ``k`` has shape (n, width), the nodes of level k below the last node of level
+            ``highest_level`` + 1: farther ones are not clustered without sharing. ``v_k`` stands for a tuple not
+            seen in training. Without sharing, names of symbols differ from one position to another.
         """
         out = [self._window(tokens)]
-        for level in range(1, self.levels + 1):
+        for level in range(1, self.highest_level + 1):
             codes = _encode(self.rhm, level, out[-1])
-            out.append(_look_up(codes, self.tables[level - 1], self.rhm.symbols(level)))
+            out.append(_look_up(codes, self.tables[level - 1], self.rhm.n_symbols(level)))
         return out
 
     def score(self, trees: Sequence[npt.ArrayLike]) -> list[LevelScore]:
@@ -124,8 +124,8 @@ class ClusterModel:
         Returns
         -------
         list of LevelScore
-            For hidden levels 1..``levels``: level k is scored on the siblings of the node of level k above the
-            target, where it is clustered first (mean over the siblings).
+            For hidden levels 1..``highest_level``: level k is scored on the siblings of the node of level k above
+            the target, where it is clustered first (mean over the siblings).
         """
         if len(trees) != self.rhm.L + 1:
             raise InputError(
@@ -135,8 +135,8 @@ class ClusterModel:
         recovered = self.symbols(trees[0])
         arrays = [np.asarray(level) for level in trees]
         scores = []
-        for k in range(1, self.levels + 1):
-            siblings, under = self.rhm.children(k + 1) - 1, self.rhm.span(k) // self.rhm.span(1)
+        for k in range(1, self.highest_level + 1):
+            siblings, under = self.rhm.n_children(k + 1) - 1, self.rhm.span(k) // self.rhm.span(1)
             # nodes counted from the right end, where the target is
             nodes = np.mean([self._node_score(k, i, recovered, arrays) for i in range(2, siblings + 2)], axis=0)
             tuples = [
@@ -150,10 +150,10 @@ class ClusterModel:
         self, k: int, i: int, recovered: list[npt.NDArray[Any]], trees: list[npt.NDArray[Any]]
     ) -> tuple[float, float, float, float]:
         """Agreement at the i-th node of level k from the right."""
-        s, below = self.rhm.children(k), trees[k - 1]
+        s, below = self.rhm.n_children(k), trees[k - 1]
         end = below.shape[1] - (i - 1) * s
-        tuples = _numbered(below[:, end - s : end], self.rhm.symbols(k - 1))
-        return _agreement(recovered[k][:, -i], trees[k][:, -i], tuples, self.rhm.symbols(k))
+        tuples = encode(below[:, end - s : end], self.rhm.n_symbols(k - 1))
+        return _agreement(recovered[k][:, -i], trees[k][:, -i], tuples, self.rhm.n_symbols(k))
 
     def predict(self, tokens: npt.ArrayLike) -> FloatArray:
         """Probabilities of the last token given the others, shape (n, v); the last column is not looked at."""
@@ -168,28 +168,28 @@ class ClusterModel:
     def __repr__(self) -> str:
         sharing = "with" if self.sharing else "without"
         return (
-            f"<ClusterModel {sharing} sharing of {self.rhm}: {self.levels} levels grouped from {self.samples} "
-            f"samples, prediction uses level {self.depth}>"
+            f"<ClusterModel {sharing} sharing of {self.rhm}: {self.highest_level} levels grouped from "
+            f"{self.samples} samples, prediction uses level {self.depth}>"
         )
 
     def _window(self, tokens: npt.ArrayLike) -> npt.NDArray[Any]:
-        """The checked tokens below the last node of level ``levels`` + 1."""
-        return _checked(tokens, self.rhm)[:, -self.rhm.span(self.levels + 1) :]
+        """The checked tokens below the last node of level ``highest_level`` + 1."""
+        return _checked(tokens, self.rhm)[:, -self.rhm.span(self.highest_level + 1) :]
 
     def _predictions(self, tokens: npt.ArrayLike, depth: int, blend: float) -> list[FloatArray]:
         """Blended predictions that use hidden levels up to -1, 0, .., depth; each blends in the one before."""
         if not self._spine:
             raise InputError("this model was learnt without a predictor: call learn(..., predictor=True)")
         recovered = self.symbols(tokens)
-        counts = self._spine[0].sum(axis=0)[: self.rhm.symbols(0)] + 1.0
+        counts = self._spine[0].sum(axis=0)[: self.rhm.n_symbols(0)] + 1.0
         out = [np.tile(counts / counts.sum(), (len(recovered[0]), 1))]
         # left siblings of the spine at each level, as a number
         left = [
-            _numbered(x[:, -self.rhm.children(k + 1) : -1], self.rhm.symbols(k) + 1)
+            encode(x[:, -self.rhm.n_children(k + 1) : -1], self.rhm.n_symbols(k) + 1)
             for k, x in enumerate(recovered)
         ]
         for top in range(depth + 1):
-            belief = _normalised(self._spine[top][left[top], : self.rhm.symbols(top)].astype(float))
+            belief = _normalised(self._spine[top][left[top], : self.rhm.n_symbols(top)].astype(float))
             for level in range(top, 0, -1):
                 belief = self._descend(level, belief, left[level - 1])
             seen = belief.sum(axis=1, keepdims=True) > 0
@@ -202,10 +202,10 @@ class ClusterModel:
         ``p(child | left siblings) ~ sum_h belief(h) p(siblings, child | h)``, where the tuple of siblings and
         child has at most one parent h, the symbol it was grouped into.
         """
-        v = self.rhm.symbols(level - 1)
+        v = self.rhm.n_symbols(level - 1)
         counts = self._spine[level - 1]  # (left siblings, v + 1)
         parent = self.tables[level - 1][-1].reshape(counts.shape)
-        mass = np.bincount(parent.ravel(), weights=counts.ravel(), minlength=self.rhm.symbols(level) + 1)
+        mass = np.bincount(parent.ravel(), weights=counts.ravel(), minlength=self.rhm.n_symbols(level) + 1)
         ratio = np.zeros((len(belief), len(mass)))
         np.divide(belief, mass[:-1], out=ratio[:, :-1], where=mass[:-1] > 0)
         return _normalised(counts[left, :v] * np.take_along_axis(ratio, parent[left, :v].astype(np.int64), axis=1))
@@ -216,7 +216,7 @@ def learn(
     rhm: RHM,
     *,
     sharing: bool,
-    levels: int | None = None,
+    highest_level: int | None = None,
     profile: str = "covariance",
     predictor: bool = True,
     threads: int | None = None,
@@ -241,7 +241,7 @@ def learn(
         own correlation with the target, as a transformer or a locally connected network does. In both cases
         the tuples that hold the target, or its ancestors, are grouped by their correlation with the recovered
         siblings; they serve the prediction.
-    levels : int, optional
+    highest_level : int, optional
         Highest hidden level, 1..L-1 (default L-1).
     profile : {"covariance", "hellinger"}
         ``"covariance"``: ``n_ab/P - n_a n_b/P**2``, as in the papers; tuples of one parent agree in it if its
@@ -274,7 +274,7 @@ def learn(
     as_choice("profile", profile, PROFILES)
     if rhm.L < 2:
         raise InputError(f"L={rhm.L} has no hidden level below the root: use at least 2 levels")
-    levels = rhm.L - 1 if levels is None else as_int("levels", levels, low=1, high=rhm.L - 1)
+    top = rhm.L - 1 if highest_level is None else as_int("highest_level", highest_level, low=1, high=rhm.L - 1)
     array = _checked(tokens, rhm)
     if len(array) < 10:
         raise InputError(f"{len(array)} samples are too few to group anything: give at least 10")
@@ -282,15 +282,15 @@ def learn(
     training = array[: len(array) - aside]
     tables: list[npt.NDArray[Any]] = []
     spine: list[npt.NDArray[np.int64]] = []
-    below = np.ascontiguousarray(training[:, -rhm.span(levels + 1) :])
-    for level in range(1, levels + 1):
+    below = np.ascontiguousarray(training[:, -rhm.span(top + 1) :])
+    for level in range(1, top + 1):
         codes = _encode(rhm, level, below, threads)
         spine.append(_spine_counts(rhm, level, codes))
         table = _group(rhm, level, codes, training[:, -1:], sharing, profile, threads)
         tables.append(table)
-        below = _look_up(codes, table, rhm.symbols(level), threads)
-    spine.append(_spine_counts(rhm, levels + 1, _encode(rhm, levels + 1, below, threads)))
-    model = ClusterModel(rhm, sharing, levels, len(array), tuple(tables))
+        below = _look_up(codes, table, rhm.n_symbols(level), threads)
+    spine.append(_spine_counts(rhm, top + 1, _encode(rhm, top + 1, below, threads)))
+    model = ClusterModel(rhm, sharing, top, len(array), tuple(tables))
     if not predictor:
         return model
     return _with_predictor(model, tuple(spine), array[len(array) - aside :])
@@ -300,15 +300,14 @@ def _with_predictor(
     model: ClusterModel, spine: tuple[npt.NDArray[np.int64], ...], validation: npt.NDArray[Any]
 ) -> ClusterModel:
     """Choose depth and blending of the prediction by the loss on validation samples."""
-    model = ClusterModel(model.rhm, model.sharing, model.levels, model.samples, model.tables, -1, spine)
-    rows, best = np.arange(len(validation)), (np.inf, -1, 0.0)
+    model = replace(model, _spine=spine)
+    rows, chosen = np.arange(len(validation)), (np.inf, -1, 0.0)
     for blend in _BLENDS:
-        for depth, p in enumerate(model._predictions(validation, model.levels, blend), start=-1):
+        for depth, p in enumerate(model._predictions(validation, model.highest_level, blend), start=-1):
             loss = float(-np.log(p[rows, validation[:, -1]]).mean()) if len(rows) else 0.0
-            best = min(best, (loss, depth, blend))
-    return ClusterModel(
-        model.rhm, model.sharing, model.levels, model.samples, model.tables, *best[1:2], spine, best[2]
-    )
+            chosen = min(chosen, (loss, depth, blend))
+    _, depth, blend = chosen
+    return replace(model, depth=depth, _blend=blend)
 
 
 def _group(
@@ -321,10 +320,10 @@ def _group(
     threads: int | None,
 ) -> npt.NDArray[Any]:
     """Table (positions, codes) of the level-``level`` symbol for each tuple; ``codes`` is (P, positions)."""
-    width, siblings = codes.shape[1], rhm.children(level + 1) - 1
+    width, siblings = codes.shape[1], rhm.n_children(level + 1) - 1
     beside = np.arange(width - 1 - siblings, width - 1)
     positions = beside if sharing else np.arange(width - 1)
-    views = _count(rhm, level, codes, positions, target, np.zeros_like(positions), rhm.symbols(0), threads)
+    views = _count(rhm, level, codes, positions, target, np.zeros_like(positions), rhm.n_symbols(0), threads)
     if sharing:
         # a symbol that never occurs beside the target has a profile of zeros there, which names it, too
         anywhere = np.bincount(codes[:, :-1].ravel(), minlength=views.shape[1])
@@ -334,9 +333,9 @@ def _group(
         tables = np.stack([_clusters(rhm, level, view[None], profile, view.sum(axis=1)) for view in views])
         near = tables[beside]
     # the last tuple holds the target: it is grouped by its correlation with the recovered symbols beside it
-    symbols = _look_up(codes[:, beside], near, rhm.symbols(level), threads)
+    symbols = _look_up(codes[:, beside], near, rhm.n_symbols(level), threads)
     last = np.full(siblings, width - 1)
-    counts = _count(rhm, level, codes, last, symbols, np.arange(siblings), rhm.symbols(level) + 1, threads)
+    counts = _count(rhm, level, codes, last, symbols, np.arange(siblings), rhm.n_symbols(level) + 1, threads)
     own = _clusters(rhm, level, counts[:, :, :-1], profile, counts.sum(axis=(0, 2)))
     return np.concatenate([tables, own[None]])
 
@@ -366,15 +365,15 @@ def _clusters(
     rhm: RHM, level: int, views: npt.NDArray[np.int64], profile: str, occurs: npt.NDArray[np.int64]
 ) -> npt.NDArray[Any]:
     """Group the tuples that occur by their profiles in ``views`` (views, codes, symbols): symbol of each code."""
-    v, base = rhm.symbols(level), rhm.symbols(level - 1) + 1
+    v, base = rhm.n_symbols(level), rhm.n_symbols(level - 1) + 1
     table = np.full(views.shape[1], v, smallest_unsigned(v + 1))
     known = np.ones(1, bool)
-    for _ in range(rhm.children(level)):  # a tuple with a symbol that was not seen has no parent
+    for _ in range(rhm.n_children(level)):  # a tuple with a symbol that was not seen has no parent
         known = (known[:, None] & (np.arange(base) < base - 1)).ravel()
     seen = np.flatnonzero(known & (occurs > 0))
     profiles = np.concatenate(list(_profiles(views[:, seen].astype(float), profile)), axis=1)
     # a symbol that does not occur here leaves its m tuples out
-    groups = min(v, -(-len(seen) // rhm.rules(level)))
+    groups = min(v, -(-len(seen) // rhm.n_rules(level)))
     if len(seen) <= groups:
         table[seen] = np.arange(len(seen))
     elif len(seen) <= _LARGEST_LINKAGE:
@@ -422,24 +421,24 @@ def _checked(tokens: npt.ArrayLike, rhm: RHM) -> npt.NDArray[Any]:
     array = as_tokens(tokens)
     if array.ndim != 2 or array.shape[1] != rhm.d:
         raise InputError(f"tokens have shape {array.shape}: give (samples, d) with d={rhm.d} tokens")
-    check_range(array, rhm.symbols(0))
+    check_tokens(array, rhm.n_symbols(0), f"these are not sentences of {rhm}")
     return array
 
 
 def _tuples(rhm: RHM, level: int) -> int:
     """Number of tuples of level-(level-1) symbols, "not seen" being one more symbol."""
-    base, s = rhm.symbols(level - 1) + 1, rhm.children(level)
-    if base**s * rhm.symbols(0) > _LARGEST_TABLE:
+    base, s = rhm.n_symbols(level - 1) + 1, rhm.n_children(level)
+    if base**s * rhm.n_symbols(0) > _LARGEST_TABLE:
         raise InputError(
-            f"tuples of s={s} out of v={base - 1} symbols need a table of {base**s} x {rhm.symbols(0)} counts, "
+            f"tuples of s={s} out of v={base - 1} symbols need a table of {base**s} x {rhm.n_symbols(0)} counts, "
             "more than 2**27: lower v or s"
         )
-    return int(base**s)
+    return count(base, s)
 
 
 def _encode(rhm: RHM, level: int, below: npt.NDArray[Any], threads: int | None = None) -> npt.NDArray[Any]:
     """Number the tuples of level-(level-1) symbols: (n, width) to (n, width / s)."""
-    s, base = rhm.children(level), rhm.symbols(level - 1) + 1
+    s, base = rhm.n_children(level), rhm.n_symbols(level - 1) + 1
     out = np.empty((len(below), below.shape[1] // s), smallest_unsigned(_tuples(rhm, level)))
     for_ranges(
         lambda a, b: kernels.tuple_codes(out, below, base, s, s, a, b),
@@ -471,14 +470,7 @@ def _look_up(
 
 def _spine_counts(rhm: RHM, level: int, codes: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
     """Counts of the last tuple, shape (left siblings, symbols of level - 1, "not seen" included)."""
-    return np.bincount(codes[:, -1], minlength=_tuples(rhm, level)).reshape(-1, rhm.symbols(level - 1) + 1)
-
-
-def _numbered(columns: npt.NDArray[Any], base: int) -> npt.NDArray[np.int64]:
-    out = np.zeros(len(columns), np.int64)
-    for p in range(columns.shape[1]):
-        out = out * base + columns[:, p]
-    return out
+    return np.bincount(codes[:, -1], minlength=_tuples(rhm, level)).reshape(-1, rhm.n_symbols(level - 1) + 1)
 
 
 def _normalised(weights: FloatArray) -> FloatArray:

@@ -12,13 +12,22 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import digamma
 
-from rhmtheory._support.checks import InputError, as_choice, as_generator, as_int, smallest_unsigned
+from rhmtheory._support.checks import (
+    InputError,
+    as_choice,
+    as_generator,
+    as_int,
+    as_tokens,
+    check_tokens,
+    smallest_unsigned,
+)
 from rhmtheory._support.json import plain
 from rhmtheory._support.reading import npy_pieces, npy_shape, read_whole
 from rhmtheory._support.types import FloatArray
 from rhmtheory.fitting.intervals import SlopeFit, bootstrap, resamples
 from rhmtheory.fitting.slopes import slope
-from rhmtheory.measured.pairs import PairCounts, as_tokens, check_range, count_pairs, largest_singular
+from rhmtheory.measured.pairs import PairCounts, count_pairs, largest_singular
+from rhmtheory.model.tuples import can_be_numbered, encode
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -382,7 +391,7 @@ def _open(corpus: Any, units: str, top: int, segments: int) -> _Source:
 def _mapped(read: Any, tokens: int, top: int) -> _Source:
     frequency = np.zeros(0, np.int64)
     for part in read():
-        check_range(part, _LARGEST_TABLE)
+        check_tokens(part, _LARGEST_TABLE, "number the symbols that occur from zero")
         counts = np.bincount(part.astype(np.int64))
         if len(counts) > len(frequency):
             counts[: len(frequency)] += frequency
@@ -457,7 +466,7 @@ def _entropies(
     cases = [np.ones(segments, np.int64), odd, 1 - odd, *draws]
     blocks: list[list[float]] = []
     for n in range(1, largest_context + 2):
-        if source.vocabulary**n >= 2**63:
+        if not can_be_numbered(source.vocabulary, n):
             break
         grams = _grams(source, n)
         if grams is None:
@@ -484,10 +493,8 @@ def _grams(source: _Source, n: int) -> _Grams | None:
     """Count n-grams within each segment; None where they are too many to hold."""
     codes, segment, counts = [], [], []
     for i, part in enumerate(source):
-        numbers = np.zeros(len(part) - n + 1, np.int64)
-        for p in range(n):
-            numbers = numbers * source.vocabulary + part[p : len(part) - n + 1 + p]
-        found, times = np.unique(numbers, return_counts=True)
+        grams = np.lib.stride_tricks.sliding_window_view(part, n)
+        found, times = np.unique(encode(grams, source.vocabulary), return_counts=True)
         codes.append(found)
         counts.append(times)
         segment.append(np.full(len(found), i))

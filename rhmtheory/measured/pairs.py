@@ -13,10 +13,11 @@ import numpy.typing as npt
 
 from rhmtheory._kernels import counting as kernels
 from rhmtheory._kernels import spectral
-from rhmtheory._support.checks import InputError, as_generator, as_int, smallest_unsigned
+from rhmtheory._support.checks import InputError, as_generator, as_int, as_tokens, check_tokens, smallest_unsigned
 from rhmtheory._support.parallel import for_ranges
 from rhmtheory._support.reading import PIECE_TOKENS, npy_pieces
 from rhmtheory._support.types import FloatArray
+from rhmtheory.model.tuples import count
 
 _LARGEST_TABLE = 1 << 27
 """Counts in one table (1 GiB)."""
@@ -317,39 +318,13 @@ def jackknife(
     return of(total), np.asarray(np.sqrt((len(parts) - 1) / len(parts) * spread))
 
 
-def as_tokens(value: Any) -> npt.NDArray[Any]:
-    """Return tokens as an integer array of shape (N,) or (n, d), or raise `InputError`."""
-    try:
-        array = np.asarray(value)
-    except ValueError:
-        raise InputError("the sequences are ragged: give sequences of one length, or one long sequence") from None
-    if array.dtype == object:
-        raise InputError("the sequences are ragged: give sequences of one length, or one long sequence")
-    if array.dtype.kind not in "iu" and array.size:
-        raise InputError(f"tokens are of type {array.dtype}: give integers, counted from zero")
-    if array.ndim not in (1, 2):
-        raise InputError(f"tokens have shape {array.shape}: give (n, d), or (N,) for one long sequence")
-    return array
-
-
-def check_range(tokens: npt.NDArray[Any], vocabulary: int) -> None:
-    """Raise `InputError` for a token outside ``0 .. vocabulary - 1``; kernels index with tokens unchecked."""
-    if tokens.size == 0:
-        return
-    low, high = int(tokens.min()), int(tokens.max())
-    if low < 0:
-        raise InputError(f"tokens hold {low}: they are counted from zero; shift them or map them to 0..v-1")
-    if high >= vocabulary:
-        raise InputError(f"tokens hold {high}, outside 0..{vocabulary - 1}: raise vocabulary to {high + 1}")
-
-
 class _Counter:
     """Counts that grow piece by piece."""
 
     def __init__(
         self, vocabulary: int, groups: npt.NDArray[np.int64], tuple_size: int, threads: int | None
     ) -> None:
-        left = vocabulary**tuple_size
+        left = count(vocabulary, tuple_size, "use shorter tuples")
         if len(groups) * left * vocabulary > _LARGEST_TABLE:
             raise InputError(
                 f"{len(groups)} groups of {left} x {vocabulary} counts are more than 2**27 (1 GiB): use fewer "
@@ -371,7 +346,7 @@ class _Counter:
                 f"batches have {self.ndim} and {piece.ndim} axes: give all of them as (n, d) or as (N,)"
             )
         self.ndim = piece.ndim
-        check_range(piece, self.vocabulary)
+        check_tokens(piece, self.vocabulary, "raise vocabulary to {needed}")
         if piece.ndim == 1:
             if self.groups.ndim == 2:
                 raise InputError("pairs of positions need sequences (n, d): for one long sequence give distances")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from math import isfinite, sqrt
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from rhmtheory._support.checks import InputError, as_choice, as_int
+from rhmtheory._support.files import append_json
 from rhmtheory._support.json import plain
 from rhmtheory._support.provenance import provenance
 from rhmtheory._support.types import FloatArray
@@ -110,7 +112,7 @@ class Task:
                 tokens,
                 self.rhm,
                 sharing=self.sharing,
-                levels=self.level,
+                highest_level=self.level,
                 profile=self.profile,
                 predictor=False,
                 threads=threads,
@@ -149,7 +151,7 @@ class ThresholdStudy:
     ----------
     rhm : RHM
     sharing : bool
-    levels : tuple of int
+    hidden_levels : tuple of int
         Hidden levels k.
     samples : array, shape (grammars, levels)
         ``P*_k`` of each grammar; NaN where it was not reached.
@@ -165,7 +167,7 @@ class ThresholdStudy:
 
     rhm: RHM
     sharing: bool
-    levels: tuple[int, ...]
+    hidden_levels: tuple[int, ...]
     samples: FloatArray
     criterion: str
     predicted: FloatArray
@@ -189,18 +191,25 @@ class ThresholdStudy:
         whole = np.isfinite(self.samples).all(axis=0)
         if whole.sum() < 2:
             return SlopeFit(float("nan"), float("nan"), float("nan"), confidence, len(self.samples))
-        k, ln_P = np.array(self.levels, float)[whole], np.log(self.samples[:, whole])
+        k, ln_P = np.array(self.hidden_levels, float)[whole], np.log(self.samples[:, whole])
         slopes = [slope(k, ln_P[draw].mean(axis=0)) for draw in resamples(len(ln_P))]
         return _exponentiated(bootstrap(slopes, slope(k, ln_P.mean(axis=0)), confidence, len(ln_P)))
 
     @property
     def finite_size_step(self) -> float:
         """The factor fitted in the same way to `finite_size`."""
-        return float(np.exp(slope(self.levels, np.log(self.finite_size))))
+        return float(np.exp(slope(self.hidden_levels, np.log(self.finite_size))))
 
     def steps(self) -> FloatArray:
         """Ratios of the geometric means of neighbouring levels, shape (levels - 1,)."""
         return np.asarray(np.exp(np.diff(np.log(self.samples).mean(axis=0))))
+
+    def _rows(self) -> Iterator[tuple[int, float, float, SlopeFit, int]]:
+        """Of each level: its number, ``P_k`` (asymptotic, finite size, measured), and grammars that reached it."""
+        reached = np.isfinite(self.samples).sum(axis=0).tolist()
+        yield from zip(
+            self.hidden_levels, self.predicted, self.finite_size, self.thresholds(), reached, strict=True
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Plain numbers and lists, ready for JSON."""
@@ -218,11 +227,9 @@ class ThresholdStudy:
                     "measured": fit.best,
                     "low": fit.low,
                     "high": fit.high,
-                    "reached": int(np.isfinite(column).sum()),
+                    "reached": count,
                 }
-                for k, P, exact, fit, column in zip(
-                    self.levels, self.predicted, self.finite_size, self.thresholds(), self.samples.T, strict=True
-                )
+                for k, P, exact, fit, count in self._rows()
             ],
             "step": {
                 "predicted": self.predicted_step,
@@ -241,9 +248,7 @@ class ThresholdStudy:
         learner = "with sharing" if self.sharing else "without sharing"
         grammars = len(self.samples)
         lines = [f"{self.rhm}, clustering {learner}, {grammars} grammars: samples to recover {self.criterion}"]
-        reached = np.isfinite(self.samples).sum(axis=0)
-        rows = zip(self.levels, self.predicted, self.finite_size, self.thresholds(), reached, strict=True)
-        for k, P, exact, fit, count in rows:
+        for k, P, exact, fit, count in self._rows():
             measured = f"measured {fit}" if count == grammars else f"reached by {count} of {grammars} grammars"
             lines.append(f"  level {k}: predicted {P:.3g} (finite size {exact:.3g}), {measured}")
         power = "m" if self.sharing else "m**2"
@@ -259,7 +264,7 @@ def measure_sample_complexity(
     rhm: RHM,
     *,
     sharing: bool,
-    levels: int | None = None,
+    highest_level: int | None = None,
     grammars: int = 8,
     record: str | os.PathLike[str] | None = None,
     threads: int | None = None,
@@ -272,7 +277,7 @@ def measure_sample_complexity(
     rhm : RHM
     sharing : bool
         See `clustering.learn`.
-    levels : int, optional
+    highest_level : int, optional
         Highest hidden level, 1..L-1 (default L-1).
     grammars : int
         Grammars with seeds 0, 1, ..
@@ -289,24 +294,24 @@ def measure_sample_complexity(
     """
     if rhm.L < 2:
         raise InputError(f"L={rhm.L} has no hidden level below the root: use at least 2 levels")
-    levels = rhm.L - 1 if levels is None else as_int("levels", levels, low=1, high=rhm.L - 1)
+    top = rhm.L - 1 if highest_level is None else as_int("highest_level", highest_level, low=1, high=rhm.L - 1)
     grammars = as_int("grammars", grammars, low=1)
     done = read_record(record) if record is not None and Path(record).exists() else {}
-    samples = np.full((grammars, levels), np.nan)
+    samples = np.full((grammars, top), np.nan)
     started = False
     for seed in range(grammars):
-        for level in range(1, levels + 1):
+        for level in range(1, top + 1):
             task = Task(rhm, sharing, level, seed, **options)
             if task.key not in done:
                 if record is not None and not started:
-                    _append(record, {"provenance": provenance()})
+                    append_json(record, {"provenance": provenance()})
                     started = True
                 done[task.key] = task.run(threads)
                 if record is not None:
-                    _append(record, {"task": json.loads(task.key), "samples": plain(done[task.key])})
+                    append_json(record, {"task": json.loads(task.key), "samples": plain(done[task.key])})
             samples[seed, level - 1] = done[task.key]
     architecture = "cnn" if sharing else "transformer"
-    ks = tuple(range(1, levels + 1))
+    ks = tuple(range(1, top + 1))
     predicted = np.array([sample_complexity(rhm, architecture, k) for k in ks])
     finite = np.array([sample_complexity(rhm, architecture, k, "exact") for k in ks])
     criterion = Task(rhm, sharing, 1, **options).criterion
@@ -318,7 +323,10 @@ def read_record(path: str | os.PathLike[str]) -> dict[str, float]:
 
     Raises `InputError` for any other line that is not of a record.
     """
-    lines = Path(path).read_text(encoding="utf-8").splitlines(keepends=True)
+    try:
+        lines = Path(path).read_text(encoding="utf-8").splitlines(keepends=True)
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path} is not of a record ({error}): give another file, or a new one") from error
     done = {}
     for number, line in enumerate(lines, start=1):
         try:
@@ -344,7 +352,7 @@ def plot_measurements(measurements: list[ThresholdStudy], ax: Axes | None = None
 
         ax = Figure(figsize=(6, 4), layout="constrained").subplots()
     for i, result in enumerate(measurements):
-        color, k = f"C{i}", np.array(result.levels)
+        color, k = f"C{i}", np.array(result.hidden_levels)
         fits = result.thresholds()
         best = np.array([fit.best for fit in fits])
         with np.errstate(invalid="ignore"):
@@ -357,7 +365,7 @@ def plot_measurements(measurements: list[ThresholdStudy], ax: Axes | None = None
         ax.plot(k, best[0] * result.predicted_step ** (k - 1.0), "--", color=color, lw=1)
         ax.plot(k, result.finite_size, "-", color=color, lw=1)
     ax.set(yscale="log", xlabel="hidden level k", ylabel="samples to recover the level")
-    ax.set_xticks(sorted({k for result in measurements for k in result.levels}))
+    ax.set_xticks(sorted({k for result in measurements for k in result.hidden_levels}))
     ax.legend(
         fontsize="small", title="solid: finite-size prediction; dashed: asymptotic factor", title_fontsize="small"
     )
@@ -367,22 +375,3 @@ def plot_measurements(measurements: list[ThresholdStudy], ax: Axes | None = None
 def _exponentiated(fit: SlopeFit) -> SlopeFit:
     best, low, high = np.exp([fit.best, fit.low, fit.high]).tolist()
     return SlopeFit(best, low, high, fit.confidence, fit.realisations)
-
-
-def _append(path: str | os.PathLike[str], entry: dict[str, Any]) -> None:
-    """Add one line, on a line of its own even if the last writer was stopped within one."""
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
-    with open(path, "a+b") as file:
-        if file.tell() and _last_byte(path) != b"\n":
-            file.truncate(_end_of_last_line(path))
-        file.write((json.dumps(entry) + "\n").encode())
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _last_byte(path: str | os.PathLike[str]) -> bytes:
-    return Path(path).read_bytes()[-1:]
-
-
-def _end_of_last_line(path: str | os.PathLike[str]) -> int:
-    return Path(path).read_bytes().rfind(b"\n") + 1

@@ -44,7 +44,7 @@ class Derivation:
 
     def _lines(self, level: int, node: int, first: str, later: str) -> Iterator[str]:
         name = _symbol(self.levels[level][node])
-        s = self.grammar.rhm.children(level)
+        s = self.grammar.rhm.n_children(level)
         children = range(node * s, (node + 1) * s)
         if level == 1:
             yield f"{first}{name} \u2192 {' '.join(str(self.levels[0][i]) for i in children)}"
@@ -65,7 +65,7 @@ class Derivation:
             for i, symbol in enumerate(symbols.tolist()):
                 here = x[level][i], y[level]
                 if level < rhm.L:
-                    above = x[level + 1][i // rhm.children(level + 1)]
+                    above = x[level + 1][i // rhm.n_children(level + 1)]
                     lines.append(f'<path d="M{here[0]:g} {here[1]:g}L{above:g} {y[level + 1]:g}"/>')
                 circles.append(f'<circle cx="{here[0]:g}" cy="{here[1]:g}" r="13"/>')
                 texts.append(f'<text x="{here[0]:g}" y="{here[1]:g}">{_symbol(symbol)}</text>')
@@ -125,8 +125,8 @@ def draw(grammar: Grammar, sentence: npt.ArrayLike | Sequence[npt.ArrayLike]) ->
         )
     given: Any = sentence
     if isinstance(given, (list, tuple)) and len(given) == rhm.L + 1 and np.ndim(given[0]) > 0:
-        return Derivation(grammar, [_row(rhm.width(x), rhm.symbols(x), row, x) for x, row in enumerate(given)])
-    tokens = _row(rhm.d, rhm.symbols(0), given, 0)
+        return Derivation(grammar, [_row(rhm.width(x), rhm.n_symbols(x), row, x) for x, row in enumerate(given)])
+    tokens = _row(rhm.d, rhm.n_symbols(0), given, 0)
     return Derivation(grammar, grammar.parse(tokens))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import random
 import zipfile
 import zlib
@@ -15,10 +16,19 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from rhmtheory._support.checks import InputError, as_generator, as_int, as_probabilities, smallest_unsigned
+from rhmtheory._support.checks import (
+    InputError,
+    as_generator,
+    as_int,
+    as_integers,
+    as_probabilities,
+    smallest_unsigned,
+)
 from rhmtheory._support.facade import Forward
+from rhmtheory._support.files import write_atomically
 from rhmtheory._support.types import FloatArray, IntArray
 from rhmtheory.model.rhm import RHM
+from rhmtheory.model.tuples import count, decode, encode
 
 if TYPE_CHECKING:
     from rhmtheory.exact.correlations import correlation_function as _correlation_function
@@ -37,7 +47,7 @@ UNGRAMMATICAL = -1
 
 _Scalar = TypeVar("_Scalar", bound=np.generic)
 _FILE_FORMAT = 1
-_LARGEST_CODE = 2**63 - 1
+_WAY_OUT = "lower v or s (predictions for the ensemble need no grammar and work at any size)"
 # what numpy and zipfile raise for files that are cut, altered or of another kind
 _UNREADABLE = (
     ValueError,
@@ -80,10 +90,10 @@ class Grammar:
         self._rules = tuple(_read_only(table) for table in rules)
         if rule_probabilities is None:
             rule_probabilities = [
-                np.tile(rhm.probabilities(level), (rhm.symbols(level), 1)) for level in range(1, rhm.L + 1)
+                np.tile(rhm.probabilities(level), (rhm.n_symbols(level), 1)) for level in range(1, rhm.L + 1)
             ]
         self._probabilities = tuple(_read_only(table) for table in rule_probabilities)
-        n = rhm.symbols(rhm.L)
+        n = rhm.n_symbols(rhm.L)
         self.prior: FloatArray = _read_only(np.full(n, 1 / n) if prior is None else prior)
 
     # --- making one ----------------------------------------------------------------------------------
@@ -109,10 +119,10 @@ class Grammar:
         rng = as_generator(seed)
         tables: list[IntArray] = []
         for level in range(rhm.L, 0, -1):
-            base, s = rhm.symbols(level - 1), rhm.children(level)
-            shape = (rhm.symbols(level), rhm.rules(level))
-            codes = rng.choice(_tuple_count(base, s), size=shape[0] * shape[1], replace=False)
-            tuples = _decode(codes, base, s).reshape(*shape, s)
+            base, s = rhm.n_symbols(level - 1), rhm.n_children(level)
+            shape = (rhm.n_symbols(level), rhm.n_rules(level))
+            codes = rng.choice(count(base, s, _WAY_OUT), size=shape[0] * shape[1], replace=False)
+            tuples = decode(codes, base, s).reshape(*shape, s)
             tables.append(tuples.astype(smallest_unsigned(base)))
         return cls(rhm, tables[::-1])
 
@@ -146,11 +156,11 @@ class Grammar:
         rng = random.Random(as_int("seed", seed, low=0))
         tables: list[IntArray] = []
         for level in range(rhm.L, 0, -1):
-            base, s = rhm.symbols(level - 1), rhm.children(level)
-            shape = (rhm.symbols(level), rhm.rules(level))
+            base, s = rhm.n_symbols(level - 1), rhm.n_children(level)
+            shape = (rhm.n_symbols(level), rhm.n_rules(level))
             # sampling positions of a list or numbers of a range draws alike
-            codes = np.array(rng.sample(range(_tuple_count(base, s)), shape[0] * shape[1]))
-            tables.append(_decode(codes, base, s).reshape(*shape, s).astype(smallest_unsigned(base)))
+            codes = np.array(rng.sample(range(count(base, s)), shape[0] * shape[1]))
+            tables.append(decode(codes, base, s).reshape(*shape, s).astype(smallest_unsigned(base)))
         return cls(rhm, tables[::-1])
 
     @classmethod
@@ -243,8 +253,9 @@ class Grammar:
         for level in range(1, self.rhm.L + 1):
             arrays[f"rules_{level}"] = self.rules(level)
             arrays[f"rule_probabilities_{level}"] = self.rule_probabilities(level)
-        with open(path, "wb") as file:
-            np.savez_compressed(file, format=_FILE_FORMAT, L=self.rhm.L, v=self.rhm.symbols(0), **arrays)
+        content = io.BytesIO()
+        np.savez_compressed(content, format=_FILE_FORMAT, L=self.rhm.L, v=self.rhm.n_symbols(0), **arrays)
+        write_atomically(path, content.getvalue())
 
     # --- the tables ----------------------------------------------------------------------------------
 
@@ -278,15 +289,13 @@ class Grammar:
             The one symbol with a rule for the tuple, or `UNGRAMMATICAL` (-1) where there is none.
         """
         level = as_int("level", level, low=1, high=self.rhm.L)
-        base, s = self.rhm.symbols(level - 1), self.rhm.children(level)
-        array = np.asarray(tuples)
-        if array.dtype.kind not in "iu":
-            raise InputError(f"tuples are of type {array.dtype}: give integers")
+        base, s = self.rhm.n_symbols(level - 1), self.rhm.n_children(level)
+        array = as_integers("tuples", tuples)
         if array.ndim == 0 or array.shape[-1] != s:
             raise InputError(f"tuples have shape {array.shape}: the last axis must hold s={s} children")
         array = array.astype(np.int64)
         inside = np.asarray(((array >= 0) & (array < base)).all(axis=-1))
-        codes = _encode(np.where(inside[..., None], array, 0), base)
+        codes = encode(np.where(inside[..., None], array, 0), base)
         known, parent = self._parent_tables[level - 1]
         at = np.minimum(np.searchsorted(known, codes), len(known) - 1)
         return np.where(inside & (known[at] == codes), parent[at], UNGRAMMATICAL)
@@ -297,7 +306,7 @@ class Grammar:
         tables = []
         for level in range(1, self.rhm.L + 1):
             rules = self.rules(level)
-            codes = _encode(rules.astype(np.int64), self.rhm.symbols(level - 1)).ravel()
+            codes = encode(rules, self.rhm.n_symbols(level - 1)).ravel()
             order = np.argsort(codes)
             tables.append((codes[order], np.repeat(np.arange(rules.shape[0]), rules.shape[1])[order]))
         return tuple(tables)
@@ -314,14 +323,12 @@ class Grammar:
         list of L + 1 int64 arrays
             Entry ``l`` has shape (..., d / s**l); a node above an ungrammatical tuple is `UNGRAMMATICAL`.
         """
-        array = np.asarray(tokens)
+        array = as_integers("tokens", tokens)
         if array.ndim == 0 or array.shape[-1] != self.rhm.d:
             raise InputError(f"tokens have shape {array.shape}: the last axis must hold d={self.rhm.d} tokens")
-        if array.dtype.kind not in "iu":
-            raise InputError(f"tokens are of type {array.dtype}: give integers")
         levels = [array.astype(np.int64)]
         for level in range(1, self.rhm.L + 1):
-            nodes = (*array.shape[:-1], self.rhm.width(level), self.rhm.children(level))
+            nodes = (*array.shape[:-1], self.rhm.width(level), self.rhm.n_children(level))
             levels.append(self.parents(level, levels[-1].reshape(nodes)))
         return levels
 
@@ -339,7 +346,7 @@ class Grammar:
         for level in range(1, self.rhm.L + 1):
             rules = self.rules(level)
             v, _, s = rules.shape
-            T = np.zeros((s, v, self.rhm.symbols(level - 1)))
+            T = np.zeros((s, v, self.rhm.n_symbols(level - 1)))
             branch, symbol = np.arange(s)[:, None, None], np.arange(v)[None, :, None]
             np.add.at(T, (branch, symbol, rules.transpose(2, 0, 1)), self.rule_probabilities(level))
             out.append(_read_only(T))
@@ -350,7 +357,7 @@ class Grammar:
         position = as_int("position", position, low=0, high=self.rhm.width(level) - 1)
         branches = []
         for above in range(level + 1, self.rhm.L + 1):
-            position, branch = divmod(position, self.rhm.children(above))
+            position, branch = divmod(position, self.rhm.n_children(above))
             branches.append(branch)
         return tuple(branches[::-1])
 
@@ -364,7 +371,7 @@ class Grammar:
     @cached_property
     def fingerprint(self) -> str:
         """SHA-256 of the tables and their shapes (hex): names this grammar in records of experiments."""
-        shapes = [self.rhm.symbols(0), *(table.shape for table in self._rules)]
+        shapes = [self.rhm.n_symbols(0), *(table.shape for table in self._rules)]
         digest = hashlib.sha256(repr(shapes).encode())
         for table in (*self._rules, *self._probabilities, self.prior):
             digest.update(table.tobytes())
@@ -423,30 +430,6 @@ def _read_only(array: npt.NDArray[_Scalar]) -> npt.NDArray[_Scalar]:
     return array
 
 
-def _tuple_count(base: int, s: int) -> int:
-    if base**s > _LARGEST_CODE:
-        raise InputError(
-            f"v**s = {base}**{s} tuples cannot be numbered in 63 bits: lower v or s "
-            "(predictions for the ensemble need no grammar and work at any size)"
-        )
-    return int(base**s)
-
-
-def _encode(tuples: npt.NDArray[np.int64], base: int) -> npt.NDArray[np.int64]:
-    """Number tuples in base ``base``, first child most significant; the last axis is the tuple."""
-    codes = np.zeros(tuples.shape[:-1], dtype=np.int64)
-    for p in range(tuples.shape[-1]):
-        codes = codes * base + tuples[..., p]
-    return codes
-
-
-def _decode(codes: npt.NDArray[np.int64], base: int, s: int) -> npt.NDArray[np.int64]:
-    out = np.empty((*codes.shape, s), dtype=np.int64)
-    for p in range(s - 1, -1, -1):
-        codes, out[..., p] = np.divmod(codes, base)
-    return out
-
-
 def _as_tables(rules: Sequence[Any] | Mapping[int, Any]) -> list[IntArray]:
     """Read top-down tables of any array type and return them bottom-up."""
     if isinstance(rules, Mapping):
@@ -475,13 +458,13 @@ def _check_table(level: int, L: int, table: IntArray, base: int) -> None:
     s = table.shape[2]
     if s < 2:
         raise InputError(f"{name} has s={s} children per rule: it must have at least 2")
-    _tuple_count(base, s)
+    count(base, s)
     outside = np.argwhere((table < 0) | (table >= base))
     if len(outside):
         c, r, p = map(int, outside[0])
         hint = "; pass v= if the tokens have more symbols than level 1" if level == 1 else ""
         raise InputError(f"{name} holds symbol {table[c, r, p]} at [{c}, {r}, {p}], outside 0..{base - 1}{hint}")
-    codes = _encode(table.astype(np.int64), base).ravel()
+    codes = encode(table, base).ravel()
     order = np.argsort(codes, kind="stable")
     same = np.flatnonzero(np.diff(codes[order]) == 0)
     if len(same):

@@ -94,7 +94,7 @@ class RHM:
     def __repr__(self) -> str:
         """Arguments that make an equal one; what has its default value is left out."""
         shown: dict[str, Any] = {"v": self.v, "m": self.m, "s": self.s, "L": self.L}
-        if self.n != self.symbols(self.L - 1):
+        if self.n != self.n_symbols(self.L - 1):
             shown["n"] = self.n
         if self.rule_probabilities is not None:
             shown["rule_probabilities"] = self.rule_probabilities
@@ -137,7 +137,7 @@ class RHM:
         else:
             lists = [given] * self.L
         checked = [
-            as_probabilities(f"rule_probabilities of level {level}", p, (self.rules(level),))
+            as_probabilities(f"rule_probabilities of level {level}", p, (self.n_rules(level),))
             for level, p in enumerate(lists, start=1)
         ]
         if all(np.allclose(p, 1 / len(p), rtol=1e-12, atol=0) for p in checked):
@@ -146,7 +146,12 @@ class RHM:
         return tuples[0] if len(set(tuples)) == 1 else tuples
 
     def _check_room(self, level: int) -> None:
-        v, m, s, below = self.symbols(level), self.rules(level), self.children(level), self.symbols(level - 1)
+        v, m, s, below = (
+            self.n_symbols(level),
+            self.n_rules(level),
+            self.n_children(level),
+            self.n_symbols(level - 1),
+        )
         if s * log2(below) > 1000:
             where = "" if self.is_homogeneous else f"_{level - 1}"
             raise InputError(f"v{where}**s = {below}**{s} leaves the range of floats: lower v or s")
@@ -163,7 +168,7 @@ class RHM:
 
     # --- the shape of the tree, by level -------------------------------------------------------------
 
-    def symbols(self, level: int) -> int:
+    def n_symbols(self, level: int) -> int:
         """Number of symbols ``v_l`` of a level, ``0 <= level <= L`` (``n`` at the root)."""
         level = as_int("level", level, low=0, high=self.L)
         if level == self.L:
@@ -171,12 +176,12 @@ class RHM:
             return self.n
         return self.v if isinstance(self.v, int) else self.v[level]
 
-    def rules(self, level: int) -> int:
+    def n_rules(self, level: int) -> int:
         """Number of rules ``m_l`` of each symbol of a level, ``1 <= level <= L``."""
         level = as_int("level", level, low=1, high=self.L)
         return self.m if isinstance(self.m, int) else self.m[level - 1]
 
-    def children(self, level: int) -> int:
+    def n_children(self, level: int) -> int:
         """Number of children ``s_l`` of each symbol of a level, ``1 <= level <= L``."""
         level = as_int("level", level, low=1, high=self.L)
         return self.s if isinstance(self.s, int) else self.s[level - 1]
@@ -184,16 +189,16 @@ class RHM:
     def width(self, level: int) -> int:
         """Number of nodes of the derivation tree at a level: ``d`` at level 0, one at level ``L``."""
         level = as_int("level", level, low=0, high=self.L)
-        return prod(self.children(above) for above in range(level + 1, self.L + 1))
+        return prod(self.n_children(above) for above in range(level + 1, self.L + 1))
 
     def span(self, level: int) -> int:
         """Number of tokens below one node of a level: ``s**level`` when all levels are alike."""
         level = as_int("level", level, low=0, high=self.L)
-        return prod(self.children(below) for below in range(1, level + 1))
+        return prod(self.n_children(below) for below in range(1, level + 1))
 
     def probabilities(self, level: int) -> FloatArray:
         """Probabilities of the rules of each symbol of a level, shape (m_l,)."""
-        m = self.rules(level)
+        m = self.n_rules(level)
         if self.rule_probabilities is None:
             return np.full(m, 1 / m)
         p: Any = self.rule_probabilities
@@ -206,7 +211,7 @@ class RHM:
         ``sum_r p_r**2`` for each level that a side descends.
         """
         if self.rule_probabilities is None:
-            return float(self.rules(level))
+            return float(self.n_rules(level))
         p = self.probabilities(level)
         return float(1 / (p @ p))
 
@@ -215,11 +220,13 @@ class RHM:
 
         It stands in the asymptotic signal: tuples of siblings deviate from independence by ``1 - f``.
         """
-        return self.fraction(level) * self.effective_multiplicity(level) / self.rules(level)
+        return self.fraction(level) * self.effective_multiplicity(level) / self.n_rules(level)
 
     def fraction(self, level: int) -> float:
         """Fraction of the tuples of children that are grammatical at a level, ``v_l m_l / v_(l-1)**s_l``."""
-        return self.symbols(level) * self.rules(level) / int(self.symbols(level - 1) ** self.children(level))
+        return (
+            self.n_symbols(level) * self.n_rules(level) / int(self.n_symbols(level - 1) ** self.n_children(level))
+        )
 
     @property
     def is_homogeneous(self) -> bool:
@@ -241,10 +248,10 @@ class RHM:
         return self.width(0)
 
     @property
-    def sentences(self) -> int:
+    def n_sentences(self) -> int:
         """Number of distinct sentences of a grammar, ``n m**((s**L - 1) / (s - 1))``: one a derivation."""
-        choices = (self.rules(level) ** self.width(level) for level in range(1, self.L + 1))
-        return int(self.symbols(self.L) * prod(choices))
+        choices = (self.n_rules(level) ** self.width(level) for level in range(1, self.L + 1))
+        return int(self.n_symbols(self.L) * prod(choices))
 
     @property
     def f(self) -> float:

@@ -108,8 +108,8 @@ class _Layout:
     def __init__(self, grammar: Grammar) -> None:
         rhm = grammar.rhm
         levels = range(1, rhm.L + 1)
-        self.dtype = smallest_unsigned(max(rhm.symbols(level) for level in range(rhm.L + 1)))
-        self.token_dtype = smallest_unsigned(rhm.symbols(0))
+        self.dtype = smallest_unsigned(max(rhm.n_symbols(level) for level in range(rhm.L + 1)))
+        self.token_dtype = smallest_unsigned(rhm.n_symbols(0))
         self.width = np.array([rhm.width(level) for level in range(rhm.L + 1)])
         # a row holds the root first and the tokens last
         self.node_start = np.cumsum(np.concatenate([[0], self.width[:0:-1]]))[::-1].copy()
@@ -121,11 +121,11 @@ class _Layout:
         self.tables = (
             np.concatenate([table.ravel() for table in tables]).astype(self.dtype),
             np.cumsum([0, *(table.size for table in tables[:-1])]),
-            np.array([rhm.rules(level) for level in levels]),
-            np.array([rhm.children(level) for level in levels]),
+            np.array([rhm.n_rules(level) for level in levels]),
+            np.array([rhm.n_children(level) for level in levels]),
             self.width,
             self.node_start,
-            np.uint64(rhm.symbols(rhm.L)),
+            np.uint64(rhm.n_symbols(rhm.L)),
             accept,
             alias,
             np.cumsum([0, *(table.shape[0] * table.shape[1] for table in tables)]),

@@ -181,18 +181,18 @@ def sample_complexity(rhm: RHM, architecture: str, k: int, method: str = "asympt
     sharing = architecture == "cnn"
     if method == "exact":
         side = 0 if k == 0 else k if sharing else 1
-        signal = second_moment(rhm, k + 1, levels=(side, 0), tuples=(k > 0, False))
+        signal = second_moment(rhm, k + 1, hidden_levels=(side, 0), tuples=(k > 0, False))
         # a tuple has its parent's probability times that of the rule
-        entries, repeat = rhm.symbols(0) * rhm.symbols(side), marginal_moments(rhm, side)[0]
+        entries, repeat = rhm.n_symbols(0) * rhm.n_symbols(side), marginal_moments(rhm, side)[0]
         if k:
-            entries, repeat = entries * rhm.rules(side), repeat / rhm.effective_multiplicity(side)
+            entries, repeat = entries * rhm.n_rules(side), repeat / rhm.effective_multiplicity(side)
         noise = (1 - repeat) * (1 - marginal_moments(rhm, 0)[0]) / entries
         return noise / signal if signal else inf
     m = [rhm.effective_multiplicity(level) for level in range(1, k + 2)]
     below = prod(m[:-1])
     silent = 1 - rhm.effective_fraction(k + 1)
     factor = below if not sharing else m[-2] if k else 1.0
-    P = rhm.symbols(k + 1) * m[-1] * below * factor
+    P = rhm.n_symbols(k + 1) * m[-1] * below * factor
     if inf == P:
         raise InputError(f"P_k at k={k} of {rhm} leaves the range of floats: lower L or m")
     return P / silent if silent else inf
@@ -222,7 +222,7 @@ def classification_complexity(rhm: RHM) -> float:
 
     ``n m_1 ... m_L`` where levels differ; for unequal rules with `RHM.effective_multiplicity`.
     """
-    return rhm.symbols(rhm.L) * prod(rhm.effective_multiplicity(level) for level in range(1, rhm.L + 1))
+    return rhm.n_symbols(rhm.L) * prod(rhm.effective_multiplicity(level) for level in range(1, rhm.L + 1))
 
 
 def latent_prediction_complexity(rhm: RHM) -> float:
@@ -276,7 +276,7 @@ def effective_range(rhm: RHM, P: float, method: str = "exact") -> int:
     reach = 0
     for level in range(1, rhm.L + 1):
         # C v sqrt(P) >= 1; written so that nothing leaves the range of floats
-        if rhm.rms_correlation(level, method=method) * rhm.symbols(0) * sqrt(P) < 1:
+        if rhm.rms_correlation(level, method=method) * rhm.n_symbols(0) * sqrt(P) < 1:
             break
         reach = rhm.span(level) - 1
     return reach

@@ -161,7 +161,7 @@ class _Ensemble:
     """An ensemble whose parameters are elements of a field of rational functions."""
 
     def __init__(self, level: int, s: int, above: int, symbols: Any, rules: Any, roots: Any) -> None:
-        self.level = as_int("level", level, low=1)
+        self.level = as_int("lca_level", level, low=1)
         self.s = as_int("s", s, low=2)
         L = self.level + as_int("above", above, low=0)
         q = (1 / rules, 1 / rules**2, 1 / rules**3)
@@ -185,12 +185,12 @@ class Correction(NamedTuple):
 
 
 def second_moment(
-    level: int,
+    lca_level: int,
     *,
     s: int = 2,
     above: int = 0,
     classes: bool = False,
-    levels: tuple[int, int] = (0, 0),
+    hidden_levels: tuple[int, int] = (0, 0),
     tuples: tuple[bool, bool] = (False, False),
     branches: str | Sequence[bool] = "mean",
 ) -> Any:
@@ -200,17 +200,17 @@ def second_moment(
 
     Parameters
     ----------
-    level : int
+    lca_level : int
         LCA level l, at least 1.
     s : int
         Children per rule, a number.
     above : int
-        Levels above the common ancestor, ``L - level``, through which its marginal spreads. It has to be a number,
-        since each level multiplies the denominator; 0 is the root, whose marginal is uniform. To first order
-        in 1/v only whether it is 0 matters: see `leading_correction`.
+        Levels above the common ancestor, ``L - lca_level``, through which its marginal spreads. It has to be a
+        number, since each level multiplies the denominator; 0 is the root, whose marginal is uniform. To first
+        order in 1/v only whether it is 0 matters: see `leading_correction`.
     classes : bool
         Whether the number of root symbols is the symbol ``n`` of its own, instead of ``v``.
-    levels, tuples, branches
+    hidden_levels, tuples, branches
         See `ensemble.second_moment`.
 
     Returns
@@ -229,8 +229,8 @@ def second_moment(
     (-m + v)*(v - 1)*(m*v - 1)*(m*v**3 - 2*m*v - 2)/(m**3*v**4*(v + 1)*(v**2 - 3)*(v**2 - 2))
     """
     _, symbols, rules, roots = sympy.field([v, m, n], QQ)
-    ensemble = _Ensemble(level, s, above, symbols, rules, roots if classes else symbols)
-    return sympy.factor(ensemble.second_moment(levels, tuples, branches).as_expr())
+    ensemble = _Ensemble(lca_level, s, above, symbols, rules, roots if classes else symbols)
+    return sympy.factor(ensemble.second_moment(hidden_levels, tuples, branches).as_expr())
 
 
 def marginal_moments(above: int, *, s: int = 2, classes: bool = False) -> tuple[Any, Any, Any, Any]:
@@ -256,12 +256,12 @@ def marginal_moments(above: int, *, s: int = 2, classes: bool = False) -> tuple[
 
 
 @cache
-def leading_correction(level: int, *, s: int = 2, above: int = 0, branches: str = "mean") -> Correction:
+def leading_correction(lca_level: int, *, s: int = 2, above: int = 0, branches: str = "mean") -> Correction:
     """Exact over asymptotic mean square token-token covariance, for large v at fixed f.
 
     Parameters
     ----------
-    level, s, above
+    lca_level, s, above
         See `second_moment`.
     branches : {"mean", "different", "same"}
         See `ensemble.second_moment`.
@@ -283,8 +283,8 @@ def leading_correction(level: int, *, s: int = 2, above: int = 0, branches: str 
     s = as_int("s", s, low=2)
     _, symbols, fraction = sympy.field([v, f], QQ)
     rules = fraction * symbols ** (s - 1)
-    ensemble = _Ensemble(level, s, above, symbols, rules, symbols)
-    asymptotic = (1 - fraction) / (symbols**3 * rules ** (2 * level - 1))
+    ensemble = _Ensemble(lca_level, s, above, symbols, rules, symbols)
+    asymptotic = (1 - fraction) / (symbols**3 * rules ** (2 * lca_level - 1))
     ratio = ensemble.second_moment((0, 0), (False, False), branches) / asymptotic
     top, bottom = sympy.Poly(ratio.numer.as_expr(), v), sympy.Poly(ratio.denom.as_expr(), v)
     degree = max(top.degree(), bottom.degree())

@@ -134,7 +134,7 @@ class FreshSentences(_DrawnAhead):
     def __init__(self, grammars: Sequence[Grammar], seeds: Sequence[int], size: int, device: torch.device) -> None:
         super().__init__(seeds, size, device)
         rhm = grammars[0].rhm
-        self._L, self._n = rhm.L, rhm.symbols(rhm.L)
+        self._L, self._n = rhm.L, rhm.n_symbols(rhm.L)
         self._nodes = sum(rhm.width(level) for level in range(1, rhm.L + 1))
         # (R, v_l, m, s) a level; int64, because children index the rules of the level below
         self._rules = [

@@ -100,7 +100,7 @@ def sensitivity(
     sentences = as_int("sentences", sentences, low=2)
     if rhm.L < 2:
         raise InputError("L=1 has no hidden symbols between tokens and root: the diagnostic needs at least 2")
-    if any(rhm.rules(k) < 2 for k in range(1, rhm.L)):
+    if any(rhm.n_rules(k) < 2 for k in range(1, rhm.L)):
         raise InputError("m=1 gives a symbol one rule: without synonyms there is nothing to redraw")
     rng = np.random.default_rng(seed)
     trees = grammar.sample(sentences, rng, trees=True)
@@ -149,7 +149,7 @@ def _redraw(
         rule = (rule + rng.integers(1, m, n)) % m
     below = grammar.rules(k)[symbols, rule]  # (n, s), then level by level down to (n, s**k)
     for level in range(k - 1, 0, -1):
-        below = grammar.rules(level)[below, rng.integers(rhm.rules(level), size=below.shape)].reshape(n, -1)
+        below = grammar.rules(level)[below, rng.integers(rhm.n_rules(level), size=below.shape)].reshape(n, -1)
     tokens = np.array(trees[0])
     tokens[:, node * rhm.span(k) : (node + 1) * rhm.span(k)] = below
     return tokens

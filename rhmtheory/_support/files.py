@@ -1,0 +1,82 @@
+"""Files that are whole or not there, and records that grow by one line at a time."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from rhmtheory._support.checks import InputError
+
+_LONGEST_LINE = 1 << 26
+_BLOCK = 1 << 16
+
+
+def write_atomically(path: str | os.PathLike[str], content: str | bytes) -> None:
+    """Write a file that is either all there or not there, whenever the process or the machine stops."""
+    path = Path(path)
+    # a name that no other process on a shared disk uses
+    temporary = path.with_name(f"{path.name}.{platform.node()}-{os.getpid()}.part")
+    try:
+        with open(temporary, "wb") as file:
+            file.write(content.encode() if isinstance(content, str) else content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def append_json(path: str | os.PathLike[str], entry: dict[str, Any]) -> None:
+    """Add one JSON object to a file of such lines, on a line of its own; the file is made if it is not there.
+
+    A last line that was cut off in writing is removed; one that is whole and only lacks its end keeps its place.
+
+    Raises
+    ------
+    InputError
+        For a file that holds something else, which is left as it is.
+    """
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    with open(path, "a+b") as file:
+        if file.tell():
+            _check_record(file, path)
+            _end_last_line(file)
+        file.write((json.dumps(entry) + "\n").encode())
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _check_record(file: BinaryIO, path: str | os.PathLike[str]) -> None:
+    """Raise `InputError` unless the first line is a JSON object, or the beginning of one and the only line."""
+    file.seek(0)
+    first = file.readline(_LONGEST_LINE)
+    cut_off = not first.endswith(b"\n") and first.startswith(b'{"') and len(first) < _LONGEST_LINE
+    if not (_is_object(first) or cut_off):
+        raise InputError(f"{path} holds something else than JSON lines: give another file, or a new one")
+
+
+def _end_last_line(file: BinaryIO) -> None:
+    """See that the file ends after a whole line, reading no more than its last one."""
+    end = start = file.seek(0, os.SEEK_END)
+    tail = b""
+    while start and b"\n" not in tail:
+        start = max(0, start - _BLOCK)
+        file.seek(start)
+        tail = file.read(min(_BLOCK, end - start - len(tail))) + tail
+    last = tail[tail.rfind(b"\n") + 1 :]
+    if not last:
+        return
+    if _is_object(last):
+        file.write(b"\n")
+    else:
+        file.truncate(end - len(last))
+
+
+def _is_object(line: bytes) -> bool:
+    try:
+        return isinstance(json.loads(line.decode()), dict)
+    except ValueError:  # neither UTF-8 nor JSON
+        return False
