@@ -25,6 +25,8 @@ FLOORS: dict[str, list[dict[str, list[str]]]] = {
             ]
         },
         {"_kernels": ["sampling", "counting", "spectral", "entropy", "inference"]},
+        # formulas of plain numbers, used from the model up
+        {"theory.formulas": []},
         {"model": ["tuples", "rhm", "grammar", "sampling", "derivation"]},
         {
             "fitting": ["slopes", "intervals", "curves"],
@@ -32,7 +34,7 @@ FLOORS: dict[str, list[dict[str, list[str]]]] = {
             "ensemble": ["moments", "correlations", "loss_plateaus", "quenched"],
         },
         {
-            "theory": ["predictions", "symbolic"],
+            "theory": ["learners", "predictions", "symbolic"],
             "measured": ["pairs", "clustering", "thresholds", "corpus"],
         },
         {"plotting": []},

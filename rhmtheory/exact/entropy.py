@@ -208,7 +208,8 @@ def sequence_entropy(grammar: Grammar) -> float:
 
     The grammar is unambiguous: a sentence has one derivation, whose entropy is that of the root symbol plus
     that of the rule at every node, ``sum_nodes sum_a pi(a) H(rules of a)``, with the node's marginal ``pi``.
-    For equally likely classes and rules this is ``ln n + (number of hidden nodes) ln m``.
+    For equally likely classes and rules this is ``ln n + (number of hidden nodes) ln m``: inference-chain of
+    docs/theory_inference.md.
 
     Examples
     --------
@@ -272,7 +273,10 @@ def _exact(grammar: Grammar, views: dict[int, list[_View]]) -> Callable[[int, _S
 
 
 def _observe(grammar: Grammar, level: int, states: _States, view: _View) -> _States:
-    """From beliefs about a node to those about one of its children, for every observation of its siblings."""
+    """From beliefs about a node to those about a child, for every observation of the siblings to its left.
+
+    Equations inference-filter and inference-branch of docs/theory_inference.md.
+    """
     most = max(1, _LARGEST_STATES // view.below)
     room = min(most, 1 << 10)
     beliefs: FloatArray = np.empty((room, view.below))

@@ -21,6 +21,7 @@ from rhmtheory.fitting.intervals import SlopeFit, bootstrap, resamples
 from rhmtheory.fitting.slopes import slope
 from rhmtheory.measured.clustering import PROFILES, learn
 from rhmtheory.model.rhm import RHM
+from rhmtheory.theory.learners import Law
 from rhmtheory.theory.predictions import sample_complexity, step_factor
 
 if TYPE_CHECKING:
@@ -86,9 +87,9 @@ class Task:
             raise InputError(f"tolerance={self.tolerance} is no relative width: it must lie between 0 and 1")
 
     @property
-    def architecture(self) -> str:
-        """Name under which `predictions` knows the learner."""
-        return "cnn" if self.sharing else "transformer"
+    def law(self) -> Law:
+        """What theory says of the learner."""
+        return Law(self.sharing)
 
     @property
     def key(self) -> str:
@@ -120,7 +121,7 @@ class Task:
             score = model.score(truth)[-1]
             return (score.pair_f1 if self.criterion == "symbols" else score.tuple_f1) >= self.threshold
 
-        start = sample_complexity(self.rhm, self.architecture, self.level)
+        start = sample_complexity(self.rhm, self.law, self.level)
         low = high = min(max(start, 2 * _LEAST_SAMPLES), self.most) if isfinite(start) else self.most / 2
         if reached(high):
             while True:
@@ -245,13 +246,14 @@ class ThresholdStudy:
         return out
 
     def __str__(self) -> str:
-        learner = "with sharing" if self.sharing else "without sharing"
         grammars = len(self.samples)
-        lines = [f"{self.rhm}, clustering {learner}, {grammars} grammars: samples to recover {self.criterion}"]
+        lines = [
+            f"{self.rhm}, clustering {Law(self.sharing)}, {grammars} grammars: samples to recover {self.criterion}"
+        ]
         for k, P, exact, fit, count in self._rows():
             measured = f"measured {fit}" if count == grammars else f"reached by {count} of {grammars} grammars"
             lines.append(f"  level {k}: predicted {P:.3g} (finite size {exact:.3g}), {measured}")
-        power = "m" if self.sharing else "m**2"
+        power = Law(self.sharing).step_text
         finite = self.finite_size_step
         lines.append(
             f"  factor from level to level: predicted {power} = {self.predicted_step:g} "
@@ -310,12 +312,12 @@ def measure_sample_complexity(
                 if record is not None:
                     append_json(record, {"task": json.loads(task.key), "samples": plain(done[task.key])})
             samples[seed, level - 1] = done[task.key]
-    architecture = "cnn" if sharing else "transformer"
+    law = Law(sharing)
     ks = tuple(range(1, top + 1))
-    predicted = np.array([sample_complexity(rhm, architecture, k) for k in ks])
-    finite = np.array([sample_complexity(rhm, architecture, k, "exact") for k in ks])
+    predicted = np.array([sample_complexity(rhm, law, k) for k in ks])
+    finite = np.array([sample_complexity(rhm, law, k, "exact") for k in ks])
     criterion = Task(rhm, sharing, 1, **options).criterion
-    return ThresholdStudy(rhm, sharing, ks, samples, criterion, predicted, finite, step_factor(rhm, architecture))
+    return ThresholdStudy(rhm, sharing, ks, samples, criterion, predicted, finite, step_factor(rhm, law))
 
 
 def read_record(path: str | os.PathLike[str]) -> dict[str, float]:
@@ -357,7 +359,7 @@ def plot_measurements(measurements: list[ThresholdStudy], ax: Axes | None = None
         best = np.array([fit.best for fit in fits])
         with np.errstate(invalid="ignore"):
             bars = np.abs(np.array([[fit.best - fit.low, fit.high - fit.best] for fit in fits]).T)
-        name = "with sharing" if result.sharing else f"without sharing ({result.criterion})"
+        name = str(Law(result.sharing)) + ("" if result.sharing else f" ({result.criterion})")
         v, m, s = result.rhm.homogeneous()
         factors = f"{result.step().best:.3g} (predicted {result.finite_size_step:.3g}, {result.predicted_step:g})"
         label = f"({v},{m},{s}) {name}: factor {factors}"

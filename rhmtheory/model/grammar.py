@@ -27,7 +27,7 @@ from rhmtheory._support.checks import (
 from rhmtheory._support.facade import Forward
 from rhmtheory._support.files import write_atomically
 from rhmtheory._support.types import FloatArray, IntArray
-from rhmtheory.model.rhm import RHM
+from rhmtheory.model.rhm import PER_SYMBOL, RHM
 from rhmtheory.model.tuples import count, decode, encode
 
 if TYPE_CHECKING:
@@ -70,8 +70,9 @@ class Grammar:
     Attributes
     ----------
     rhm : RHM
-        The parameters of the grammar. Its ``rule_probabilities`` are None also where they differ from symbol
-        to symbol; those of the grammar itself are given by `rule_probabilities` and `prior`.
+        The parameters of the grammar. Where each symbol weighs its rules in its own way, the ``rule_probabilities``
+        are `rhm.PER_SYMBOL`: predictions for the ensemble are refused then, and the method `rule_probabilities`
+        gives the tables. It says nothing of the `prior`.
     prior : array, shape (n,)
         Probabilities of the root symbols (classes).
     """
@@ -226,8 +227,8 @@ class Grammar:
             ]
         pi = self.prior if prior is None else as_probabilities("prior", prior, self.prior.shape)
         # the ensemble's parameters keep what all symbols of a level share
-        shared = all((table == table[0]).all() for table in tables)
-        rhm = replace(self.rhm, rule_probabilities=tuple(table[0] for table in tables) if shared else None)
+        shared = all(np.allclose(table, table[0], rtol=1e-12, atol=0) for table in tables)
+        rhm = replace(self.rhm, rule_probabilities=tuple(table[0] for table in tables) if shared else PER_SYMBOL)
         return Grammar(rhm, self._rules, tables, pi)
 
     @classmethod
