@@ -12,7 +12,7 @@ from scipy.special import entr
 
 from rhmtheory._kernels import entropy as kernels
 from rhmtheory._support.checks import InputError, as_choice, as_generator, as_int
-from rhmtheory._support.types import FloatArray
+from rhmtheory._support.types import FloatArray, as_floats
 from rhmtheory.model.grammar import Grammar
 from rhmtheory.model.tuples import encode
 
@@ -222,12 +222,16 @@ def sequence_entropy(grammar: Grammar) -> float:
     for level in range(grammar.rhm.L, 0, -1):
         # expected number of nodes of the level with each symbol
         total += float(expected @ shannon(grammar.rule_probabilities(level)))
-        expected = expected @ grammar.transition(level).sum(axis=0)
+        weight = expected[:, None] * grammar.rule_probabilities(level)
+        rules = grammar.rules(level)
+        each = np.broadcast_to(weight[:, :, None], rules.shape)
+        below = grammar.rhm.n_symbols(level - 1)
+        expected = as_floats(np.bincount(rules.ravel(), each.ravel(), minlength=below))
     return total
 
 
 def shannon(p: FloatArray) -> FloatArray:
-    """Shannon entropy in nats over the last axis."""
+    """Shannon entropy in nats of the probabilities ``p``, over the last axis."""
     return np.asarray(entr(p).sum(axis=-1))
 
 

@@ -97,7 +97,7 @@ class Task:
         return json.dumps({**asdict(self), "rhm": repr(self.rhm)}, sort_keys=True)
 
     def run(self, threads: int | None = None) -> float:
-        """Find the threshold by bisection of ln P; NaN where ``most`` samples are not enough.
+        """Find the threshold by bisection of ln P on ``threads``; NaN where ``most`` samples are not enough.
 
         The samples of a smaller P are the first ones of a larger P. The result is the geometric middle of the
         last bracket, whose lower end missed the threshold and whose upper end reached it.
@@ -176,7 +176,7 @@ class ThresholdStudy:
     predicted_step: float
 
     def thresholds(self, confidence: float = 0.9) -> list[SlopeFit]:
-        """Geometric mean of ``P*_k`` over grammars for each level, with a bootstrap interval."""
+        """Geometric mean over grammars of each level's ``P*_k``, with a bootstrap interval of ``confidence``."""
         out = []
         for column in np.log(self.samples.T):
             means = column[resamples(len(column))].mean(axis=1)
@@ -187,7 +187,8 @@ class ThresholdStudy:
     def step(self, confidence: float = 0.9) -> SlopeFit:
         """Factor from one level to the next: exp of the slope of ln P*_k against k, bootstrapped over grammars.
 
-        Levels that some grammar did not reach are left out; NaN with fewer than two levels.
+        Levels that some grammar did not reach are left out; NaN with fewer than two levels. ``confidence`` is the
+        mass of the interval.
         """
         whole = np.isfinite(self.samples).all(axis=0)
         if whole.sum() < 2:
@@ -348,6 +349,12 @@ def plot_measurements(measurements: list[ThresholdStudy], ax: Axes | None = None
 
     Solid: the finite-size prediction, nothing fitted. Dashed: the asymptotic factor m**2 or m, from the measured
     level 1 on, since asymptotic theory fixes ratios and not prefactors.
+
+    Parameters
+    ----------
+    measurements : list of ThresholdStudy
+    ax : matplotlib axes, optional
+        By default those of a new figure.
     """
     if ax is None:
         from matplotlib.figure import Figure

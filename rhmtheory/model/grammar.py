@@ -26,7 +26,7 @@ from rhmtheory._support.checks import (
 )
 from rhmtheory._support.facade import Forward
 from rhmtheory._support.files import write_atomically
-from rhmtheory._support.types import FloatArray, IntArray
+from rhmtheory._support.types import FloatArray, IntArray, as_floats
 from rhmtheory.model.rhm import PER_SYMBOL, RHM
 from rhmtheory.model.tuples import count, decode, encode
 
@@ -47,6 +47,8 @@ UNGRAMMATICAL = -1
 
 _Scalar = TypeVar("_Scalar", bound=np.generic)
 _FILE_FORMAT = 1
+_LARGEST_TABLE = 1 << 27
+"""Floats of the transition matrices of one level (1 GiB)."""
 _WAY_OUT = "lower v or s (predictions for the ensemble need no grammar and work at any size)"
 # what numpy and zipfile raise for files that are cut, altered or of another kind
 _UNREADABLE = (
@@ -215,7 +217,13 @@ class Grammar:
         rule_probabilities: Sequence[npt.ArrayLike] | None = None,
         prior: npt.ArrayLike | None = None,
     ) -> Grammar:
-        """Return a grammar of the same rules with other probabilities, given as in `from_rules`."""
+        """Return a grammar of the same rules with other probabilities.
+
+        Parameters
+        ----------
+        rule_probabilities, prior
+            As in `from_rules`; by default those of this grammar.
+        """
         L = self.rhm.L
         tables: list[FloatArray] = list(self._probabilities)
         if rule_probabilities is not None:
@@ -233,7 +241,7 @@ class Grammar:
 
     @classmethod
     def load(cls, path: str | PathLike[str]) -> Grammar:
-        """Read a grammar written by `save`; raises `InputError` for any other file, `OSError` as open does."""
+        """Read a grammar written by `save` at ``path``; `InputError` for any other file, `OSError` as open does."""
         with open(path, "rb") as file:
             try:
                 with np.load(file, allow_pickle=False) as stored:
@@ -347,6 +355,12 @@ class Grammar:
         for level in range(1, self.rhm.L + 1):
             rules = self.rules(level)
             v, _, s = rules.shape
+            size = s * v * self.rhm.n_symbols(level - 1)
+            if size > _LARGEST_TABLE:
+                raise InputError(
+                    f"the transition matrices of level {level} of {self.rhm} take {size >> 17} MiB, more than "
+                    f"{_LARGEST_TABLE >> 17}: lower v, or use the ensemble's rms_correlation: it needs no grammar"
+                )
             T = np.zeros((s, v, self.rhm.n_symbols(level - 1)))
             branch, symbol = np.arange(s)[:, None, None], np.arange(v)[None, :, None]
             np.add.at(T, (branch, symbol, rules.transpose(2, 0, 1)), self.rule_probabilities(level))
@@ -363,10 +377,12 @@ class Grammar:
         return tuple(branches[::-1])
 
     def marginal(self, level: int, position: int) -> FloatArray:
-        """Probability of each symbol at one node, shape (v_l,); it depends on the path from the root."""
+        """Probability of each symbol at node ``position`` of a ``level``, shape (v_l,); it depends on the path."""
         pi = self.prior
         for above, branch in zip(range(self.rhm.L, level, -1), self.path(level, position), strict=True):
-            pi = pi @ self.transition(above)[branch]
+            weight = pi[:, None] * self.rule_probabilities(above)
+            children = self.rules(above)[:, :, branch]
+            pi = as_floats(np.bincount(children.ravel(), weight.ravel(), minlength=self.rhm.n_symbols(above - 1)))
         return pi
 
     @cached_property

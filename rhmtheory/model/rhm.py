@@ -271,7 +271,7 @@ class RHM:
         return float((((p / p.max()) ** order).sum() * p.max() ** order) ** (1 / (1 - order)))
 
     def effective_fraction(self, level: int, order: float = 2.0) -> float:
-        """`fraction` with the `effective_multiplicity` for m: ``f_l`` where rules are equally likely.
+        """`fraction` of a ``level`` with `effective_multiplicity` for m: ``f_l`` where rules are equally likely.
 
         Order 2 stands in the asymptotic signal, where tuples of siblings deviate from independence by ``1 - f``;
         order 1/2 is the factor by which plateaus approach their limit.

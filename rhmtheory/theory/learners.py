@@ -31,14 +31,15 @@ class Law:
     def complexity(self, v: Any, m: Any, f: Any, below: Any, last: Any) -> Any:
         """``P_k`` for large v: `formulas.shared_complexity` or `formulas.unshared_complexity`, k >= 1.
 
-        For k = 0 both are `formulas.first_complexity`, which ``below = last = 1`` gives.
+        For k = 0 both are `formulas.first_complexity`, which ``below = last = 1`` gives. The parameters ``v, m, f,
+        below, last`` are those of the formulas.
         """
         if self.sharing:
             return formulas.shared_complexity(v, m, f, below, last)
         return formulas.unshared_complexity(v, m, f, below)
 
     def step(self, m: Any) -> Any:
-        """Factor in samples from hidden level k to k + 1, k >= 1: `formulas.shared_step` or `unshared_step`."""
+        """Factor in samples per hidden level, k >= 1, with m rules: `formulas.shared_step` or `unshared_step`."""
         return formulas.shared_step(m) if self.sharing else formulas.unshared_step(m)
 
     @property

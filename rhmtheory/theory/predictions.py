@@ -390,14 +390,14 @@ def staircase_exponent(P: npt.ArrayLike, plateaus: npt.ArrayLike) -> float:
 
 
 def crossing_levels(plateaus: npt.ArrayLike) -> FloatArray:
-    """Loss at which step k counts as made: the geometric mean of ``H_k`` and ``H_(k+1)``, shape (L,)."""
+    """Loss at which step k counts as made: the geometric mean of plateaus ``H_k`` and ``H_(k+1)``, shape (L,)."""
     H = np.asarray(plateaus, dtype=float)
     levels: FloatArray = np.sqrt(H[:-1] * H[1:])
     return levels
 
 
 def first_step(L: int) -> int:
-    """First step that enters fits of factor and exponent: 1, or 0 where there are only two steps."""
+    """First step that enters fits of factor and exponent: 1, or 0 where there are only L = 2 steps."""
     return 1 if L > 2 else 0
 
 
