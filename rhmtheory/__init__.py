@@ -28,8 +28,7 @@ if TYPE_CHECKING:
     from rhmtheory.measured.thresholds import measure_sample_complexity
     from rhmtheory.model.grammar import UNGRAMMATICAL, Grammar
     from rhmtheory.theory import symbolic as symbolic
-    from rhmtheory.theory.learners import ARCHITECTURES
-    from rhmtheory.theory.predictions import Prediction, predict
+    from rhmtheory.theory.predictions import ARCHITECTURES, Prediction, predict
 
 __all__ = [
     "ARCHITECTURES",
@@ -60,8 +59,7 @@ __getattr__, _names = lazy(
         "ensemble.quenched": (),
         "fitting": (),
         "theory": (),
-        "theory.learners": ("ARCHITECTURES",),
-        "theory.predictions": ("Prediction", "predict"),
+        "theory.predictions": ("ARCHITECTURES", "Prediction", "predict"),
         "theory.symbolic": (),
         "measured": (),
         "measured.clustering": ("learn",),

@@ -25,8 +25,6 @@ FLOORS: dict[str, list[dict[str, list[str]]]] = {
             ]
         },
         {"_kernels": ["sampling", "counting", "spectral", "entropy", "inference"]},
-        # formulas of plain numbers, used from the model up
-        {"theory.formulas": []},
         {"model": ["tuples", "rhm", "grammar", "sampling", "derivation"]},
         {
             "fitting": ["slopes", "intervals", "curves"],
@@ -34,8 +32,8 @@ FLOORS: dict[str, list[dict[str, list[str]]]] = {
             "ensemble": ["moments", "correlations", "loss_plateaus", "quenched"],
         },
         {
-            "theory": ["learners", "predictions", "symbolic"],
-            "measured": ["pairs", "clustering", "thresholds", "corpus"],
+            "theory": ["predictions", "symbolic"],
+            "measured": ["pairs", "clustering", "thresholds", "text", "ngrams", "windows", "corpus"],
         },
         {"plotting": []},
         {"__init__": []},

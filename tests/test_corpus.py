@@ -8,9 +8,10 @@ import pytest
 
 from rhmtheory import InputError
 from rhmtheory.cli import main
-from rhmtheory.fitting.slopes import slope
-from rhmtheory.measured import corpus
-from rhmtheory.measured.corpus import analyse_corpus, read_tokens
+from rhmtheory.measured import ngrams
+from rhmtheory.measured.corpus import analyse_corpus
+from rhmtheory.measured.text import read_tokens
+from rhmtheory.measured.windows import slope_weights
 
 
 def renewal_sequence(rng, N, index, symbols=4, longest=4000):
@@ -21,6 +22,10 @@ def renewal_sequence(rng, N, index, symbols=4, longest=4000):
     # stationary probability that no drawing lies between two tokens t apart
     kept = np.cumsum(tail[::-1])[::-1] / tail.sum()
     return x, lambda t: kept[np.asarray(t)] / symbols
+
+
+def slope(x, y):
+    return float(slope_weights(np.asarray(x)) @ y)
 
 
 def test_decay_of_correlations_of_a_renewal_process():
@@ -103,13 +108,14 @@ def test_without_countable_contexts_beta_stands_alone():
 
 def test_no_correlation_is_not_resolved():
     x = np.random.default_rng(0).integers(20, size=50_000)
-    with pytest.raises(InputError, match=r"0 lags are resolved .*give more data"):
+    with pytest.raises(InputError, match=r"0 lags are resolved .*give more data") as error:
         analyse_corpus(x)
+    assert "window=" not in str(error.value)  # none was given
 
 
 def test_parts_that_differ_are_told():
     rng = np.random.default_rng(3)
-    x, _ = renewal_sequence(rng, 60_000, 1.5, symbols=6)
+    x, _ = renewal_sequence(rng, 60_000, 1.7, symbols=6)
     assert analyse_corpus(x, largest_context=3, count=2).falls_to_noise
     x[30_000:] = np.minimum(x[30_000:], rng.integers(6, size=30_000))
     mixed = analyse_corpus(x, largest_context=3, count=2)
@@ -160,7 +166,10 @@ def test_report_and_figure():
     text = str(result)
     for name in ("beta", "gamma", "alpha"):
         assert f"{name}" in text
-    assert "block bootstrap over 16 segments" in text
+    assert f"intervals: 90% over 16 segments, {result.windows} windows of lags" in text
+    assert all(len(line) <= 80 for line in text.splitlines())
+    one = str(analyse_corpus(x, window=(1, 20), largest_context=3, count=5))
+    assert one.endswith("intervals: 90% over 16 segments")
     axes = result.plot()
     assert [ax.get_xscale() for ax in axes] == ["log", "log"]
     axes[0].figure.canvas.draw()
@@ -202,6 +211,13 @@ def npy(path, array):
         (lambda p: p.write_text("a" * 5000), {}, "one symbol only"),
         (lambda p: p.write_text("ab" * 5000), {"units": "words"}, "units='words' is unknown"),
         (lambda p: p.write_text("ab" * 5000), {"segments": 2}, "segments=2 is too small"),
+        (
+            lambda p: p.write_text("ab" * 5000),
+            {"segments": 10**9},
+            "segments=1000000000 leave 0 of 10000",
+        ),
+        (lambda p: p.write_text("ab" * 5000), {"seed": -1}, "seed=-1 is too small"),
+        (lambda p: p.write_text("ab" * 5000), {"largest_lag": 3}, "largest_lag=3 is too small"),
         (lambda p: p.write_text("ab" * 5000), {"units": "tokens"}, r"not a \.npy file"),
     ],
 )
@@ -244,5 +260,5 @@ def test_npy_of_two_axes_and_one_that_ends_early(tmp_path):
 
 def test_more_n_grams_than_can_be_held(monkeypatch):
     x, _ = renewal_sequence(np.random.default_rng(8), 40_000, 1.5)
-    monkeypatch.setattr(corpus, "_LARGEST_TABLE", 16 * 4**5)
+    monkeypatch.setattr(ngrams, "_LARGEST_TABLE", 16 * 4**5)
     assert len(analyse_corpus(x, count=2).entropies) < 7

@@ -6,8 +6,9 @@ from rhmtheory._support.lazy import lazy
 
 if TYPE_CHECKING:
     from rhmtheory.measured.clustering import ClusterModel, LevelScore, learn
-    from rhmtheory.measured.corpus import CorpusStatistics, analyse_corpus, read_tokens
+    from rhmtheory.measured.corpus import CorpusStatistics, analyse_corpus
     from rhmtheory.measured.pairs import PairCounts, count_pairs, jackknife, last_token_pairs, tree_pairs
+    from rhmtheory.measured.text import read_tokens
     from rhmtheory.measured.thresholds import Task, ThresholdStudy, measure_sample_complexity, plot_measurements
 
 __all__ = [
@@ -31,7 +32,8 @@ __getattr__, __dir__ = lazy(
     __name__,
     {
         "clustering": ("ClusterModel", "LevelScore", "learn"),
-        "corpus": ("CorpusStatistics", "analyse_corpus", "read_tokens"),
+        "corpus": ("CorpusStatistics", "analyse_corpus"),
+        "text": ("read_tokens",),
         "pairs": ("PairCounts", "count_pairs", "jackknife", "last_token_pairs", "tree_pairs"),
         "thresholds": ("Task", "ThresholdStudy", "measure_sample_complexity", "plot_measurements"),
     },

@@ -112,7 +112,7 @@ class Run:
     run_seed: int
     settings: Settings
     seed_rule: str = "ours"
-    """How the seed makes the grammar: ``ours`` as `RHM.grammar` does, ``published`` as `Grammar.from_published_seed`."""
+    """How the seed makes the grammar: ``ours``, by `RHM.grammar`; ``published``, by `from_published_seed`."""
 
     def __post_init__(self) -> None:
         as_choice("network", self.network, NETWORKS)
