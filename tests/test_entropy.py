@@ -155,3 +155,19 @@ def test_bad_options(function):
         function(grammar, "montecarlo", samples=1)
     with pytest.raises(InputError, match=r"seed=1\.5 is not an integer"):
         function(grammar, "montecarlo", seed=1.5)
+
+
+def test_a_table_that_is_no_power_of_two_fills_up(monkeypatch):
+    """The most beliefs that fit are rarely a power of two; the search for a free place has to end all the same."""
+    grammar = RHM(v=16, m=8, s=2, L=5).grammar(seed=0)
+    monkeypatch.setattr(entropy, "_LARGEST_STATES", 16 * 333)
+    with pytest.raises(InputError, match="need more than 333 distinct beliefs"):
+        grammar.plateaus()
+
+
+def test_many_symbols_are_refused_at_once():
+    grammar = RHM(v=100_000, m=2, s=2, L=2).grammar()
+    with pytest.raises(InputError, match=r"need more than 671 distinct beliefs .* use method='montecarlo'"):
+        grammar.plateaus()
+    estimate = grammar.plateaus("montecarlo", samples=100)
+    assert np.isfinite(estimate.mean).all()

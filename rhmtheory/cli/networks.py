@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import log10
 from typing import Any
 
 import click
@@ -99,10 +100,15 @@ def _print_plan(plan: Any, as_json: bool) -> None:
     click.echo(f"{len(plan.programs)} programs, about {plan.seconds / 60:.1f} minutes here if none stops early")
 
 
+def _about(count: int) -> str:
+    """A count for people, also one that is no float."""
+    return f"{count:.3g}" if count < 10**300 else f"10**{count.bit_length() * log10(2):.0f}"
+
+
 def _comparison_table(comparison: Any) -> Table:
     """One row a network: predictions as published formula / exact at this size, measurement, verdict on each."""
     table = new_table(
-        f"{comparison.rhm}, a language of {comparison.rhm.n_sentences:.3g} sentences: theory against experiment "
+        f"{comparison.rhm}, a language of {_about(comparison.rhm.n_sentences)} sentences: theory against experiment "
         "(predictions: published formula / exact at this size)",
         [
             "network", "steps", "step factor", "measured [95%]", "exponent, many levels", "exponent, these steps",

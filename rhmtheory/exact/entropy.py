@@ -280,7 +280,8 @@ def _observe(grammar: Grammar, level: int, states: _States, view: _View) -> _Sta
     keys: npt.NDArray[np.uint64] = np.empty(room, np.uint64)
     at, group, count = 0, 0, 0
     while True:
-        slots = np.full(4 * room, -1)
+        # a power of two, which the room is not where it ends at the most that fits
+        slots = np.full(1 << (4 * room - 1).bit_length(), -1)
         kernels.index_keys(slots, keys[:count])
         found = slots, keys, beliefs, probability
         at, group, count = kernels.filter_states(at, group, count, states, view.rules, found, _RESOLUTION)
