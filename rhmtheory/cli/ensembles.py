@@ -53,6 +53,8 @@ def predict_command(
         from rhmtheory.ensemble.quenched import quenched_plateaus
 
         given = quenched_plateaus(rhm, progress=True).mean
+    # the plateaus are the same for all architectures, and may take a while
+    given = predict(rhm, names[0], given).plateaus
     predictions = [predict(rhm, name, given, method=method) for name in names]
     if plot:
         from rhmtheory.plotting import plot_predictions

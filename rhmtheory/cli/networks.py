@@ -108,8 +108,8 @@ def _about(count: int) -> str:
 def _comparison_table(comparison: Any) -> Table:
     """One row a network: predictions as published formula / exact at this size, measurement, verdict on each."""
     table = new_table(
-        f"{comparison.rhm}, a language of {_about(comparison.rhm.n_sentences)} sentences: theory against experiment "
-        "(predictions: published formula / exact at this size)",
+        f"{comparison.rhm}, a language of {_about(comparison.rhm.n_sentences)} sentences: theory against "
+        "experiment (predictions: published formula / exact at this size)",
         [
             "network", "steps", "step factor", "measured [95%]", "exponent, many levels", "exponent, these steps",
             "measured [95%]", "collapse", "verdict",
