@@ -13,6 +13,7 @@ from rhmtheory._support.lazy import lazy
 from rhmtheory.model.rhm import RHM, zipf
 
 if TYPE_CHECKING:
+    from rhmtheory import comparison as comparison
     from rhmtheory import ensemble as ensemble
     from rhmtheory import exact as exact
     from rhmtheory import fitting as fitting
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from rhmtheory import model as model
     from rhmtheory import plotting as plotting
     from rhmtheory import theory as theory
+    from rhmtheory.comparison.own import compare_curve
     from rhmtheory.ensemble import quenched as quenched
     from rhmtheory.exact.entropy import EntropyEstimate
     from rhmtheory.measured.clustering import learn
@@ -39,6 +41,7 @@ __all__ = [
     "InputError",
     "Prediction",
     "analyse_corpus",
+    "compare_curve",
     "count_pairs",
     "learn",
     "measure_sample_complexity",
@@ -66,6 +69,8 @@ __getattr__, _names = lazy(
         "measured.corpus": ("analyse_corpus",),
         "measured.pairs": ("count_pairs",),
         "measured.thresholds": ("measure_sample_complexity",),
+        "comparison": (),
+        "comparison.own": ("compare_curve",),
         "plotting": (),
     },
 )

@@ -21,13 +21,14 @@ FLOORS: dict[str, list[dict[str, list[str]]]] = {
                 "parallel",
                 "progress",
                 "provenance",
+                "tables",
                 "reading",
             ]
         },
         {"_kernels": ["sampling", "counting", "spectral", "entropy", "inference"]},
         {"model": ["tuples", "rhm", "grammar", "sampling", "derivation"]},
         {
-            "fitting": ["slopes", "intervals", "curves"],
+            "fitting": ["slopes", "crossings", "intervals", "curves"],
             "exact": ["correlations", "entropy", "evidence", "messages", "inference"],
             "ensemble": ["moments", "correlations", "loss_plateaus", "quenched"],
         },
@@ -35,9 +36,10 @@ FLOORS: dict[str, list[dict[str, list[str]]]] = {
             "theory": ["predictions", "symbolic"],
             "measured": ["pairs", "clustering", "thresholds", "text", "ngrams", "windows", "corpus"],
         },
-        {"plotting": []},
+        {"comparison": ["curves", "tables", "measurement", "studies", "own"]},
+        {"plotting": ["style", "languages", "verdicts"]},
         {"__init__": []},
-        {"cli": ["options", "output", "ensembles", "sentences", "samples", "networks"]},
+        {"cli": ["options", "output", "ensembles", "sentences", "samples", "curves", "networks"]},
     ],
     "rhmvalidation": [
         {"__init__": []},
@@ -45,8 +47,9 @@ FLOORS: dict[str, list[dict[str, list[str]]]] = {
         {"probes": [], "training": [], "coordinates": []},
         {"preset": [], "results": []},
         {"sweep": [], "plan": []},
-        {"compare": [], "published": []},
-        {"main_job": []},
+        {"published": [], "progress": []},
+        {"report": []},
+        {"job": []},
     ],
 }
 PACKAGES = {"rhmtheory": ROOT / "rhmtheory", "rhmvalidation": ROOT / "validation" / "rhmvalidation"}

@@ -281,12 +281,12 @@ def test_compare_without_the_extra_says_how_to_get_it(capsys, monkeypatch):
 
 def test_interrupted_comparison_says_what_is_kept(capsys, monkeypatch, tmp_path):
     pytest.importorskip("torch")
-    from rhmvalidation import main_job
+    from rhmvalidation import job
 
     def interrupted(*args, **kwargs):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(main_job, "execute", interrupted)
+    monkeypatch.setattr(job, "execute", interrupted)
     code, _, err = run(capsys, "compare", "--out", str(tmp_path))
     assert code == 130
     assert f"runs are kept in {tmp_path}: the same command goes on from there" in err

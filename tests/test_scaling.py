@@ -6,8 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rhmtheory import InputError
+from rhmtheory.fitting.crossings import crossing
 from rhmtheory.fitting.intervals import SlopeFit, bootstrap, resamples
-from rhmtheory.fitting.slopes import crossing, slope
+from rhmtheory.fitting.slopes import slope
 
 NAN = float("nan")
 

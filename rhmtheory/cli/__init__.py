@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import click
 
 from rhmtheory import InputError, __version__
+from rhmtheory.cli.curves import fit_command
 from rhmtheory.cli.ensembles import correlations_command, plateaus_command, predict_command
 from rhmtheory.cli.networks import compare_command, report_command
 from rhmtheory.cli.samples import corpus_command, learn_command
@@ -47,6 +48,7 @@ for _command in (
     learn_command,
     corpus_command,
     compare_command,
+    fit_command,
     report_command,
 ):
     cli.add_command(_command)

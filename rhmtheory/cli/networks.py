@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from math import log10
 from typing import Any
 
 import click
-from rich.table import Table
 
 from rhmtheory import InputError
 from rhmtheory.cli.options import Command, json_option, plot_option
@@ -24,6 +22,8 @@ from rhmtheory.cli.output import new_table, print_json, print_tables, write_figu
 @click.option("--shard", default="1/1", show_default=True, help="Train part i of n only, for array jobs.")
 @click.option("--scheduler", help="Train on the Dask cluster at this address.")
 @click.option("--only", default="", help="Train only the sweeps whose title has this text, such as 'cnn' or 'm=3'.")
+@click.option("--until-width", type=float, help="Add grammars until ln(high / low) of every factor is below this.")
+@click.option("--most-grammars", type=int, default=64, show_default=True, help="But not more than these.")
 @click.option("--dry-run", is_flag=True, help="List programs, memory and time; train nothing.")
 def compare_command(
     preset: str,
@@ -33,6 +33,8 @@ def compare_command(
     shard: str,
     scheduler: str | None,
     only: str,
+    until_width: float | None,
+    most_grammars: int,
     dry_run: bool,
     plot: str | None,
     as_json: bool,
@@ -42,9 +44,10 @@ def compare_command(
     if dry_run:
         _print_plan(validation("plan").dry_run(preset, device, shard=shard, workers=workers), as_json)
         return
-    report = validation("main_job").run(
+    report = validation("job").run(
         preset, out, device,
-        shard=shard, scheduler=scheduler, workers=workers, only=only,
+        shard=shard, scheduler=scheduler, workers=workers, only=only, until_width=until_width,
+        most_grammars=most_grammars,
     )  # fmt: skip
     _print_report(report, plot, as_json)
     if not as_json:
@@ -55,12 +58,13 @@ def compare_command(
 @json_option
 @plot_option
 @click.option("--write", is_flag=True, help="Write comparison.json and the figures into the folder anew.")
+@click.option("--format", "ending", default="png", show_default=True, help="Of these figures: png, pdf or svg.")
 @click.argument("folder", type=click.Path(file_okay=False))
-def report_command(folder: str, write: bool, plot: str | None, as_json: bool) -> None:
+def report_command(folder: str, write: bool, ending: str, plot: str | None, as_json: bool) -> None:
     """Compare the runs in FOLDER (of `compare`, or .pt files of the published code) with the theory."""
-    report = _validation()("main_job").report(folder)
+    report = _validation()("report").report(folder)
     if write:
-        report.write()
+        report.write(ending)
     _print_report(report, plot, as_json)
 
 
@@ -84,7 +88,7 @@ def _print_report(report: Any, plot: str | None, as_json: bool) -> None:
     if as_json:
         print_json(report.to_dict())
         return
-    print_tables(*(_comparison_table(c) for c in report.comparisons), width=180)
+    click.echo(str(report))
 
 
 def _print_plan(plan: Any, as_json: bool) -> None:
@@ -98,39 +102,3 @@ def _print_plan(plan: Any, as_json: bool) -> None:
         table.add_row(*(str(value) for value in values.values()))
     print_tables(table, width=180)
     click.echo(f"{len(plan.programs)} programs, about {plan.seconds / 60:.1f} minutes here if none stops early")
-
-
-def _about(count: int) -> str:
-    """A count for people, also one that is no float."""
-    return f"{count:.3g}" if count < 10**300 else f"10**{count.bit_length() * log10(2):.0f}"
-
-
-def _comparison_table(comparison: Any) -> Table:
-    """One row a network: predictions as published formula / exact at this size, measurement, verdict on each."""
-    table = new_table(
-        f"{comparison.rhm}, a language of {_about(comparison.rhm.n_sentences)} sentences: theory against "
-        "experiment (predictions: published formula / exact at this size)",
-        [
-            "network", "steps", "step factor", "measured [95%]", "exponent, many levels", "exponent, these steps",
-            "measured [95%]", "collapse", "verdict",
-        ],
-    )  # fmt: skip
-    for m in comparison.measurements:
-        diverged = f" ({m.curves.diverged} runs diverged)" if m.curves.diverged else ""
-        table.add_row(
-            m.curves.network, ", ".join(map(str, m.steps)) or "none",
-            f"{m.predicted_step_factor:.3g} / {m.exact_step_factor:.3g}", _interval(m.step_factor),
-            f"{m.prediction.exponent:.3g}", f"{m.predicted_exponent:.3g} / {m.exact_exponent:.3g}",
-            _interval(m.exponent), f"{m.collapse:.2g}", f"{m.verdict} / {m.exact_verdict}{diverged}",
-        )  # fmt: skip
-    if comparison.ratio is not None:
-        table.add_row(
-            "CNN : transformer", "shared", "", "", "2",
-            f"{comparison.predicted_ratio:.3g} / {comparison.exact_ratio:.3g}", _interval(comparison.ratio), "",
-            f"{comparison.ratio_verdict} / {comparison.exact_ratio_verdict}",
-        )  # fmt: skip
-    return table
-
-
-def _interval(fit: Any) -> str:
-    return f"{fit.best:.3g} [{fit.low:.3g}, {fit.high:.3g}]"

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from rhmtheory._support.lazy import lazy
 
 if TYPE_CHECKING:
+    from rhmtheory.fitting.crossings import Crossings, crossing, crossings
     from rhmtheory.fitting.curves import (
         BrokenPowerLawFit,
         ModelComparison,
@@ -14,11 +15,22 @@ if TYPE_CHECKING:
         compare_models,
         power_law,
     )
-    from rhmtheory.fitting.intervals import SlopeFit, bootstrap, resamples
-    from rhmtheory.fitting.slopes import crossing, slope
+    from rhmtheory.fitting.intervals import (
+        Estimate,
+        SlopeFit,
+        bootstrap,
+        line_coefficients,
+        pseudo_values,
+        resamples,
+        t_bounds,
+        t_estimate,
+    )
+    from rhmtheory.fitting.slopes import slope
 
 __all__ = [
     "BrokenPowerLawFit",
+    "Crossings",
+    "Estimate",
     "ModelComparison",
     "PowerLawFit",
     "SlopeFit",
@@ -27,9 +39,14 @@ __all__ = [
     "collapse_quality",
     "compare_models",
     "crossing",
+    "crossings",
+    "line_coefficients",
     "power_law",
+    "pseudo_values",
     "resamples",
     "slope",
+    "t_bounds",
+    "t_estimate",
 ]
 __getattr__, __dir__ = lazy(
     __name__,
@@ -43,7 +60,17 @@ __getattr__, __dir__ = lazy(
             "compare_models",
             "power_law",
         ),
-        "intervals": ("SlopeFit", "bootstrap", "resamples"),
-        "slopes": ("crossing", "slope"),
+        "crossings": ("Crossings", "crossing", "crossings"),
+        "intervals": (
+            "Estimate",
+            "SlopeFit",
+            "bootstrap",
+            "line_coefficients",
+            "pseudo_values",
+            "resamples",
+            "t_bounds",
+            "t_estimate",
+        ),
+        "slopes": ("slope",),
     },
 )

@@ -1,14 +1,21 @@
-"""Bootstrap intervals over realisations."""
+"""Intervals over realisations: Student's, which hold for few of them, and the bootstrap for curves with many."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from math import isnan, log, nan
 
 import numpy as np
 import numpy.typing as npt
+from scipy.special import stdtrit
 
 from rhmtheory._support.checks import as_int
-from rhmtheory._support.types import as_floats
+from rhmtheory._support.types import FloatArray, IntArray, as_floats
+
+CONFIDENCE = 0.95
+LEAST = 3
+"""Values that an interval needs at least: two say next to nothing of their own scatter."""
 
 
 @dataclass(frozen=True)
@@ -55,3 +62,133 @@ def bootstrap(values: npt.ArrayLike, best: float, confidence: float, realisation
     if realisations > 1 and len(values) > 0:
         low, high = map(float, np.quantile(values, [(1 - confidence) / 2, (1 + confidence) / 2]))
     return SlopeFit(float(best), low, high, confidence, realisations)
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A number from few independent values (one per grammar, as a rule), with its confidence interval.
+
+    Attributes
+    ----------
+    best : float
+        The number; with ``at_least``, what it is at least.
+    low, high : float
+        Bounds of the interval. NaN where there are too few values for one (fewer than `LEAST`).
+        With ``at_least``, ``low`` is a lower confidence bound and ``high`` is infinite.
+    confidence : float
+        How often such an interval holds the truth.
+    count : int
+        Independent values.
+    unit : str
+        What they are: ``grammars``; ``runs`` of one grammar, or draws of a curve's own ``noise``, which say
+        nothing of other grammars.
+    at_least : bool
+        The number is a lower bound: some value was not reached with the most data there was.
+    """
+
+    best: float
+    low: float
+    high: float
+    confidence: float
+    count: int
+    unit: str = "grammars"
+    at_least: bool = False
+
+    @property
+    def width(self) -> float:
+        """Width of the interval in the logarithm; NaN without one."""
+        return log(self.high / self.low) if 0 < self.low <= self.high else nan
+
+    def exp(self) -> Estimate:
+        """The same for ``exp`` of the number."""
+        best, low, high = (float(np.exp(x)) for x in (self.best, self.low, self.high))
+        return replace(self, best=best, low=low, high=high)
+
+    def __str__(self) -> str:
+        if isnan(self.best):
+            return "-"
+        if self.at_least:
+            return f">= {self.best if isnan(self.low) else self.low:.3g}"
+        return f"{self.best:.3g}" if isnan(self.low) else f"{self.best:.3g} [{self.low:.3g}, {self.high:.3g}]"
+
+
+def no_estimate(count: int = 0, unit: str = "grammars") -> Estimate:
+    """The estimate of a number that the data do not have."""
+    return Estimate(nan, nan, nan, CONFIDENCE, count, unit)
+
+
+def t_bounds(
+    samples: Sequence[npt.ArrayLike], coefficients: Sequence[float] = (1.0,), confidence: float = CONFIDENCE
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """A linear combination of means of independent samples, and its Student interval.
+
+    The variance is ``sum_i c_i^2 s_i^2 / n_i``, the degrees of freedom are those of Welch and Satterthwaite,
+    ``var^2 / sum_i (c_i^2 s_i^2 / n_i)^2 / (n_i - 1)``. One sample gives the ordinary t interval, two with
+    coefficients 1 and -1 Welch's, and those of a least-squares line the interval of its slope.
+
+    Parameters
+    ----------
+    samples : sequence of arrays, shape (..., n_i)
+        The last axis holds independent values; the others are repetitions.
+    coefficients : sequence of floats
+        One per sample.
+
+    Returns
+    -------
+    best, low, high : arrays, shape (...)
+        The bounds are NaN where a sample has fewer than `LEAST` values.
+    """
+    values = [as_floats(sample) for sample in samples]
+    best = np.sum([c * x.mean(axis=-1) for c, x in zip(coefficients, values, strict=True)], axis=0)
+    if min(x.shape[-1] for x in values) < LEAST:
+        return best, np.full_like(best, nan), np.full_like(best, nan)
+    n = np.array([x.shape[-1] for x in values])
+    parts = np.stack(
+        [c**2 * x.var(axis=-1, ddof=1) / x.shape[-1] for c, x in zip(coefficients, values, strict=True)], axis=-1
+    )
+    variance = parts.sum(axis=-1)
+    # without any scatter the freedom does not matter
+    some = variance > 0
+    freedom = np.where(some, variance, 1) ** 2 / np.where(some, (parts**2 / (n - 1)).sum(axis=-1), 1)
+    half = stdtrit(freedom, (1 + confidence) / 2) * np.sqrt(variance)
+    return best, best - half, best + half
+
+
+def t_estimate(
+    samples: Sequence[npt.ArrayLike],
+    coefficients: Sequence[float] = (1.0,),
+    *,
+    unit: str = "grammars",
+    best: float | None = None,
+    confidence: float = CONFIDENCE,
+) -> Estimate:
+    """An `Estimate` by `t_bounds`; ``best``, where given, stands in place of the mean of pseudo-values."""
+    centre, low, high = (float(x) for x in t_bounds(samples, coefficients, confidence))
+    count = min(as_floats(sample).shape[-1] for sample in samples)
+    return Estimate(centre if best is None else best, low, high, confidence, count, unit)
+
+
+def pseudo_values(estimator: Callable[[IntArray], float], count: int) -> FloatArray:
+    """Jackknife pseudo-values ``n T - (n - 1) T_(-i)`` of an estimator, shape (count,).
+
+    ``estimator`` takes the indices of the values to use. The pseudo-values are treated as independent values
+    whose mean is the number without its first bias; of a mean they are the values themselves.
+    """
+    everyone = np.arange(count)
+    if count < 2:
+        return np.full(count, estimator(everyone))
+    left_out = np.array([estimator(np.delete(everyone, i)) for i in range(count)])
+    return count * estimator(everyone) - (count - 1) * left_out
+
+
+def line_coefficients(x: npt.ArrayLike) -> FloatArray:
+    """Coefficients ``c_i`` of the least-squares slope ``sum_i c_i y_i`` at the points x; equal weights.
+
+    Weights from the scatter of a few grammars are themselves so uncertain that a 95% interval built on them covers
+    89% (five points of five grammars) to 94% (of sixteen); with equal weights and `t_bounds` it covers 94.5% to
+    95.2%. They also make prediction and measurement the same combination of points.
+    """
+    points = as_floats(x)
+    dx = points - points.mean()
+    coefficients: FloatArray = dx / (dx @ dx)
+    return coefficients

@@ -8,7 +8,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from rhmtheory import RHM, InputError  # noqa: E402
-from rhmvalidation import main_job  # noqa: E402
+from rhmvalidation import report as reports  # noqa: E402
 from rhmvalidation.published import published_curves  # noqa: E402
 
 RHM_ = RHM(8, 2, 2, 3)
@@ -32,7 +32,7 @@ def test_one_epoch_is_an_online_curve(tmp_path):
     path = write(tmp_path / "a.pt", 0, 3200, [(0, 2.1), (10, 1.0), (50, 1.2), (100, 0.5)])
     (curves,) = published_curves([path])
     assert curves.rhm == RHM_
-    assert curves.network == "cnn"
+    assert curves.label == "cnn"
     np.testing.assert_array_equal(curves.P, [320, 1600, 3200])
     np.testing.assert_array_equal(curves.loss, [[1.0, 1.0, 0.5]])
     np.testing.assert_allclose(curves.plateaus, [RHM_.grammar(0).plateaus()])
@@ -45,7 +45,7 @@ def test_runs_of_several_epochs_are_points_of_an_offline_curve(tmp_path):
         for P, loss in ((64, 1.5), (256, 0.7), (1024, 0.2 + seed / 10))
     ]
     (curves,) = published_curves(paths)
-    assert curves.network == "attention"
+    assert curves.label == "attention"
     np.testing.assert_array_equal(curves.P, [64, 256, 1024])
     np.testing.assert_allclose(curves.loss, [[1.5, 0.7, 0.2], [1.5, 0.7, 0.3]])
 
@@ -55,8 +55,8 @@ def test_a_folder_of_files_is_set_against_the_theory(tmp_path):
         H = RHM_.grammar(seed).plateaus()
         losses = [(0, 2.1), *((2**i, H[0] * 2.0**-i) for i in range(1, 9))]
         write(tmp_path / f"{seed}.pt", seed, 32 * 256, losses)
-    report = main_job.report(tmp_path)
-    (measurement,) = report.comparisons[0].measurements
+    report = reports.report(tmp_path)
+    (measurement,) = report.study.comparisons[0].measurements
     assert len(measurement.curves.grammars) == 3
     assert measurement.steps
 

@@ -9,7 +9,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from rhmtheory import InputError  # noqa: E402
-from rhmvalidation import main_job, plan, preset, results, sweep, training  # noqa: E402
+from rhmvalidation import job, plan, preset, report, results, sweep, training  # noqa: E402
 
 CPU = torch.device("cpu")
 TINY = """
@@ -133,9 +133,9 @@ def test_only_picks_sweeps_by_their_title(preset_file):
 def test_part_of_a_study_trains_that_part_and_reports_all_there_is(preset_file, tmp_path):
     preset_file.write_text(TINY + ONLINE)
     out = tmp_path / "out"
-    first = main_job.run(preset_file, out, "cpu", workers=1, only="cnn", progress=False)
+    first = job.run(preset_file, out, "cpu", workers=1, only="cnn", progress=False)
     assert {run.network for run, _ in first.finished} == {"cnn"}
-    second = main_job.run(preset_file, out, "cpu", workers=1, only="attention", progress=False)
+    second = job.run(preset_file, out, "cpu", workers=1, only="attention", progress=False)
     assert {run.network for run, _ in second.finished} == {"cnn", "attention"}
 
 
@@ -291,33 +291,34 @@ def test_folder_of_another_preset_is_refused(preset_file, tmp_path):
 
 def test_a_longer_ladder_goes_on_in_the_same_folder(preset_file, tmp_path):
     out = tmp_path / "out"
-    main_job.run(preset_file, out, "cpu", workers=1, progress=False)
+    job.run(preset_file, out, "cpu", workers=1, progress=False)
     preset_file.write_text(TINY.replace("highest = 64", "highest = 128").replace('"tiny"', '"longer"'))
-    report = main_job.run(preset_file, out, "cpu", workers=1, progress=False)
-    assert {run.P for run, _ in report.finished} == {16, 32, 64, 128}
+    longer = job.run(preset_file, out, "cpu", workers=1, progress=False)
+    assert {run.P for run, _ in longer.finished} == {16, 32, 64, 128}
 
 
-def test_main_job_leaves_runs_comparison_and_figures(preset_file, tmp_path):
+def test_the_job_leaves_runs_comparison_and_figures(preset_file, tmp_path):
     out = tmp_path / "out"
-    report = main_job.run(str(preset_file), out, "cpu", workers=1)
+    first = job.run(str(preset_file), out, "cpu", workers=1)
     with open(out / "runs.csv", newline="") as file:
         rows = list(csv.DictReader(file))
     assert len(rows) == 6
     assert {row["P"] for row in rows} == {"16", "32", "64"}
     content = json.loads((out / "comparison.json").read_text())
     assert set(content["provenance"]) == {"command", "date", "versions", "machine", "device"}
-    assert content["comparisons"][0]["measurements"]["cnn"]["prediction"]["step_factor"] == 2
+    (measurement,) = content["comparisons"][0]["measurements"]
+    assert (measurement["curves"]["label"], measurement["curves"]["laws"]) == ("cnn", ["cnn"])
     for name in ("comparison", "collapse"):
         assert (out / f"{name}.png").read_bytes().startswith(b"\x89PNG")
-    assert report.comparisons[0].ratio is None  # no transformer to compare with
+    assert first.study.comparisons[0].ratio is None  # no transformer to compare with
 
     # asked again, nothing is trained and nothing about its making is lost
-    second = main_job.run(preset_file, str(out), "cpu", workers=1, progress=False)
-    assert second.provenance == report.provenance
+    second = job.run(preset_file, str(out), "cpu", workers=1, progress=False)
+    assert second.provenance == first.provenance
 
     # a recorded study keeps runs.jsonl alone, and the single files add nothing
     shutil.rmtree(out / "runs")
-    again = main_job.report(out)
+    again = report.report(out)
     assert json.dumps(again.to_dict()) == json.dumps(content)
     trained = []
     folder = results.ResultFolder(out, load(preset_file))
@@ -328,28 +329,28 @@ def test_main_job_leaves_runs_comparison_and_figures(preset_file, tmp_path):
 def test_a_report_of_merged_shards_writes_the_tables(preset_file, tmp_path):
     out = tmp_path / "out"
     for i in (1, 2):
-        main_job.run(preset_file, out, "cpu", shard=f"{i}/2", workers=1)
-    main_job.report(out).write()
+        job.run(preset_file, out, "cpu", shard=f"{i}/2", workers=1)
+    report.report(out).write()
     with open(out / "runs.csv", newline="") as file:
         assert len(list(csv.DictReader(file))) == 6
     with pytest.raises(InputError, match=r"shard 4/4 is empty: the preset has 3 programs"):
-        main_job.run(preset_file, out, "cpu", shard="4/4")
+        job.run(preset_file, out, "cpu", shard="4/4")
 
 
 def test_report_of_damaged_and_missing_folders(preset_file, tmp_path):
     with pytest.raises(InputError, match="is no results folder"):
-        main_job.report(tmp_path / "nowhere")
-    main_job.run(str(preset_file), tmp_path / "out", "cpu", workers=1)
+        report.report(tmp_path / "nowhere")
+    job.run(str(preset_file), tmp_path / "out", "cpu", workers=1)
     with open(tmp_path / "out" / "runs.jsonl", "a") as file:
         file.write('{"run"\n')
     with pytest.raises(InputError, match=r"runs\.jsonl, line 7 is damaged"):
-        main_job.report(tmp_path / "out")
+        report.report(tmp_path / "out")
 
 
 def test_folder_that_cannot_be_written(preset_file, tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match=r"cannot write to .*file.*choose another folder with --out"):
-        main_job.run(str(preset_file), tmp_path / "file" / "out", "cpu")
+        job.run(str(preset_file), tmp_path / "file" / "out", "cpu")
 
 
 def test_device_that_is_not_there():

@@ -337,6 +337,14 @@ def _normalise(x: Tensor) -> Tensor:
 
 
 NETWORKS = ("cnn", "lcn", "fcn", "attention", "decoder")
+LAWS: dict[str, tuple[str, ...]] = {
+    "cnn": ("cnn",),
+    "lcn": ("lcn",),
+    "fcn": (),
+    "attention": ("transformer",),
+    "decoder": ("transformer",),
+}
+"""The law that each network is held against; the fully connected one has none of its own."""
 """Names of the networks: convolutional, locally connected, fully connected; attention only; GPT-like decoder."""
 
 

@@ -16,7 +16,8 @@ import numpy as np
 import torch
 
 from rhmtheory import Grammar, InputError
-from rhmvalidation.compare import LearningCurves
+from rhmtheory.comparison import LearningCurves
+from rhmvalidation.models import LAWS
 
 # what such files hold beside tensors and plain Python: the arguments, and losses that numpy averaged
 _SAFE: list[Any] = [argparse.Namespace, np._core.multiarray.scalar, np.dtype]  # type: ignore[attr-defined]
@@ -25,7 +26,7 @@ _NETWORKS = {"hcnn": "cnn", "hlcn": "lcn", "fcn": "fcn", "transformer_mla": "att
 
 
 def published_curves(paths: Sequence[Path]) -> list[LearningCurves]:
-    """Learning curves from files of the published training code, one an ensemble and network.
+    """Learning curves from files of the published training code, one per ensemble, network and protocol.
 
     A run of one epoch is online, every one of its evaluations a point; a run of several contributes its best
     test loss at its training-set size. Grammars are told apart by their tables.
@@ -37,22 +38,23 @@ def published_curves(paths: Sequence[Path]) -> list[LearningCurves]:
     """
     groups: dict[Any, dict[str, tuple[Grammar, dict[int, float]]]] = {}
     for path in paths:
-        grammar, network, points = _read(path)
-        members = groups.setdefault((grammar.rhm, network), {})
+        grammar, network, protocol, points = _read(path)
+        members = groups.setdefault((grammar.rhm, network, protocol), {})
         _, known = members.setdefault(grammar.fingerprint[:12], (grammar, {}))
         for P, value in points:
             known[P] = min(value, known.get(P, np.inf))
     curves = []
-    for (rhm, network), members in groups.items():
+    for (rhm, network, protocol), members in groups.items():
         members = dict(sorted(members.items()))  # the same order for every network
         sizes = sorted({P for _, points in members.values() for P in points})
         loss = np.array([[points.get(P, np.nan) for P in sizes] for _, points in members.values()])
         H = np.array([grammar.plateaus() for grammar, _ in members.values()])
-        curves.append(LearningCurves(rhm, network, tuple(members), H, np.array(sizes, float), loss, None, 0))
+        names, laws, at = tuple(members), LAWS[network], np.array(sizes, float)
+        curves.append(LearningCurves(rhm, network, laws, names, H, at, loss, protocol=protocol))
     return curves
 
 
-def _read(path: Path) -> tuple[Grammar, str, list[tuple[int, float]]]:
+def _read(path: Path) -> tuple[Grammar, str, str, list[tuple[int, float]]]:
     try:
         with torch.serialization.safe_globals(_SAFE):
             content = torch.load(path, weights_only=True, map_location="cpu")
@@ -81,8 +83,8 @@ def _read(path: Path) -> tuple[Grammar, str, list[tuple[int, float]]]:
         )
     grammar = Grammar.from_rules(rules, v=v)
     if epochs > 1:
-        return grammar, _NETWORKS[model], [(P, best)]
+        return grammar, _NETWORKS[model], "offline", [(P, best)]
     batch *= getattr(config, "accumulation", 1) or 1
     lowest = np.minimum.accumulate(losses).tolist()
     points = [(step * batch, loss) for step, loss in zip(steps, lowest, strict=True)]
-    return grammar, _NETWORKS[model], [(samples, loss) for samples, loss in points if samples > 0]
+    return grammar, _NETWORKS[model], "online", [(samples, loss) for samples, loss in points if samples > 0]

@@ -116,6 +116,8 @@ def all_runs(folder: Path) -> list[tuple[Run, Outcome]]:
     for file in sorted((folder / "runs").glob("*.json")):
         try:
             run, outcome = _from_json(file.read_text(encoding="utf-8"), str(file))
+        except OldFormatError:
+            raise
         except (InputError, UnicodeDecodeError) as error:
             warnings.warn(f"left out: {error}", stacklevel=2)
             continue
@@ -123,11 +125,23 @@ def all_runs(folder: Path) -> list[tuple[Run, Outcome]]:
     return list(runs.values())
 
 
+class OldFormatError(InputError):
+    """A run recorded by an earlier version, whose settings mean something else."""
+
+
 def _from_json(text: str, source: str) -> tuple[Run, Outcome]:
     try:
         content = json.loads(text)
+        if "rhm" not in content["run"] and "v" in content["run"]:
+            raise OldFormatError(
+                f"{source} is of an older format (v, m, s, L in place of rhm), whose networks were scaled "
+                "otherwise: train it anew into another folder with 'rhmtheory compare', or read it with the version "
+                "of rhmtheory that comparison.json beside it names"
+            )
         rhm, settings = RHM(**content["run"].pop("rhm")), Settings(**content["run"].pop("settings"))
         return Run(rhm, settings=settings, **content["run"]), Outcome(**content["outcome"])
+    except OldFormatError:
+        raise
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(f"{source} is damaged: remove that line or file ({error})") from error
 

@@ -1,0 +1,54 @@
+"""Narrow tables for terminals and notebooks."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
+
+WIDTH = 80
+"""Columns of a terminal that a table fits."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """A title, heads of columns, and rows of cells."""
+
+    title: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+    def __str__(self) -> str:
+        """Plain text: numbers to the right, words to the left."""
+        lines = [self.columns, *self.rows]
+        widths = [max(len(line[i]) for line in lines) for i in range(len(self.columns))]
+        words = [any(row[i][:1].isalpha() for row in self.rows) for i in range(len(self.columns))]
+        texts = [
+            "  ".join(
+                cell.ljust(width) if word else cell.rjust(width)
+                for cell, width, word in zip(line, widths, words, strict=True)
+            ).rstrip()
+            for line in lines
+        ]
+        rule = "  ".join("-" * width for width in widths)
+        return "\n".join([*textwrap.wrap(self.title, WIDTH), texts[0], rule, *texts[1:]])
+
+    def html(self) -> str:
+        """An HTML table."""
+        head = "".join(f"<th>{escape(text)}</th>" for text in self.columns)
+        body = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in self.rows)
+        return f"<table><caption>{escape(self.title)}</caption><tr>{head}</tr>{body}</table>"
+
+
+def text(tables: Sequence[Table], notes: Sequence[str] = ()) -> str:
+    """Tables one below the other, and remarks below them."""
+    wrapped = "\n".join(textwrap.fill(f"- {note}", WIDTH, subsequent_indent="  ") for note in notes)
+    return "\n\n".join([str(table) for table in tables if table.rows] + [wrapped] * bool(notes))
+
+
+def html(tables: Sequence[Table], notes: Sequence[str] = ()) -> str:
+    """The same for notebooks."""
+    return "".join(table.html() for table in tables if table.rows) + "".join(
+        f"<p>{escape(note)}</p>" for note in notes
+    )

@@ -1,0 +1,84 @@
+"""Colours, line styles and figures: what all plots share."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from rhmtheory._support.checks import InputError
+from rhmtheory.model.rhm import RHM
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
+    from matplotlib.figure import Figure
+
+
+@dataclass(frozen=True)
+class Style:
+    """How one network is drawn: a colour of Okabe and Ito, which the colour-blind tell apart, and a line and
+    marker of its own, for grey print."""
+
+    color: str
+    line: str | tuple[int, tuple[float, ...]]
+    marker: str
+
+
+STYLES = {
+    "cnn": Style("#D55E00", "-", "o"),
+    "lcn": Style("#009E73", "--", "s"),
+    "decoder": Style("#0072B2", "-.", "^"),
+    "transformer": Style("#0072B2", "-.", "^"),
+    "attention": Style("#CC79A7", ":", "D"),
+    "fcn": Style("#E69F00", (0, (5, 1, 1, 1, 1, 1)), "v"),
+}
+"""Networks that are always drawn alike."""
+
+_OTHERS = (
+    Style("#56B4E9", (0, (6, 2)), "P"),
+    Style("#000000", "-", "X"),
+    Style("#E69F00", "-.", "p"),
+    Style("#CC79A7", "--", "h"),
+    Style("#009E73", ":", "d"),
+    Style("#0072B2", "-", "<"),
+    Style("#D55E00", ":", ">"),
+)
+
+
+def styles(labels: Sequence[str]) -> dict[str, Style]:
+    """A style per label: that of its network where the label is one's name, else the next of the others."""
+    free = iter(_OTHERS * (1 + len(labels) // len(_OTHERS)))
+    return {label: STYLES[label] if label in STYLES else next(free) for label in dict.fromkeys(labels)}
+
+
+def new_figure(columns: int = 1, width: float = 6.4, height: float = 4.6) -> tuple[Figure, list[Axes]]:
+    """Make a figure outside pyplot's global state, with axes side by side."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width * columns, height), layout="constrained")
+    axes = [figure.add_subplot(1, columns, i + 1) for i in range(columns)]
+    return figure, axes
+
+
+def plain_ticks(axis: Axis) -> None:
+    """Plain numbers at one, two and five times powers of ten, for an axis of logarithms."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+    axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_minor_formatter(NullFormatter())
+
+
+def save_figure(figure: Figure, path: str | os.PathLike[str]) -> None:
+    """Write a figure as PNG, PDF or SVG, by the ending of the file; raises `InputError` for one of no format."""
+    try:
+        figure.savefig(path, dpi=150)
+    except ValueError as error:
+        raise InputError(f"cannot write the figure {path}: {error}") from error
+
+
+def ensemble_name(rhm: RHM) -> str:
+    """The parameters of an ensemble, as in a title."""
+    return f"$v={rhm.v}$, $m={rhm.m}$, $s={rhm.s}$, $L={rhm.L}$"

@@ -1,0 +1,427 @@
+"""Measured learning curves over what theory says of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import isnan
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from rhmtheory._support.checks import InputError
+from rhmtheory._support.types import FloatArray
+from rhmtheory.comparison.curves import LearningCurves, mean_by, predicted_steps
+from rhmtheory.comparison.measurement import METHODS, Measurement, step_curves
+from rhmtheory.comparison.studies import Comparison, Ladder, Study, multiplicity
+from rhmtheory.fitting.intervals import Estimate, t_bounds
+from rhmtheory.model.rhm import RHM
+from rhmtheory.plotting.style import Style, ensemble_name, new_figure, plain_ticks, styles
+from rhmtheory.theory import exponent, first_step
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+
+def plot_measurement(measurement: Measurement, axes: Sequence[Axes] | None = None) -> list[Axes]:
+    """The verdict on one network: see `plot_verdict`."""
+    return plot_verdict([measurement], axes)
+
+
+def plot_verdict(measurements: Sequence[Measurement], axes: Sequence[Axes] | None = None) -> list[Axes]:
+    """The verdict on networks of one ensemble: `plot_curves` on the left, `plot_crossings` on the right.
+
+    Draws into the two axes given, or into a new figure: ``plot_verdict(...)[0].figure``.
+    """
+    left, right = new_figure(2, height=5.0)[1] if axes is None else axes
+    plot_curves(measurements, left)
+    plot_crossings(measurements, right)
+    return [left, right]
+
+
+def plot_curves(measurements: Sequence[Measurement], ax: Axes) -> Axes:
+    """Mean learning curves with their 95% bands, the plateaus, and the measured crossings.
+
+    Grammars have different plateaus: before the mean, each curve is moved (piecewise linearly in the logarithm) so
+    that the plateaus of its grammar come to lie on the mean ones. Thin steps of the same colour are the published
+    prediction of the network's own law, times the one factor that puts its first fitted step where it was measured.
+    """
+    style = styles([m.curves.name for m in measurements])
+    H = max(measurements, key=lambda m: len(m.units.names)).curves.mean_plateaus
+    for m in measurements:
+        _draw_curve(m.curves, H, style[m.curves.name], ax)
+        _draw_prediction(m, H, style[m.curves.name], ax)
+    for m in measurements:
+        _draw_crossings(m, H, style[m.curves.name], ax)
+    _draw_plateaus(H, ax)
+    curves = measurements[0].curves
+    samples = {"online": "samples seen, $P$", "offline": "training samples, $P$"}.get(
+        curves.protocol, "samples, $P$"
+    )
+    several = any(len(m.units.names) > 1 for m in measurements)
+    moved = ", plateaus of each grammar moved to the mean" if several else ""
+    ax.set(xscale="log", yscale="log", xlabel=samples, ylabel=f"test loss (nats){moved}")
+    lowest = H[-1] if H[-1] > 0 else min(np.nanmin(m.curves.loss) for m in measurements)
+    ax.set_ylim(lowest / 1.25, H[0] * 1.25)
+    ax.set_title(f"learning curves come down from plateau to plateau; {ensemble_name(curves.rhm)}", fontsize=10)
+    plain_ticks(ax.yaxis)
+    ax.plot([], [], color="0.3", lw=0.9, label="thin: predicted steps, first one fitted")
+    ax.legend(
+        fontsize=8, loc="lower left", title="mean of grammars, 95% band" if several else None, title_fontsize=8
+    )
+    return ax
+
+
+def plot_crossings(measurements: Sequence[Measurement], ax: Axes) -> Axes:
+    """Samples for each step, relative to the first that enters fits, with lines of factor m and m^2 per level.
+
+    On these axes a power of m per level is a straight line. Dashes are the exact prediction of each law. What a
+    network did not reach is a lower bound, with an arrow.
+    """
+    rhm = measurements[0].curves.rhm
+    first, style = first_step(rhm.L), styles([m.curves.name for m in measurements])
+    k = np.arange(first, rhm.L)
+    if rhm.is_homogeneous:
+        m, end = rhm.effective_multiplicity(1), rhm.L - 1 + 0.12
+        for power, name in ((1, "m"), (2, "m^2")):
+            ax.plot([first, end], [1, m ** (power * (end - first))], color="0.45", lw=1.2, ls=(0, (1, 1)), zorder=1)
+            ax.annotate(
+                f"$\\times {name}$", (end, m ** (power * (end - first))), xytext=(3, 0), color="0.2", fontsize=10,
+                textcoords="offset points", va="center",
+            )  # fmt: skip
+    predictions = {}
+    for one in measurements:
+        for law in one.curves.laws[:1]:
+            P = predicted_steps(rhm, law, "exact")[first:]
+            predictions[tuple(np.round(np.log(P / P[0]), 9))] = P / P[0]
+    for relative in predictions.values():
+        ax.plot(k, relative, color="0.45", lw=1, ls=(0, (5, 3)), zorder=1)
+    for i, one in enumerate(measurements):
+        _draw_steps(one, style[one.curves.name], ax, shift=0.03 * (i - (len(measurements) - 1) / 2))
+    ax.plot([], [], color="0.45", lw=1, ls=(0, (5, 3)), label="exact predictions at this size")
+    ax.set(
+        yscale="log",
+        xlabel="step $k$",
+        ylabel=rf"samples for step $k$ / samples for step {first}, $P^*_k/P^*_{first}$",
+    )
+    ax.set_xticks(k)
+    ax.set_xlim(first - 0.15, rhm.L - 1 + 0.3)
+    bottom, top = ax.get_ylim()
+    ax.set_ylim(bottom, top * (top / bottom) ** 0.35)  # room for the legend
+    plain_ticks(ax.yaxis)
+    ax.set_title("what each further level costs", fontsize=10)
+    ax.legend(
+        fontsize=8, loc="upper left", title="factor per level [95%], and the law of the network", title_fontsize=8
+    )
+    return ax
+
+
+def plot_ladders(ladders: Sequence[Ladder], ax: Axes) -> Axes:
+    """Step factor against m, one network per colour, between the lines ``m`` and ``m**2`` of the published laws."""
+    if not ladders:
+        raise InputError("there is no ladder to draw: it needs one network on ensembles with several m")
+    style = styles([one.label for one in ladders])
+    ms = np.array(sorted({multiplicity(m.curves.rhm) for one in ladders for m in one.measurements}))
+    wide = np.array([ms[0] / 1.1, ms[-1] * 1.1])
+    for power, name in ((1, "m"), (2, "m^2")):
+        ax.plot(wide, wide**power, color="0.45", lw=1, ls=(0, (1, 1)), zorder=1)
+        ax.annotate(
+            f"${name}$",
+            (wide[1], wide[1] ** power),
+            xytext=(3, 0),
+            textcoords="offset points",
+            va="center",
+            color="0.35",
+        )
+    for law in dict.fromkeys(one.slope.judged[0].law for one in ladders):
+        members = next(one for one in ladders if one.slope.judged[0].law == law).measurements
+        exact = [(multiplicity(m.curves.rhm), m.step_factor.against("exact", law).predicted) for m in members]
+        ax.plot(*zip(*exact, strict=True), color="0.45", lw=1, ls=(0, (5, 3)), zorder=1)
+    for i, one in enumerate(ladders):
+        _draw_ladder(one, style[one.label], ax, shift=1 + 0.012 * (i - (len(ladders) - 1) / 2))
+    ax.plot([], [], color="0.45", lw=1, ls=(0, (5, 3)), label="exact prediction at this size")
+    ax.set(
+        xscale="log", yscale="log", xlabel="production rules per symbol, $m$", ylabel="factor in samples per level"
+    )
+    ax.set_xticks(ms, [f"{m:g}" for m in ms])
+    ax.set_xticks([], minor=True)
+    plain_ticks(ax.yaxis)
+    rhm = ladders[0].measurements[0].curves.rhm
+    ax.set_title(
+        f"one more level costs $m^a$ times the samples ($f={rhm.f:g}$, $s={rhm.s}$, $L={rhm.L}$)", fontsize=10
+    )
+    ax.legend(fontsize=8, loc="upper left", title="slope $a$ [95%]", title_fontsize=8)
+    return ax
+
+
+def plot_exponents(measurements: Sequence[Measurement], ax: Axes, *, prediction: str = "exact") -> Axes:
+    """Measured exponents against predicted ones, one point per network and ensemble, with the diagonal.
+
+    ``prediction`` is ``many levels`` (the asymptotic exponent), ``published`` or ``exact``: the same fit on the
+    same steps of the predicted staircase.
+    """
+    known = (*METHODS, "many levels")
+    if prediction not in known:
+        raise InputError(f"prediction={prediction!r} is unknown: choose one of {', '.join(known)}")
+    shown = [m for m in measurements if m.curves.laws and not isnan(m.exponent.measured.best)]
+    style = styles([m.curves.name for m in shown])
+    named: set[str] = set()
+    everything = []
+    for m in shown:
+        law = m.curves.laws[0]
+        if prediction == "many levels":
+            x = exponent(m.curves.rhm, law) if m.curves.rhm.is_homogeneous else np.nan
+        else:
+            x = m.exponent.against(prediction).predicted
+        name, look = m.curves.name, style[m.curves.name]
+        _draw_estimate(x, m.exponent.measured, look, ax, label=None if name in named else name)
+        named.add(name)
+        everything += [x, m.exponent.measured.best]
+    values = np.array([x for x in everything if np.isfinite(x)])
+    if len(values):
+        ends = values.min() / 1.3, values.max() * 1.3
+        ax.plot(ends, ends, color="0.45", lw=1, zorder=1)
+        ax.set(xlim=ends, ylim=ends)
+        ax.legend(fontsize=8, loc="upper left")
+    titles = {
+        "many levels": "for many levels",
+        "published": "same steps, published $P_k$",
+        "exact": "same steps, exact $P_k$",
+    }
+    ax.set(
+        xscale="log", yscale="log", xlabel=f"predicted exponent: {titles[prediction]}", ylabel="measured exponent"
+    )
+    for axis in (ax.xaxis, ax.yaxis):
+        plain_ticks(axis)
+    ax.set_aspect("equal")
+    return ax
+
+
+def plot_collapse(measurements: Sequence[Measurement], ax: Axes) -> Axes:
+    """Steps of the learning curves over one another, against P / P_k of the published law.
+
+    Where theory has the factor between the steps right, those of a network fall onto one curve.
+    """
+    markers = "osD^v<>P"
+    style = styles([m.curves.name for m in measurements])
+    for m in measurements:
+        if not m.curves.laws:
+            continue
+        P_k = predicted_steps(m.curves.rhm, m.curves.laws[0], "asymptotic")
+        for k, (x, y) in zip(m.steps, step_curves(m.curves, P_k, m.steps), strict=True):
+            look = style[m.curves.name]
+            label = f"{m.curves.name}, step {k}"
+            ax.plot(x, y, color=look.color, ls=look.line, marker=markers[k % 8], ms=5, label=label)
+    ax.axhline(0.5, color="0.6", lw=0.8, zorder=0)
+    ylabel = r"$\ln(\mathrm{loss}/H_{k+1})\,/\,\ln(H_k/H_{k+1})$"
+    ax.set(xscale="log", xlabel="$P / P_k$ (published)", ylabel=ylabel)
+    ax.set_title(f"steps over one another, {ensemble_name(measurements[0].curves.rhm)}", fontsize=10)
+    if ax.lines[1:]:
+        ax.legend(fontsize=8)
+    return ax
+
+
+def plot_context(rhm: RHM, curves: Sequence[tuple[str, npt.ArrayLike, npt.ArrayLike]], ax: Axes) -> Axes:
+    """Divergence of networks from ideal predictors with ``s**k - 1`` tokens of context, against samples.
+
+    ``curves`` holds (label, P, divergence) with divergence of shape (sizes, L + 1).
+    """
+    lines = ["-", "--", "-.", ":"]
+    for i, (label, P, divergence) in enumerate(curves):
+        D = np.asarray(divergence, dtype=float)
+        for k in range(D.shape[1]):
+            ax.plot(P, D[:, k], color=f"C{k}", ls=lines[i % 4], marker=".", label=f"{label}, $k={k}$")
+    ax.set(xscale="log", yscale="log", xlabel="training samples $P$", ylabel="KL(ideal$_k$ || network) (nats)")
+    ax.set_title(f"context in use: the lowest curve, {ensemble_name(rhm)}", fontsize=10)
+    ax.legend(fontsize=7, ncol=max(1, len(curves)))
+    return ax
+
+
+def study_figures(study: Study) -> dict[str, Figure]:
+    """By name: ``comparison`` (the verdict) and ``collapse``; ``ladder`` and ``exponents`` for several ensembles.
+
+    With several ensembles, ``comparison`` and ``collapse`` are of the one that tells most: most networks with an
+    interval of their factor, then the largest m; those of the others have its parameters in their names.
+    """
+    out: dict[str, Figure] = {}
+    for i, comparison in enumerate(sorted(study.comparisons, key=_tells_most, reverse=True)):
+        end = "" if i == 0 else f"_{_file_name(comparison)}"
+        out[f"comparison{end}"], axes = new_figure(2, height=5.0)
+        plot_verdict(comparison.measurements, axes)
+        out[f"collapse{end}"], (ax,) = new_figure()
+        plot_collapse(comparison.measurements, ax)
+    if study.ladders:
+        kinds: dict[tuple[str, float, int, int], list[Ladder]] = {}
+        for one in study.ladders:
+            rhm = one.measurements[0].curves.rhm
+            kinds.setdefault((one.protocol, rhm.f, rhm.s, rhm.L), []).append(one)  # type: ignore[arg-type]
+        out["ladder"], axes = new_figure(len(kinds))
+        for ax, members in zip(axes, kinds.values(), strict=True):
+            plot_ladders(members, ax)
+    fitted = [m for m in study.measurements if not isnan(m.exponent.measured.best)]
+    if len({m.curves.rhm for m in fitted}) > 1:
+        out["exponents"], axes = new_figure(3, width=4.4, height=4.4)
+        for ax, prediction in zip(axes, ("many levels", "published", "exact"), strict=True):
+            plot_exponents(fitted, ax, prediction=prediction)
+    return out
+
+
+def _tells_most(comparison: Comparison) -> tuple[int, float]:
+    known = [m for m in comparison.measurements if m.curves.laws and not isnan(m.step_factor.measured.low)]
+    return len({m.curves.laws[0] for m in known}) * 100 + len(known), multiplicity(comparison.rhm)
+
+
+def _file_name(comparison: Comparison) -> str:
+    rhm = comparison.rhm
+    parts = [f"{name}{value}" for name, value in (("v", rhm.v), ("m", rhm.m), ("s", rhm.s), ("L", rhm.L))]
+    text = "_".join([*parts, comparison.protocol] if comparison.protocol else parts)
+    return text.replace(", ", "-").translate(str.maketrans("", "", "()"))
+
+
+# --- parts ----------------------------------------------------------------------------------------------
+
+
+def _draw_curve(curves: LearningCurves, H: FloatArray, look: Style, ax: Axes) -> None:
+    """Mean over grammars, with its 95% band; the single curves where there are too few for one."""
+    own = mean_by(curves.grammars, curves.plateaus)
+    moved = np.array([_moved(row, mine, H) for row, mine in zip(np.log(curves.grammar_means), own, strict=True)])
+    shown = ~np.isnan(curves.mean_loss)
+    P, mean = curves.P[shown], moved[:, shown].mean(axis=0)
+    _, low, high = t_bounds([moved[:, shown].T])
+    if np.isnan(low).any():
+        for row in moved if len(moved) > 1 else np.log(np.fmin.accumulate(curves.loss, axis=1)):
+            ax.plot(curves.P, np.exp(row), color=look.color, lw=0.7, alpha=0.5)
+    else:
+        ax.fill_between(P, np.exp(low), np.exp(high), color=look.color, alpha=0.2, lw=0)
+    ax.plot(P, np.exp(mean), color=look.color, ls=look.line, lw=2, label=curves.name, marker=look.marker, ms=0)
+
+
+def _moved(ln_loss: FloatArray, own: FloatArray, common: FloatArray) -> FloatArray:
+    """The logarithm of a curve, with its own plateaus moved to the common ones; beyond them it is shifted."""
+    real = (own > 0) & (common > 0)
+    x, y = np.log(own[real][::-1]), np.log(common[real][::-1])
+    inside: FloatArray = np.interp(ln_loss, x, y)
+    return np.where(
+        ln_loss > x[-1], ln_loss + y[-1] - x[-1], np.where(ln_loss < x[0], ln_loss + y[0] - x[0], inside)
+    )
+
+
+def _draw_prediction(m: Measurement, H: FloatArray, look: Style, ax: Axes) -> None:
+    if isnan(m.prefactor):
+        return
+    first = first_step(m.curves.rhm.L)
+    # earlier steps cost time, not samples, and have a prefactor of their own
+    P_k = m.prefactor * predicted_steps(m.curves.rhm, m.curves.laws[0], "asymptotic")[first:]
+    x = [P_k[0] / 2.5, *np.repeat(P_k, 2), P_k[-1] * 2.5]
+    ax.plot(x, np.repeat(H[first:], 2), color=look.color, lw=0.9, ls=look.line, alpha=0.8, zorder=1.5)
+
+
+def _draw_crossings(m: Measurement, H: FloatArray, look: Style, ax: Axes) -> None:
+    for level, P in zip(np.sqrt(H[:-1] * H[1:]), m.crossings, strict=True):
+        if isnan(P.best) or P.at_least:
+            continue
+        bars = None if isnan(P.low) else [[P.best - P.low], [P.high - P.best]]
+        ax.errorbar(
+            [P.best], [level], xerr=bars, fmt=look.marker, color=look.color, mec="black", mew=0.8, ms=7, capsize=2,
+            zorder=5,
+        )  # fmt: skip
+
+
+def _draw_plateaus(H: FloatArray, ax: Axes) -> None:
+    """Horizontal lines at ``H_k``, named at the right edge; a floor of zero has no place on a log axis."""
+    for k, value in enumerate(H):
+        if value > 0:
+            ax.axhline(value, color="0.6", lw=0.8, zorder=0)
+            ax.annotate(
+                f"$H_{k}$", (1, value), xycoords=("axes fraction", "data"), fontsize=9, color="0.35",
+                xytext=(3, -3), textcoords="offset points",
+            )  # fmt: skip
+
+
+def _draw_steps(m: Measurement, look: Style, ax: Axes, shift: float) -> None:
+    """Ratios to the first step: points with intervals, arrows for lower bounds, a line through them."""
+    first, L = first_step(m.curves.rhm.L), m.curves.rhm.L
+    rows = list(m.used)
+    if not rows or m.units.late[rows, first].any() or np.isnan(m.units.ln_P[rows, first]).any():
+        return
+    line = [(float(first), 1.0)]
+    for k in range(first + 1, L):
+        rise = m.units.ln_P[rows, k] - m.units.ln_P[rows, first]
+        if np.isnan(rise).any():
+            break
+        best, low, high = (float(np.exp(x)) for x in t_bounds([rise]))
+        if m.units.late[rows, k].any():
+            ax.plot([k + shift], [best], look.marker, color=look.color, mfc="white", ms=7, zorder=4)
+            ax.annotate(
+                "", (k + shift, best * 2.2), (k + shift, best), arrowprops={"arrowstyle": "->", "color": look.color}
+            )
+            line.append((k + shift, best))
+            break
+        bars = None if isnan(low) else [[best - low], [high - best]]
+        ax.errorbar(
+            [k + shift],
+            [best],
+            bars,
+            fmt=look.marker,
+            color=look.color,
+            mec="black",
+            mew=0.8,
+            ms=7,
+            capsize=3,
+            zorder=4,
+        )
+        line.append((k + shift, best))
+    ax.plot(*zip(*line, strict=True), color=look.color, ls=look.line, lw=2, marker=look.marker, ms=0, zorder=3)
+    ax.plot([], [], look.marker, color=look.color, ls=look.line, mec="black", label=_legend(m))
+
+
+def _legend(m: Measurement) -> str:
+    lines = [f"{m.curves.name}: $\\times$ {_estimate(m.step_factor.measured)}"]
+    own = [one for one in m.step_factor.judged if one.law == m.curves.laws[0] and not isnan(one.predicted)]
+    if own:
+        lines.append(", ".join(f"{one.method} {one.predicted:.3g}: {one.verdict.split(',')[0]}" for one in own))
+    return "\n".join(lines)
+
+
+def _estimate(measured: Estimate) -> str:
+    text = str(measured)
+    return text.replace(">= ", r"$\geq$ ")
+
+
+def _draw_ladder(one: Ladder, look: Style, ax: Axes, shift: float) -> None:
+    for m in one.measurements:
+        found, x = m.step_factor.measured, multiplicity(m.curves.rhm) * shift
+        if isnan(found.best):
+            continue
+        _draw_estimate(x, found, look, ax)
+    label = f"{one.label}: {_estimate(one.slope.measured)}"
+    fitted = one.fitted
+    a = one.slope.measured.best
+    if len(fitted) > 1 and not isnan(a):
+        ln_m = np.log([multiplicity(m.curves.rhm) for m in fitted])
+        ln_F = np.log([m.step_factor.measured.best for m in fitted])
+        ends = np.array([ln_m.min(), ln_m.max()])
+        ax.plot(
+            np.exp(ends) * shift,
+            np.exp(ln_F.mean() + a * (ends - ln_m.mean())),
+            color=look.color,
+            ls=look.line,
+            lw=1.5,
+        )
+    ax.plot([], [], look.marker, color=look.color, ls=look.line, mec="black", label=label)
+
+
+def _draw_estimate(x: float, found: Estimate, look: Style, ax: Axes, label: str | None = None) -> None:
+    """One point with its interval, or with an arrow where it is a lower bound."""
+    if found.at_least:
+        ax.plot([x], [found.best], look.marker, color=look.color, mfc="white", ms=7, zorder=4, label=label)
+        ax.annotate(
+            "", (x, found.best * 1.6), (x, found.best), arrowprops={"arrowstyle": "->", "color": look.color}
+        )
+        return
+    bars = None if isnan(found.low) else [[found.best - found.low], [found.high - found.best]]
+    ax.errorbar(
+        [x], [found.best], bars, fmt=look.marker, color=look.color, mec="black", mew=0.8, ms=7, capsize=3, zorder=4,
+        label=label,
+    )  # fmt: skip

@@ -1,0 +1,177 @@
+"""From finished runs to learning curves and a report, and more grammars until the verdict is decided."""
+
+import json
+import shutil
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch")
+
+from staircases import curves
+
+from rhmtheory import RHM, InputError
+from rhmtheory.comparison import study
+from rhmvalidation.job import more_grammars, run
+from rhmvalidation.models import LAWS, NETWORKS
+from rhmvalidation.preset import Preset, Sweep
+from rhmvalidation.report import Report, divergences, learning_curves, report
+from rhmvalidation.results import write_tables
+from rhmvalidation.training import Outcome, Run, Settings
+
+RHM_ = RHM(8, 2, 2, 3)
+
+
+def finished(network, seed, P, loss, *, diverged=False, curve=(), run_seed=None, rule="ours", **settings):
+    settings = Settings(**({"width": 4, "learning_rate": 1.0, "batch_size": 10} | settings))
+    one = Run(RHM_, network, P, seed, seed if run_seed is None else run_seed, settings, rule)
+    return one, Outcome(loss, 0, 0, list(curve), diverged, 1.0)
+
+
+def test_every_network_has_its_law():
+    assert set(LAWS) == set(NETWORKS)
+    assert LAWS["fcn"] == ()
+
+
+def test_runs_are_grouped_into_curves_and_diverged_ones_left_out():
+    runs = [finished("cnn", seed, P, 1.0 / P + seed) for seed in (0, 1) for P in (20, 10)]
+    runs.append(finished("cnn", 0, 40, 1e-9, diverged=True))
+    runs.append(finished("lcn", 0, 10, 0.5))
+    cnn, lcn = learning_curves(runs)
+    assert (cnn.label, lcn.label) == ("cnn", "lcn")
+    assert cnn.laws == ("cnn",)
+    assert cnn.grammars == ("seed 0", "seed 1")
+    np.testing.assert_array_equal(cnn.P, [10, 20])
+    np.testing.assert_array_equal(cnn.loss, [[0.1, 0.05], [1.1, 1.05]])
+    np.testing.assert_allclose(cnn.plateaus[1], RHM_.grammar(1).plateaus())
+    assert (cnn.diverged, lcn.diverged) == (1, 0)
+
+
+def test_an_online_run_is_a_curve_of_its_own():
+    curve = [(0, 2.0), (1, 1.0), (2, 1.5), (4, 0.5)]
+    (online,) = learning_curves([finished("cnn", 0, 40, 0.5, protocol="online", curve=curve)])
+    np.testing.assert_array_equal(online.P, [10, 20, 40])
+    np.testing.assert_array_equal(online.loss, [[1.0, 1.0, 0.5]])
+    assert online.protocol == "online"
+
+
+def test_online_and_offline_are_two_curves():
+    runs = [finished("cnn", 0, 40, 0.5), finished("cnn", 0, 40, 0.5, protocol="online", curve=[(1, 1.0)])]
+    assert [one.protocol for one in learning_curves(runs)] == ["offline", "online"]
+
+
+def test_a_scan_of_learning_rates_is_one_curve_each():
+    runs = [finished("cnn", 0, P, 1 / P, learning_rate=rate) for rate in (2.0, 0.5) for P in (10, 20)]
+    assert [one.name for one in learning_curves(runs)] == ["cnn, rate 0.5", "cnn, rate 2"]
+
+
+def test_several_runs_of_a_grammar_are_rows_of_it():
+    runs = [finished("cnn", 0, P, 1 / P, run_seed=i) for i in (0, 1) for P in (10, 20)]
+    (one,) = learning_curves([*runs, finished("cnn", 0, 10, 0.1, rule="published")])
+    assert one.grammars == ("seed 0", "seed 0", "published seed 0")
+    assert not np.allclose(one.plateaus[0], one.plateaus[2])
+
+
+def test_objectives_are_two_networks():
+    runs = [finished("decoder", 0, 10, 1.0), finished("decoder", 0, 10, 1.0, objective="all")]
+    assert [one.label for one in learning_curves(runs)] == ["decoder", "decoder (all tokens)"]
+
+
+def test_mixed_settings_in_one_curve_are_refused():
+    runs = [finished("cnn", 0, 10, 1.0), finished("cnn", 1, 10, 1.0, width=8)]
+    with pytest.raises(InputError, match=r"differ in width \(4, 8\) and would be mixed in one curve: keep each"):
+        learning_curves(runs)
+
+
+def test_divergences_are_means_over_grammars():
+    both = []
+    for seed, value in ((0, 1.0), (1, 3.0)):
+        one, outcome = finished("cnn", seed, 10, 0.5)
+        both.append((one, replace(outcome, best_step=7, divergence=[(5, [9.0] * 4), (7, [value] * 4)])))
+    ((label, P, values),) = divergences(both)[RHM_]
+    assert label == "cnn"
+    np.testing.assert_array_equal(P, [10])
+    np.testing.assert_array_equal(values, [[2.0] * 4])
+    assert divergences([finished("cnn", 0, 10, 0.5)]) == {}
+
+
+def test_runs_of_an_older_format_are_refused(tmp_path):
+    write_tables(tmp_path, [finished("cnn", 0, 10, 0.5)])
+    text = (tmp_path / "runs.jsonl").read_text()
+    content = json.loads(text)
+    content["run"] |= {name: content["run"]["rhm"][name] for name in "vmsL"}
+    del content["run"]["rhm"]
+    (tmp_path / "runs.jsonl").write_text(json.dumps(content) + "\n")
+    with pytest.raises(InputError, match=r"of an older format.*train it anew"):
+        report(tmp_path)
+    (tmp_path / "runs").mkdir()
+    shutil.move(tmp_path / "runs.jsonl", tmp_path / "runs" / "one.json")
+    with pytest.raises(InputError, match=r"of an older format.*train it anew"):
+        report(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def ladders():
+    out = []
+    for m in (3, 4, 5):
+        rhm = RHM(4 * m, m, 2, 3)
+        sizes = np.geomspace(10, 1e7, 60)
+        out += [
+            curves(rhm, law, law, noise=0.1, grammars=6, constant=5, seed=m, sizes=sizes) for law in ("cnn", "lcn")
+        ]
+    return study(out)
+
+
+@pytest.mark.parametrize(("ending", "start"), [("png", b"\x89PNG"), ("pdf", b"%PDF"), ("svg", b"<?xml")])
+def test_all_figures_are_written_in_the_format_asked_for(ladders, tmp_path, ending, start):
+    Report(tmp_path, [], ladders, {}).write(ending)
+    names = {path.stem for path in tmp_path.glob(f"*.{ending}")}
+    assert {"comparison", "collapse", "ladder", "exponents", "comparison_v12_m3_s2_L3"} <= names
+    assert all(path.read_bytes().startswith(start) for path in tmp_path.glob(f"*.{ending}"))
+
+
+# --- more grammars until the verdict is decided --------------------------------------------------------------
+
+SETTINGS = Settings(width=4, learning_rate=1.0)
+
+
+def preset_of(network, grammars):
+    return Preset("p", "", (Sweep(RHM(16, 4, 2, 3), network, tuple(range(grammars)), (64,), SETTINGS, 4),))
+
+
+def found(noise, grammars=4, **rest):
+    return study(
+        [curves(RHM(16, 4, 2, 3), "cnn", "cnn", noise=noise, grammars=grammars, constant=5, seed=3, **rest)]
+    )
+
+
+def test_grammars_are_added_until_the_interval_is_narrow():
+    start = preset_of("cnn", 4)
+    wide, narrow = found(0.4), found(0.001)
+    assert wide.widest > 0.4 > narrow.widest
+    (grown,) = more_grammars(start, wide, 0.4, 64).sweeps
+    assert grown.seeds == tuple(range(8))  # not more than twice as many at once
+    assert more_grammars(start, narrow, 0.4, 64) == start
+    assert more_grammars(start, wide, 0.4, 4) == start
+    assert more_grammars(start, wide, 0.4, 5).sweeps[0].seeds == (0, 1, 2, 3, 4)
+    assert more_grammars(preset_of("lcn", 4), wide, 0.4, 64) == preset_of("lcn", 4)  # of another network
+
+
+def test_a_lower_bound_gets_no_more_grammars_and_too_few_get_three():
+    bound = found(0.4, until=8e3)
+    assert bound.measurements[0].step_factor.measured.at_least
+    assert more_grammars(preset_of("cnn", 4), bound, 0.1, 64) == preset_of("cnn", 4)
+    assert more_grammars(preset_of("cnn", 1), found(0.4, 1), 0.1, 64).sweeps[0].seeds == (0, 1, 2)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"until_width": -1.0}, "until_width=-1.0 must be positive"),
+        ({"until_width": 0.2, "shard": "1/2"}, "shard=1/2"),
+    ],
+)
+def test_bad_widths_are_refused(given, message, tmp_path):
+    with pytest.raises(InputError, match=message):
+        run("quick", tmp_path / "out", "cpu", **given)

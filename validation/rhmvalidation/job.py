@@ -1,0 +1,133 @@
+"""The whole job from preset to verdict: train what is missing, compare, and write all of it into a folder."""
+
+from __future__ import annotations
+
+import math
+import sys
+from dataclasses import replace
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from rhmtheory import InputError
+from rhmtheory._support.checks import as_int
+from rhmtheory._support.provenance import provenance
+from rhmtheory.comparison import Study, study
+from rhmvalidation.preset import Preset, Sweep, load_preset
+from rhmvalidation.progress import Display
+from rhmvalidation.report import Report, learning_curves, recorded_provenance
+from rhmvalidation.results import ResultFolder, write_tables
+from rhmvalidation.sweep import Shard, execute, groups, pick_device
+
+
+def run(
+    name: str | PathLike[str],
+    folder: str | PathLike[str] | None = None,
+    device: str = "auto",
+    *,
+    shard: str = "1/1",
+    scheduler: str | None = None,
+    workers: int | None = None,
+    only: str = "",
+    until_width: float | None = None,
+    most_grammars: int = 64,
+    progress: bool = True,
+) -> Report:
+    """Train the missing runs of a preset, compare them with theory, and write all of it into a folder.
+
+    ``runs.csv`` holds one row per run, ``runs.jsonl`` their curves, too, ``comparison.json`` numbers and
+    provenance, ``comparison.png`` the main figure. The folder is ``results/NAME`` by default. ``only`` trains the
+    sweeps whose title has this text, one part of a long study; the report is on all that is there.
+
+    With ``until_width``, grammars (the next seeds) are added to every sweep whose step factor has an interval of
+    that width in its logarithm or more, ``ln(high / low)``, up to ``most_grammars`` of them. A factor that is only
+    a lower bound does not become narrower by more grammars, and gets none.
+    """
+    preset = load_preset(name)
+    path = Path("results") / preset.name if folder is None else Path(folder)
+    part, wanted = Shard.parse(shard), preset.only(only)
+    if until_width is not None:
+        if not until_width > 0:
+            raise InputError(
+                f"until_width={until_width} must be positive: it is a width in logarithms, such as 0.2"
+            )
+        if part.count > 1:
+            raise InputError(f"shard={shard} sees a part of the grammars only: give until_width without shards")
+        as_int("most_grammars", most_grammars, low=1)
+    while True:
+        all_there = _train(preset, wanted, path, device, part, scheduler, workers, progress)
+        results = ResultFolder(path, preset)
+        finished = results.finished(preset.runs())
+        found = study(learning_curves(finished))
+        wider = preset if until_width is None else more_grammars(preset, found, until_width, most_grammars)
+        if wider == preset:
+            break
+        preset, wanted = wider, wider.only(only)
+    made_by = recorded_provenance(path) if all_there else {}
+    out = Report(path, finished, found, made_by or _provenance(device if scheduler else str(pick_device(device))))
+    out.write()
+    return out
+
+
+def more_grammars(preset: Preset, found: Study, until_width: float, most: int) -> Preset:
+    """The preset with further grammars in every sweep whose step factor is not yet narrow enough."""
+    widths = {(m.curves.rhm, m.curves.label): m.step_factor.measured for m in found.measurements}
+
+    def grown(sweep: Sweep) -> Sweep:
+        measured = widths.get((sweep.rhm, sweep.network))
+        here = len(sweep.seeds)
+        if measured is None or measured.at_least or math.isnan(measured.best) or measured.width < until_width:
+            return sweep
+        # the width falls as one over the root of their number; not more than twice as many at once
+        wanted = 3 if math.isnan(measured.width) else math.ceil(here * (measured.width / until_width) ** 2)
+        count = min(max(wanted, here + 1), max(2 * here, 3), most) - here
+        following = range(max(sweep.seeds) + 1, max(sweep.seeds) + 1 + max(count, 0))
+        return replace(sweep, seeds=(*sweep.seeds, *following))
+
+    return replace(preset, sweeps=tuple(grown(sweep) for sweep in preset.sweeps))
+
+
+def _train(
+    preset: Preset,
+    wanted: Preset,
+    path: Path,
+    device: str,
+    part: Shard,
+    scheduler: str | None,
+    workers: int | None,
+    progress: bool,
+) -> bool:
+    """Train what is missing of the wanted sweeps; returns whether nothing was."""
+    programs = groups(wanted, part)
+    if not programs:
+        raise InputError(
+            f"shard {part.index}/{part.count} is empty: the preset has {len(groups(wanted))} programs, use at most "
+            "as many shards"
+        )
+    if scheduler is None:
+        device = str(pick_device(device))
+    results = ResultFolder(path, preset)
+    all_there = not any(results.load(one) is None for runs in programs for one in runs)
+    try:
+        with Display(wanted, device, results, part, shown=progress) as display:
+            execute(
+                programs, results, device,
+                scheduler=scheduler, workers=workers, on_done=display.done, on_step=display.step,
+            )  # fmt: skip
+    except KeyboardInterrupt:
+        kept = results.finished(preset.runs())
+        write_tables(path, kept)
+        print(
+            f"{len(kept)} of {len(preset.runs())} runs are kept in {path}: the same command goes on from there",
+            file=sys.stderr,
+        )
+        raise
+    return all_there
+
+
+def _provenance(device: str) -> dict[str, Any]:
+    # with a scheduler the device is that of its workers
+    name = torch.cuda.get_device_name(device) if device.startswith("cuda") and torch.cuda.is_available() else device
+    return provenance(("rhmtheory", "numpy", "numba", "torch")) | {"device": name}

@@ -1,0 +1,172 @@
+"""What finished runs say: their learning curves, held against theory, as tables, figures and files."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from rhmtheory import RHM, InputError
+from rhmtheory._support.types import FloatArray
+from rhmtheory.comparison import LearningCurves, Study, study
+from rhmtheory.plotting import new_figure, plot_context, save_figure
+from rhmvalidation.models import LAWS
+from rhmvalidation.published import published_curves
+from rhmvalidation.results import all_runs, read_json, write_atomically, write_tables
+from rhmvalidation.training import Outcome, Run, Settings, sample_points
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+@dataclass(frozen=True)
+class Report:
+    """What the finished runs of a folder say."""
+
+    folder: Path
+    finished: list[tuple[Run, Outcome]]
+    study: Study
+    provenance: dict[str, Any]
+
+    def __str__(self) -> str:
+        return str(self.study)
+
+    def _repr_html_(self) -> str:
+        """Tables for notebooks."""
+        return self.study._repr_html_()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain numbers and lists, ready for JSON."""
+        return {"provenance": self.provenance, **self.study.to_dict()}
+
+    def figures(self) -> dict[str, Figure]:
+        """Those of the study (see `study_figures`), and ``context`` where it was probed."""
+        out: dict[str, Figure] = self.study.figures()
+        if probed := divergences(self.finished):
+            out["context"], axes = new_figure(columns=len(probed), width=7.2, height=5.2)
+            for ax, (rhm, curves) in zip(axes, probed.items(), strict=True):
+                plot_context(rhm, curves, ax)
+        return out
+
+    def write(self, ending: str = "png") -> None:
+        """Write tables of the runs, ``comparison.json`` and the figures into the folder."""
+        if self.finished:
+            write_tables(self.folder, self.finished)
+        write_atomically(self.folder / "comparison.json", json.dumps(self.to_dict(), indent=1, allow_nan=False))
+        for name, figure in self.figures().items():
+            save_figure(figure, self.folder / f"{name}.{ending}")
+
+
+def report(folder: str | Path) -> Report:
+    """Compare the runs that a folder holds, whether all are finished or not; nothing is trained.
+
+    A folder of ``.pt`` files is read as runs of the published training code: see `published`.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise InputError(f"{folder} is no results folder: make one with 'rhmtheory compare --out {folder}'")
+    files = sorted(folder.glob("*.pt"))
+    if files:
+        return Report(folder, [], study(published_curves(files)), {"files": [file.name for file in files]})
+    finished = all_runs(folder)
+    return Report(folder, finished, study(learning_curves(finished)), recorded_provenance(folder))
+
+
+def recorded_provenance(folder: Path) -> dict[str, Any]:
+    """Where the results of a folder come from, as noted when they were made; empty if they were not."""
+    stamp = folder / "comparison.json"
+    made_by: dict[str, Any] = read_json(stamp).get("provenance", {}) if stamp.exists() else {}
+    return made_by
+
+
+def learning_curves(finished: Sequence[tuple[Run, Outcome]]) -> list[LearningCurves]:
+    """Group finished runs into curves, one per ensemble, network and protocol; in a scan, one per learning rate.
+
+    Raises
+    ------
+    InputError
+        Where the runs of one curve differ in any other setting, such as the width.
+    """
+    curves: dict[Any, dict[float, list[tuple[Run, Outcome]]]] = {}
+    for run, outcome in finished:
+        settings = run.settings
+        rates = curves.setdefault((run.rhm, run.network, settings.objective, settings.protocol), {})
+        rates.setdefault(settings.learning_rate, []).append((run, outcome))
+    out = []
+    for (_, _, _, _), rates in curves.items():
+        for rate, members in sorted(rates.items()):
+            variant = f"rate {rate:g}" if len(rates) > 1 else ""
+            out.append(_curves(members, variant))
+    return out
+
+
+def divergences(finished: Sequence[tuple[Run, Outcome]]) -> dict[RHM, list[tuple[str, FloatArray, FloatArray]]]:
+    """Mean KL divergence from the ideal predictor of each context level, (label, P, (sizes, L + 1)) by ensemble.
+
+    At the best step offline, along training online; only for runs that were probed.
+    """
+    found: dict[tuple[RHM, str], dict[int, list[list[float]]]] = {}
+    for run, outcome in finished:
+        for step, values in outcome.divergence:
+            sizes = found.setdefault((run.rhm, _label(run)), {})
+            if run.settings.protocol == "online":
+                sizes.setdefault(step * run.settings.batch_size, []).append(values)
+            elif step == outcome.best_step:
+                sizes.setdefault(run.P, []).append(values)
+    out: dict[RHM, list[tuple[str, FloatArray, FloatArray]]] = {}
+    for (rhm, label), by_size in found.items():
+        P = sorted(by_size)
+        means = np.array([np.mean(by_size[size], axis=0) for size in P])
+        out.setdefault(rhm, []).append((label, np.array(P, float), means))
+    return out
+
+
+def _curves(members: Sequence[tuple[Run, Outcome]], variant: str) -> LearningCurves:
+    first = members[0][0]
+    _check_alike(first, [run for run, _ in members])
+    rows: dict[tuple[str, int, int], dict[int, float]] = {}
+    diverged = 0
+    for run, outcome in members:
+        if outcome.diverged:
+            diverged += 1
+            continue
+        points = rows.setdefault((run.seed_rule, run.grammar_seed, run.run_seed), {})
+        for P, value in sample_points(run, outcome):
+            points[P] = min(value, points.get(P, np.inf))
+    keys, sizes = sorted(rows), sorted({P for points in rows.values() for P in points})
+    seeds = {(run.seed_rule, run.grammar_seed): run for run, _ in members}
+    H = {key: run.grammar().plateaus() for key, run in seeds.items()}
+    loss = np.array([[rows[key].get(P, np.nan) for P in sizes] for key in keys]).reshape(len(keys), len(sizes))
+    return LearningCurves(
+        rhm=first.rhm,
+        label=_label(first),
+        laws=LAWS[first.network],
+        grammars=tuple(
+            f"published seed {seed}" if rule == "published" else f"seed {seed}" for rule, seed, _ in keys
+        ),
+        plateaus=np.array([H[key[:2]] for key in keys]).reshape(len(keys), first.rhm.L + 1),
+        P=np.array(sizes, float),
+        loss=loss,
+        protocol=first.settings.protocol,
+        variant=variant,
+        diverged=diverged,
+    )
+
+
+def _label(run: Run) -> str:
+    return f"{run.network} (all tokens)" if run.settings.objective == "all" else run.network
+
+
+def _check_alike(first: Run, runs: Sequence[Run]) -> None:
+    for field in fields(Settings):
+        values = sorted({str(getattr(run.settings, field.name)) for run in runs})
+        # when to stop, and on how many sentences to test, changes no curve
+        if len(values) > 1 and field.name not in ("max_steps", "patience", "after_last_step", "context_probe"):
+            raise InputError(
+                f"runs of {first.network} on {first.rhm} differ in {field.name} ({', '.join(values)}) and would be "
+                "mixed in one curve: keep each setting in a folder of its own, and report on each"
+            )
