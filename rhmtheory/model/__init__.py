@@ -7,10 +7,31 @@ from rhmtheory._support.lazy import lazy
 if TYPE_CHECKING:
     from rhmtheory.model.derivation import Derivation, draw
     from rhmtheory.model.grammar import UNGRAMMATICAL, Grammar
+    from rhmtheory.model.interventions import (
+        Intervention,
+        paired_sentences,
+        redraw_rule,
+        redraw_symbol,
+        rules_used,
+    )
     from rhmtheory.model.rhm import RHM, zipf
     from rhmtheory.model.sampling import sample, stream
 
-__all__ = ["RHM", "UNGRAMMATICAL", "Derivation", "Grammar", "draw", "sample", "stream", "zipf"]
+__all__ = [
+    "RHM",
+    "UNGRAMMATICAL",
+    "Derivation",
+    "Grammar",
+    "Intervention",
+    "draw",
+    "paired_sentences",
+    "redraw_rule",
+    "redraw_symbol",
+    "rules_used",
+    "sample",
+    "stream",
+    "zipf",
+]
 __getattr__, __dir__ = lazy(
     __name__,
     {
@@ -18,5 +39,6 @@ __getattr__, __dir__ = lazy(
         "grammar": ("UNGRAMMATICAL", "Grammar"),
         "sampling": ("sample", "stream"),
         "derivation": ("Derivation", "draw"),
+        "interventions": ("Intervention", "paired_sentences", "redraw_rule", "redraw_symbol", "rules_used"),
     },
 )
