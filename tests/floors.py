@@ -26,7 +26,7 @@ FLOORS: dict[str, list[dict[str, list[str]]]] = {
             ]
         },
         {"_kernels": ["sampling", "counting", "spectral", "entropy", "inference"]},
-        {"model": ["tuples", "rhm", "grammar", "sampling", "derivation"]},
+        {"model": ["tuples", "rhm", "grammar", "sampling", "derivation", "interventions"]},
         {
             "fitting": ["slopes", "crossings", "intervals", "curves"],
             "exact": ["correlations", "entropy", "evidence", "messages", "inference"],
@@ -42,14 +42,16 @@ FLOORS: dict[str, list[dict[str, list[str]]]] = {
         {"cli": ["options", "output", "ensembles", "sentences", "samples", "curves", "networks"]},
     ],
     "rhmvalidation": [
-        {"__init__": []},
-        {"optimisers": [], "models": [], "data": []},
-        {"probes": [], "training": [], "coordinates": []},
-        {"preset": [], "results": []},
-        {"sweep": [], "plan": []},
+        {"optimisers": [], "models": [], "data": [], "context": []},
+        {"adapted": [], "networks": []},
+        {"runs": [], "records": []},
+        {"training": [], "probes": []},
+        {"coordinates": [], "preset": [], "results": []},
+        {"execution": [], "plan": []},
         {"published": [], "progress": []},
         {"report": []},
         {"job": []},
+        {"__init__": []},
     ],
 }
 PACKAGES = {"rhmtheory": ROOT / "rhmtheory", "rhmvalidation": ROOT / "validation" / "rhmvalidation"}

@@ -7,7 +7,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from rhmtheory import RHM, InputError  # noqa: E402
-from rhmvalidation import models  # noqa: E402
+from rhmvalidation import models, networks, training  # noqa: E402
 
 V, S, L, WIDTH = 5, 2, 3, 6
 D = S**L
@@ -15,14 +15,18 @@ RHM_ = RHM(V, 2, S, L)
 KINDS = ["cnn", "lcn", "fcn", "attention", "decoder"]
 
 
-def make(kind, replicas=2):
-    network = models.build(kind, RHM_, replicas, WIDTH, heads=2)
+UNEVEN = RHM(v=(5, 4, 6), m=(2, 2, 1), s=(2, 3, 2), L=3, n=3)
+"""Other symbols, rules and children at every level."""
+
+
+def make(kind, replicas=2, rhm=RHM_):
+    network = networks.build(kind, rhm, replicas, WIDTH, heads=2)
     network.initialise([torch.Generator().manual_seed(10 + r) for r in range(replicas)])
     return network.double()
 
 
-def tokens_for(replicas=2, batch=4):
-    return torch.randint(V, (replicas, batch, D), generator=torch.Generator().manual_seed(1))
+def tokens_for(replicas=2, batch=4, d=D):
+    return torch.randint(V, (replicas, batch, d), generator=torch.Generator().manual_seed(1))
 
 
 def one_hot(sentence):
@@ -32,19 +36,19 @@ def one_hot(sentence):
     return x
 
 
-def slow_hierarchical(network, r, sentence):
+def slow_hierarchical(network, r, sentence, s=(S,) * L):
     """One sentence through replica r: fan-in v s of one-hot rows at first, then s times the width."""
     tables = network.first.weight[r]  # (positions * s or s, v, width)
     x = one_hot(sentence)
     h = []
-    for i in range(D // S):
-        first = 0 if network.shared else i * S
-        h.append(sum(x[i * S + p] @ tables[first + p] for p in range(S)) / math.sqrt(V * S))
+    for i in range(len(x) // s[0]):
+        first = 0 if network.shared else i * s[0]
+        h.append(sum(x[i * s[0] + p] @ tables[first + p] for p in range(s[0])) / math.sqrt(V * s[0]))
     h = [torch.relu(unit) for unit in h]
-    for weight in network.hidden:
-        pairs = [torch.cat([h[i * S + p] for p in range(S)]) for i in range(len(h) // S)]
-        filters = [weight[r, 0 if network.shared else i] for i in range(len(pairs))]
-        h = [torch.relu(x @ w / math.sqrt(S * WIDTH)) for x, w in zip(pairs, filters, strict=True)]
+    for weight, branches in zip(network.hidden, s[1:], strict=True):
+        tuples = [torch.cat([h[i * branches + p] for p in range(branches)]) for i in range(len(h) // branches)]
+        filters = [weight[r, 0 if network.shared else i] for i in range(len(tuples))]
+        h = [torch.relu(x @ w / math.sqrt(branches * WIDTH)) for x, w in zip(tuples, filters, strict=True)]
     return h[0] @ network.readout[r] / WIDTH
 
 
@@ -110,6 +114,22 @@ def test_logits_equal_those_of_a_slow_twin(kind):
     torch.testing.assert_close(network(tokens), expected)
 
 
+@pytest.mark.parametrize("kind", ["cnn", "lcn"])
+def test_filters_have_the_children_of_their_level(kind):
+    network, tokens = make(kind, rhm=UNEVEN), tokens_for(d=UNEVEN.d)
+    expected = [[slow_hierarchical(network, r, row, s=(2, 3, 2)) for row in tokens[r]] for r in range(2)]
+    torch.testing.assert_close(network(tokens), torch.stack([torch.stack(rows) for rows in expected]))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_networks_take_any_ensemble(kind):
+    network, tokens = make(kind, rhm=UNEVEN), tokens_for(d=UNEVEN.d)
+    logits = network(tokens)
+    assert logits.shape == (2, 4, 5)
+    logits[0].sum().backward()
+    assert all(parameter.grad[0].abs().sum() > 0 for parameter in network.parameters())
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_last_token_is_never_read(kind):
     network, tokens = make(kind), tokens_for()
@@ -132,7 +152,7 @@ def test_gradients_of_a_replica_do_not_see_the_others(kind):
 )
 def test_published_networks_start_from_standard_normal_weights(kind, one):
     """Their scales stand in the forward pass, so that a learning rate means what it means in the public code."""
-    network = models.build(kind, RHM_, 1, 240)
+    network = networks.build(kind, RHM_, 1, 240)
     network.initialise([torch.Generator().manual_seed(0)])
     stds = {name: parameter.std().item() for name, parameter in network.named_parameters()}
     close = {name: abs(std - 1) < 0.1 for name, std in stds.items()}
@@ -143,7 +163,7 @@ def test_published_networks_start_from_standard_normal_weights(kind, one):
 def test_first_pre_activations_start_at_the_root_of_one_over_v(kind):
     """Whitened tokens have norm one, and the fan-in counts all v entries of each."""
     rhm = RHM(16, 4, 2, 3)
-    network = models.build(kind, rhm, 1, 2000)
+    network = networks.build(kind, rhm, 1, 2000)
     network.initialise([torch.Generator().manual_seed(0)])
     first = network.layers(torch.from_numpy(rhm.grammar(0).sample(64)[None]))[0]
     # half of a symmetric law is cut off by the ReLU: the mean square is half of that before
@@ -182,14 +202,15 @@ def test_kept_replicas_go_on_as_they_were(kind):
     torch.testing.assert_close(network(tokens[[2, 0]]), before[[2, 0]])
 
 
+@pytest.mark.parametrize("rhm", [RHM_, UNEVEN])
 @pytest.mark.parametrize("kind", KINDS)
-def test_multiplications_are_those_of_the_matrix_products(kind):
+def test_multiplications_are_those_of_the_matrix_products(kind, rhm):
     from torch.utils.flop_counter import FlopCounterMode
 
-    network = models.build(kind, RHM_, 1, 60, heads=2)
+    network = networks.build(kind, rhm, 1, 60, heads=2)
     network.initialise([torch.Generator().manual_seed(0)])
     with FlopCounterMode(display=False) as counter, torch.no_grad():
-        network(tokens_for(1, batch=1))
+        network(tokens_for(1, batch=1, d=rhm.d))
     # the counter counts an addition with every multiplication, and may leave the small scores of attention out
     counted = counter.get_total_flops() / 2
     assert 0.75 * network.multiplications() <= counted <= 1.01 * network.multiplications()
@@ -197,9 +218,34 @@ def test_multiplications_are_those_of_the_matrix_products(kind):
 
 def test_width_must_hold_the_heads():
     with pytest.raises(InputError, match="width=6 is no multiple of heads=4"):
-        models.build("attention", RHM_, 1, WIDTH, heads=4)
+        networks.build("attention", RHM_, 1, WIDTH, heads=4)
 
 
 def test_unknown_network_lists_those_there_are():
     with pytest.raises(InputError, match="network='rnn' is unknown: choose one of cnn"):
-        models.build("rnn", RHM_, 1, WIDTH)
+        networks.build("rnn", RHM_, 1, WIDTH)
+
+
+def test_a_network_is_a_record_and_a_class_no_more(monkeypatch):
+    """A new record is found everywhere: runs take it, its settings are checked, it trains."""
+    from rhmvalidation.runs import Run, Settings
+
+    class Tokens(models.FullyConnectedNetwork):
+        def __init__(self, rhm, replicas, width):
+            super().__init__(rhm, replicas, width, depth=1)
+
+    record = networks.NetworkRecord(Tokens, ("lcn",))
+    monkeypatch.setattr(networks, "NETWORKS", {**networks.NETWORKS, "one": record})
+    run = Run(RHM(4, 2, 2, 2), "one", 320, 0, 0, Settings(width=8, learning_rate=1.0, max_steps=10))
+    assert len(training.train_runs([run], torch.device("cpu"))[0].curve) > 1
+    with pytest.raises(InputError, match="depth=2 is no setting of one: leave it out"):
+        Run(RHM(4, 2, 2, 2), "one", 320, 0, 0, Settings(width=8, learning_rate=1.0, depth=2))
+
+
+@pytest.mark.parametrize("name", networks.NETWORKS)
+def test_laws_are_those_of_theory(name):
+    from rhmtheory import ARCHITECTURES
+
+    laws = networks.find(name).laws
+    assert set(laws) <= set(ARCHITECTURES)
+    assert bool(laws) == (name != "fcn")  # theory has none for it

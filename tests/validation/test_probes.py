@@ -1,21 +1,20 @@
 """The representation diagnostic on networks of which we know what they see."""
 
-import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
 
 from rhmtheory import RHM, InputError  # noqa: E402
-from rhmvalidation import models, probes  # noqa: E402
+from rhmvalidation import models, networks, probes  # noqa: E402
 
 RHM_ = RHM(6, 2, 2, 3)
 
 
-class Oracle(models.Network):
+class Oracle(models.LayeredNetwork):
     """Layer l shows the hidden symbols of level l, one-hot, read off by the grammar."""
 
     def __init__(self, grammar):
-        super().__init__(grammar.rhm, 6)
+        super().__init__(grammar.rhm)
         self.grammar = grammar
         self.weight = torch.nn.Parameter(torch.zeros(1, 1))
 
@@ -39,34 +38,16 @@ def test_a_layer_that_shows_the_symbols_of_a_level_is_blind_to_their_synonyms():
 
 
 def test_an_untrained_network_sees_rules_as_it_sees_symbols():
-    network = models.build("cnn", RHM_, 1, 32)
+    network = networks.build("cnn", RHM_, 1, 32)
     network.initialise([torch.Generator().manual_seed(0)])
     found = probes.sensitivity(network, RHM_.grammar(0))
     assert (found.blindness < 0.5).all()
 
 
-@pytest.mark.parametrize("symbol", [True, False])
-@pytest.mark.parametrize("k", [1, 2])
-def test_redrawn_sentences_differ_where_they_should(symbol, k):
-    grammar = RHM_.grammar(1)
-    trees = grammar.sample(500, 0, trees=True)
-    tokens = probes._redraw(grammar, trees, k, np.random.default_rng(0), symbol=symbol)
-    node, span = RHM_.width(k) - 2, RHM_.span(k)
-    inside = slice(node * span, (node + 1) * span)
-    outside = np.delete(np.arange(8), np.arange(8)[inside])
-    np.testing.assert_array_equal(tokens[:, outside], trees[0][:, outside])
-    levels = grammar.parse(tokens)
-    if symbol:
-        assert (levels[k][:, node] != trees[k][:, node]).all()
-    else:
-        np.testing.assert_array_equal(levels[k][:, node], trees[k][:, node])
-        assert (levels[k - 1][:, node * 2 : node * 2 + 2] != trees[k - 1][:, node * 2 : node * 2 + 2]).any(1).all()
-
-
 def test_ensembles_without_hidden_symbols_or_synonyms():
     flat = RHM(4, 2, 2, 1)
     with pytest.raises(InputError, match="L=1 has no hidden symbols"):
-        probes.sensitivity(models.build("cnn", flat, 1, 4), flat.grammar(0))
+        probes.sensitivity(networks.build("cnn", flat, 1, 4), flat.grammar(0))
     single = RHM(4, 1, 2, 2)
     with pytest.raises(InputError, match="without synonyms"):
-        probes.sensitivity(models.build("cnn", single, 1, 4), single.grammar(0))
+        probes.sensitivity(networks.build("cnn", single, 1, 4), single.grammar(0))

@@ -14,11 +14,10 @@ from staircases import curves
 from rhmtheory import RHM, InputError
 from rhmtheory.comparison import study
 from rhmvalidation.job import more_grammars, run
-from rhmvalidation.models import LAWS, NETWORKS
 from rhmvalidation.preset import Preset, Sweep
 from rhmvalidation.report import Report, divergences, learning_curves, report
 from rhmvalidation.results import write_tables
-from rhmvalidation.training import Outcome, Run, Settings
+from rhmvalidation.runs import Outcome, Run, Settings
 
 RHM_ = RHM(8, 2, 2, 3)
 
@@ -27,11 +26,6 @@ def finished(network, seed, P, loss, *, diverged=False, curve=(), run_seed=None,
     settings = Settings(**({"width": 4, "learning_rate": 1.0, "batch_size": 10} | settings))
     one = Run(RHM_, network, P, seed, seed if run_seed is None else run_seed, settings, rule)
     return one, Outcome(loss, 0, 0, list(curve), diverged, 1.0)
-
-
-def test_every_network_has_its_law():
-    assert set(LAWS) == set(NETWORKS)
-    assert LAWS["fcn"] == ()
 
 
 def test_runs_are_grouped_into_curves_and_diverged_ones_left_out():

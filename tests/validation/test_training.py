@@ -9,17 +9,17 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from rhmtheory import RHM, Grammar, InputError  # noqa: E402
+from rhmtheory import RHM, Grammar, InputError, zipf  # noqa: E402
+from rhmtheory.model.interventions import rules_used  # noqa: E402
 from rhmvalidation import data  # noqa: E402
+from rhmvalidation.records import Record  # noqa: E402
+from rhmvalidation.runs import Run, Settings, sample_points  # noqa: E402
 from rhmvalidation.training import (  # noqa: E402
-    Run,
-    Settings,
-    _Record,
-    _Trainer,
+    Trainer,
     cross_entropy,
-    sample_points,
-    train,
     train_network,
+    train_runs,
+    trainer_of,
 )
 
 CPU = torch.device("cpu")
@@ -60,7 +60,7 @@ def test_a_network_learns_down_to_the_floor_of_its_grammar(network, objective, p
         settings = replace(settings, optimiser="adamw", learning_rate=3e-3, heads=2, schedule="cosine", warmup=20)
     run = make_run(P=4000 if protocol == "offline" else 600 * 128, network=network, settings=settings)
     H = run.rhm.grammar(run.grammar_seed).plateaus()
-    (outcome,) = train([run], CPU)
+    (outcome,) = train_runs([run], CPU)
     assert outcome.curve[0][0] == 0
     assert outcome.curve[0][1] > H[0] - 0.1
     # the floor is exact for the distribution, and the test set is a sample of 256
@@ -69,8 +69,8 @@ def test_a_network_learns_down_to_the_floor_of_its_grammar(network, objective, p
 
 def test_replicas_and_single_runs_agree():
     runs = [make_run(seed) for seed in range(3)]
-    together = train(runs, CPU)
-    alone = [train([run], CPU)[0] for run in runs]
+    together = train_runs(runs, CPU)
+    alone = [train_runs([run], CPU)[0] for run in runs]
     assert all(agree(a, b) for a, b in zip(together, alone, strict=True))
 
 
@@ -81,7 +81,7 @@ SIZES = (4, 8, 2000, 30, 16, 4000)
 
 def test_stopped_replicas_are_dropped_and_leave_the_others_alone(monkeypatch):
     dropped = []
-    keep = _Trainer._keep
+    keep = Trainer._keep
 
     def spy(trainer, positions):
         if 0 < len(positions) < len(trainer.replicas):
@@ -89,30 +89,30 @@ def test_stopped_replicas_are_dropped_and_leave_the_others_alone(monkeypatch):
         keep(trainer, positions)
 
     runs = [make_run(seed, P, settings=DROPPING) for seed, P in enumerate(SIZES)]
-    alone = [train([run], CPU)[0] for run in runs]
-    monkeypatch.setattr(_Trainer, "_keep", spy)
-    together = train(runs, CPU)
+    alone = [train_runs([run], CPU)[0] for run in runs]
+    monkeypatch.setattr(Trainer, "_keep", spy)
+    together = train_runs(runs, CPU)
     assert dropped
     assert all(0 not in kept for kept in dropped)  # its four sentences are soon learnt by heart
     assert all(agree(a, b) for a, b in zip(together, alone, strict=True))
 
 
 def test_the_same_run_gives_the_same_outcome_and_another_seed_another():
-    (first,), (second,), (third,) = (train([make_run(seed)], CPU) for seed in (0, 0, 1))
+    (first,), (second,), (third,) = (train_runs([make_run(seed)], CPU) for seed in (0, 0, 1))
     assert same(first, second)
     assert not same(first, third)
 
 
 def test_divergence_is_recorded_and_leaves_the_neighbours_alone():
     wild = replace(FAST, learning_rate=1e6)
-    (outcome,) = train([make_run(settings=wild)], CPU)
+    (outcome,) = train_runs([make_run(settings=wild)], CPU)
     assert outcome.diverged
     assert math.isfinite(outcome.best_loss)  # what it had before
-    lone = [train([make_run(seed)], CPU)[0] for seed in (0, 1)]
+    lone = [train_runs([make_run(seed)], CPU)[0] for seed in (0, 1)]
     # of two replicas the wild one is dropped once it has stopped, of three it goes on beside the others
     for neighbours in ((0,), (0, 1)):
         runs = [make_run(settings=wild), *map(make_run, neighbours)]
-        first, *tame = train(runs, CPU)
+        first, *tame = train_runs(runs, CPU)
         assert same(first, outcome)
         for seed, other in zip(neighbours, tame, strict=True):
             assert not other.diverged
@@ -120,7 +120,7 @@ def test_divergence_is_recorded_and_leaves_the_neighbours_alone():
 
 
 def test_training_stops_when_patience_runs_out():
-    record = _Record(replace(FAST, patience=2.0), max_steps=1000, last_step=0.2)
+    record = Record(replace(FAST, patience=2.0), max_steps=1000, last_step=0.2)
     losses = {0: 2.0, 8: 1.0, 10: 0.5, 12: 0.6, 20: 0.6, 21: 0.6, 40: 0.1}
     for step, loss in losses.items():
         record.add(step, loss, [])
@@ -132,7 +132,7 @@ def test_training_stops_when_patience_runs_out():
 
 def test_online_training_stops_after_its_last_step():
     """At a multiple of the step at which the loss first crossed the last plateau's upper edge, not before."""
-    record = _Record(replace(FAST, protocol="online", after_last_step=1.5), max_steps=1000, last_step=0.5)
+    record = Record(replace(FAST, protocol="online", after_last_step=1.5), max_steps=1000, last_step=0.5)
     losses = {0: 2.0, 10: 0.6, 20: 0.4, 24: 0.7, 29: 0.3, 30: 0.3, 40: 0.1}
     for step, loss in losses.items():
         record.add(step, loss, [])
@@ -144,7 +144,7 @@ def test_online_training_stops_after_its_last_step():
 def test_runs_stop_after_the_last_step_of_their_own_grammar():
     online = replace(FAST, protocol="online", batch_size=128, width=32)
     full, cut = (
-        train([make_run(P=600 * 128, settings=replace(online, after_last_step=after))], CPU)[0]
+        train_runs([make_run(P=600 * 128, settings=replace(online, after_last_step=after))], CPU)[0]
         for after in (None, 1.2)
     )
     H = make_run().grammar().plateaus()
@@ -202,6 +202,57 @@ def test_fresh_sentences_have_the_exact_distribution():
         assert (np.abs(measured - C) < 5 * np.sqrt(0.25 / n)).all()
 
 
+UNEQUAL = [
+    RHM(v=(5, 4), m=(3, 2), s=(2, 3), L=2, n=3, rule_probabilities=[zipf(3, 1.0), zipf(2, 0.5)]).grammar(0),
+    RHM(v=4, m=3, s=2, L=2).grammar(1).reweighted(prior=[0.1, 0.2, 0.3, 0.4]),
+]
+
+
+@pytest.mark.parametrize("grammar", UNEQUAL, ids=["levels that differ", "classes"])
+def test_fresh_sentences_follow_rule_probabilities(grammar):
+    """Against the grammar's exact marginals and the exact law of its rules, within five standard errors."""
+    source = data.FreshSentences([grammar], [7], 512, CPU)
+    tokens = torch.cat([source.batch() for _ in range(64)], dim=1)[0].numpy()
+    n = len(tokens)
+    levels = grammar.parse(tokens)
+    for level, symbols in enumerate(levels):
+        for node in range(grammar.rhm.width(level)):
+            p = grammar.marginal(level, node)
+            found = np.bincount(symbols[:, node], minlength=len(p)) / n
+            assert (np.abs(found - p) < 5 * np.sqrt(p * (1 - p) / n) + 1e-12).all()
+    for level in range(1, grammar.rhm.L + 1):
+        used = rules_used(grammar, levels, level)[:, 0]
+        for symbol, p in enumerate(grammar.rule_probabilities(level)):
+            mine = used[levels[level][:, 0] == symbol]
+            found = np.bincount(mine, minlength=len(p)) / len(mine)
+            assert (np.abs(found - p) < 5 * np.sqrt(p * (1 - p) / len(mine))).all()
+
+
+def test_equally_likely_rules_are_drawn_as_ever():
+    """Runs of one seed see the same sentences whoever trains beside them, of whatever rules."""
+    uniform, zipfian = RHM(5, 3, 2, 2), RHM(5, 3, 2, 2, rule_probabilities=zipf(3, 1.0))
+    alone = data.FreshSentences([zipfian.grammar(1)], [6], 16, CPU)
+    pair = data.FreshSentences([zipfian.grammar(0), zipfian.grammar(1)], [5, 6], 16, CPU)
+    assert torch.equal(pair.batch()[1], alone.batch()[0])
+    batch = data.FreshSentences([uniform.grammar(0)], [5], 16, CPU).batch()
+    assert batch[0, :6].tolist() == [
+        [0, 3, 0, 3],
+        [0, 0, 2, 2],
+        [1, 0, 4, 1],
+        [4, 1, 1, 3],
+        [0, 3, 2, 0],
+        [1, 3, 2, 0],
+    ]
+
+
+@pytest.mark.parametrize("network", ["cnn", "lcn", "fcn", "attention", "decoder"])
+def test_networks_train_on_any_ensemble(network):
+    rhm = UNEQUAL[0].rhm
+    settings = replace(FAST, protocol="online", optimiser="adamw", learning_rate=1e-3)
+    (outcome,) = train_runs([Run(rhm, network, 640, 0, 0, settings)], CPU)
+    assert outcome.best_loss < outcome.curve[0][1]
+
+
 @pytest.mark.parametrize("kind", ["offline", "online"])
 @pytest.mark.parametrize("used", [0, 31, 32, 33, 64])  # blocks are 32 batches
 def test_sources_of_data_go_on_from_their_state(kind, used):
@@ -232,10 +283,10 @@ def test_sources_of_data_go_on_from_their_state(kind, used):
 def test_training_goes_on_from_a_checkpoint_with_the_same_outcome(tmp_path, protocol, done):
     settings = replace(FAST, protocol=protocol, optimiser="adamw", learning_rate=1e-3, patience=1.5)
     runs = [make_run(seed, P=2000, settings=settings) for seed in range(3)]
-    expected = train(runs, CPU)
+    expected = train_runs(runs, CPU)
     path = saved(tmp_path / "state.pt", runs, done)
     steps = []
-    outcomes = train(runs, CPU, steps.append, checkpoint=path)
+    outcomes = train_runs(runs, CPU, steps.append, checkpoint=path)
     assert steps[0] == done + 1
     assert path.exists()  # until the caller has written the outcomes down
     assert all(same(a, b) for a, b in zip(expected, outcomes, strict=True))
@@ -246,22 +297,24 @@ def test_training_goes_on_from_a_checkpoint_behind_a_drop(tmp_path, done):
     runs = [make_run(seed, P, settings=DROPPING) for seed, P in enumerate(SIZES)]
     path = saved(tmp_path / "state.pt", runs, done)
     assert len(torch.load(path)["replicas"]) < len(runs)
-    assert all(same(a, b) for a, b in zip(train(runs, CPU), train(runs, CPU, checkpoint=path), strict=True))
+    assert all(
+        same(a, b) for a, b in zip(train_runs(runs, CPU), train_runs(runs, CPU, checkpoint=path), strict=True)
+    )
 
 
 def saved(path, runs, done):
     """A checkpoint of these runs after some steps."""
-    trainer = _Trainer(runs, CPU)
+    trainer = trainer_of(runs, CPU)
     for _ in range(done):
         trainer.step()
-    trainer.save(path)
+    trainer.save(path, [run.key for run in runs])
     return path
 
 
 def is_ignored(path, run):
     steps = []
-    (outcome,) = train([run], CPU, steps.append, checkpoint=path)
-    return steps[0] == 1 and same(outcome, train([run], CPU)[0])
+    (outcome,) = train_runs([run], CPU, steps.append, checkpoint=path)
+    return steps[0] == 1 and same(outcome, train_runs([run], CPU)[0])
 
 
 def test_damaged_checkpoints_and_those_of_other_runs_are_ignored(tmp_path):
@@ -304,14 +357,14 @@ def test_checkpoints_of_other_formats_are_ignored(tmp_path, change):
 def test_a_checkpoint_that_cannot_be_written_is_no_end_of_training(tmp_path):
     path = tmp_path / "no such folder" / "state.pt"
     with pytest.warns(UserWarning, match="training goes on without"):
-        (outcome,) = train([make_run()], CPU, checkpoint=path, checkpoint_seconds=0)
-    assert same(outcome, train([make_run()], CPU)[0])
+        (outcome,) = train_runs([make_run()], CPU, checkpoint=path, checkpoint_seconds=0)
+    assert same(outcome, train_runs([make_run()], CPU)[0])
 
 
 def test_a_rate_of_its_own_for_every_replica():
     slow = replace(FAST, learning_rate=0.1)
-    together = train([make_run(), make_run(settings=slow)], CPU)
-    alone = train([make_run()], CPU) + train([make_run(settings=slow)], CPU)
+    together = train_runs([make_run(), make_run(settings=slow)], CPU)
+    alone = train_runs([make_run()], CPU) + train_runs([make_run(settings=slow)], CPU)
     for a, b in zip(together, alone, strict=True):
         assert a.best_loss == pytest.approx(b.best_loss, rel=1e-4)
     assert together[0].best_loss != together[1].best_loss
@@ -319,20 +372,20 @@ def test_a_rate_of_its_own_for_every_replica():
 
 def test_runs_of_other_networks_share_no_program():
     with pytest.raises(InputError, match="only grammar, seeds, P and learning rate may differ"):
-        train([make_run(), make_run(network="lcn")], CPU)
+        train_runs([make_run(), make_run(network="lcn")], CPU)
 
 
 def test_bfloat16_comes_close_to_float32():
     settings = replace(FAST, max_steps=400, batch_size=128)
-    (exact,) = train([make_run(P=4000, settings=settings)], CPU)
-    (rough,) = train([make_run(P=4000, settings=replace(settings, precision="bfloat16"))], CPU)
+    (exact,) = train_runs([make_run(P=4000, settings=settings)], CPU)
+    (rough,) = train_runs([make_run(P=4000, settings=replace(settings, precision="bfloat16"))], CPU)
     assert rough.best_loss == pytest.approx(exact.best_loss, rel=0.05)
     assert rough.best_loss != exact.best_loss
 
 
 def test_the_context_probe_finds_the_context_that_is_used():
     settings = replace(FAST, max_steps=600, batch_size=128, width=32, context_probe=True)
-    (outcome,) = train([make_run(P=4000, settings=settings)], CPU)
+    (outcome,) = train_runs([make_run(P=4000, settings=settings)], CPU)
     divergence = np.array([values for _, values in outcome.divergence])
     assert divergence.shape == (len(outcome.curve), 3)
     assert divergence[0].argmin() == 0  # at first the network knows nothing of its input
@@ -347,7 +400,7 @@ def test_a_trained_network_is_that_of_its_best_loss():
     settings = replace(FAST, max_steps=400, learning_rate=4.0)
     run = make_run(P=60, settings=settings)
     outcome, network = train_network(run)
-    assert same(outcome, train([run], CPU)[0])
+    assert same(outcome, train_runs([run], CPU)[0])
     assert outcome.best_step < outcome.steps
     test = data.held_out([run.rhm.grammar(0)], [0], settings.test_size, CPU)
     with torch.no_grad():
@@ -356,10 +409,10 @@ def test_a_trained_network_is_that_of_its_best_loss():
 
 
 def test_points_of_a_learning_curve():
-    (offline,) = train([make_run()], CPU)
+    (offline,) = train_runs([make_run()], CPU)
     assert sample_points(make_run(), offline) == [(200, offline.best_loss)]
     online = make_run(P=640, settings=replace(FAST, protocol="online"))
-    (outcome,) = train([online], CPU)
+    (outcome,) = train_runs([online], CPU)
     points = sample_points(online, outcome)
     assert [P for P, _ in points] == [32 * step for step, _ in outcome.curve[1:]]
     assert all(a >= b for (_, a), (_, b) in pairwise(points))
@@ -377,6 +430,12 @@ def test_the_key_of_a_run_names_its_content():
     assert make_run(0).key != make_run(1).key
     assert make_run(0).key != make_run(0, settings=replace(FAST, width=17)).key
     assert make_run(0).key == make_run(0, settings=replace(FAST, learning_rate=1)).key  # 1 is 1.0
+
+
+def test_keys_of_recorded_runs_stay():
+    """Results on disk are found by the hash of their content: a field that came later must not change it."""
+    settings = Settings(width=128, learning_rate=4.0, protocol="online", after_last_step=1.5)
+    assert Run(RHM(8, 2, 2, 3), "cnn", 262144, 0, 0, settings).key == "91601a5633024c79"
 
 
 @pytest.mark.parametrize(

@@ -18,9 +18,11 @@ from rhmtheory import RHM, InputError
 from rhmtheory._support.checks import as_int
 from rhmtheory._support.types import FloatArray
 from rhmtheory.fitting.slopes import slope
-from rhmvalidation.models import build
+from rhmvalidation.models import LayeredNetwork
+from rhmvalidation.networks import build
 from rhmvalidation.optimisers import ReplicaOptimiser
-from rhmvalidation.training import Settings, cross_entropy
+from rhmvalidation.runs import Settings
+from rhmvalidation.training import cross_entropy
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -86,7 +88,7 @@ def coordinate_check(
     Parameters
     ----------
     network : str
-        A name known to `models.build`.
+        One of the networks of this package.
     rhm : RHM
     widths : sequence of int
         At least two, increasing.
@@ -117,9 +119,11 @@ def _sizes(
     name: str, rhm: RHM, width: int, steps: int, seeds: int, settings: Settings
 ) -> tuple[list[float], list[float]]:
     model = build(name, rhm, seeds, width, settings.heads, settings.depth)
+    if not isinstance(model, LayeredNetwork):
+        raise InputError(f"network={name!r} has no layers that could be compared: choose one of this package")
     model.initialise([torch.Generator().manual_seed(seed) for seed in range(seeds)])
     sets = [rhm.grammar(seed).sample((steps + 1) * settings.batch_size, seed) for seed in range(seeds)]
-    batches = torch.from_numpy(np.stack(sets)).split(settings.batch_size, dim=1)
+    batches = torch.split(torch.from_numpy(np.stack(sets)), settings.batch_size, dim=1)
     optimiser = ReplicaOptimiser(
         model.parameters(),
         torch.full((seeds,), settings.learning_rate * model.rate_scale()),

@@ -10,10 +10,12 @@ import torch
 from torch import Tensor
 
 from rhmtheory import Grammar
+from rhmtheory._support.types import FloatArray
 
 # Each replica's data come from streams of their own, so that who trains beside it does not matter.
 _TRAIN, _TEST, _BATCH, _INIT = range(4)
 _STEPS_DRAWN_AHEAD = 32
+_RANGE = 1 << 30
 
 State = tuple[list[Tensor], int]
 """State of a source: of its generators before the present block of batches, and how many of the block are left."""
@@ -129,7 +131,7 @@ class TrainingSet(_DrawnAhead):
 
 
 class FreshSentences(_DrawnAhead):
-    """Online: every batch is new, drawn on the device from rules that lie there. Rules are equally likely."""
+    """Online: every batch is new, drawn on the device from rules and their probabilities that lie there."""
 
     def __init__(self, grammars: Sequence[Grammar], seeds: Sequence[int], size: int, device: torch.device) -> None:
         super().__init__(seeds, size, device)
@@ -141,26 +143,46 @@ class FreshSentences(_DrawnAhead):
             torch.from_numpy(np.stack([g.rules(level) for g in grammars]).astype(np.int64)).to(device)
             for level in range(1, rhm.L + 1)
         ]
+        # where choices are not equally likely: of the rules a level, (R, v_l, m), and of the classes, (R, 1, n)
+        self._bounds: list[Tensor] = []
+        if not all(g.is_uniform for g in grammars):
+            tables = [[g.rule_probabilities(level) for g in grammars] for level in range(1, rhm.L + 1)]
+            tables.append([g.prior[None] for g in grammars])
+            self._bounds = [_upper_bounds(np.stack(p)).to(device) for p in tables]
 
     def _draw(self, steps: int) -> Tensor:
-        # one uniform number in [0, 2**30) a node and one for the root; m << 2**30 leaves no bias that shows
+        # one uniform number a node and one for the root; m << 2**30 leaves no bias that shows
         draws = [
-            torch.randint(1 << 30, (steps, self._size, 1 + self._nodes), generator=generator, device=self._device)
+            torch.randint(_RANGE, (steps, self._size, 1 + self._nodes), generator=generator, device=self._device)
             for generator in self._generators
         ]
         numbers = torch.stack(draws)  # (R, steps, B, nodes)
         R = numbers.shape[0]
         replica = torch.arange(R, device=self._device).view(R, 1, 1, 1)
-        symbols, used = numbers[..., :1] % self._n, 1
+        root = torch.zeros_like(numbers[..., :1])
+        symbols, used = self._choose(numbers[..., :1], self._n, self._L + 1, replica, root), 1
         for level in range(self._L, 0, -1):
             rules = self._rules[level - 1]
             width = symbols.shape[-1]
-            choice = numbers[..., used : used + width] % rules.shape[2]
+            choice = self._choose(numbers[..., used : used + width], rules.shape[2], level, replica, symbols)
             used += width
             symbols = rules[replica, symbols, choice].flatten(-2)  # (R, steps, B, width * s)
         return symbols.to(torch.uint8 if int(symbols.max()) < 256 else torch.int64).transpose(0, 1)
 
+    def _choose(self, numbers: Tensor, of: int, level: int, replica: Tensor, symbols: Tensor) -> Tensor:
+        """One of ``of`` outcomes for each uniform number: rules of these symbols, or (level L + 1) classes."""
+        if not self._bounds:
+            return numbers % of
+        bounds = self._bounds[level - 1][replica, symbols]  # (R, steps, B, width, of)
+        return (numbers[..., None] >= bounds[..., :-1]).sum(dim=-1)
+
     def keep(self, replicas: Sequence[int]) -> None:
         """Drop all replicas but these."""
         super().keep(replicas)
+        self._bounds = [bounds[list(replicas)] for bounds in self._bounds]
         self._rules = [rules[list(replicas)] for rules in self._rules]
+
+
+def _upper_bounds(probabilities: FloatArray) -> Tensor:
+    """Cumulative probabilities in units of the range of the random numbers; an outcome of none is never drawn."""
+    return torch.from_numpy(np.rint(np.cumsum(probabilities, axis=-1) * _RANGE).astype(np.int64))

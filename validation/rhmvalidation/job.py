@@ -15,11 +15,12 @@ from rhmtheory import InputError
 from rhmtheory._support.checks import as_int
 from rhmtheory._support.provenance import provenance
 from rhmtheory.comparison import Study, study
+from rhmvalidation import networks
+from rhmvalidation.execution import Shard, execute, groups, pick_device
 from rhmvalidation.preset import Preset, Sweep, load_preset
 from rhmvalidation.progress import Display
 from rhmvalidation.report import Report, learning_curves, recorded_provenance
 from rhmvalidation.results import ResultFolder, write_tables
-from rhmvalidation.sweep import Shard, execute, groups, pick_device
 
 
 def run(
@@ -76,7 +77,7 @@ def more_grammars(preset: Preset, found: Study, until_width: float, most: int) -
     widths = {(m.curves.rhm, m.curves.label): m.step_factor.measured for m in found.measurements}
 
     def grown(sweep: Sweep) -> Sweep:
-        measured = widths.get((sweep.rhm, sweep.network))
+        measured = widths.get((sweep.rhm, networks.label(sweep.network)))
         here = len(sweep.seeds)
         if measured is None or measured.at_least or math.isnan(measured.best) or measured.width < until_width:
             return sweep

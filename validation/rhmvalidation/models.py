@@ -20,12 +20,11 @@ from rhmtheory import RHM, InputError
 
 
 class Network(nn.Module):
-    """What all networks share: replicas drawn from generators, layers, a readout."""
+    """What a trainer asks of a network, whoever wrote it: a stack of replicas with logits for each."""
 
-    def __init__(self, rhm: RHM, width: int) -> None:
+    def __init__(self, rhm: RHM) -> None:
         super().__init__()
-        self.v, _, self.s = rhm.homogeneous()
-        self.L, self.d, self.width = rhm.L, rhm.d, width
+        self.v, self.d = rhm.n_symbols(0), rhm.d
 
     def initial_scale(self, name: str) -> float:
         """Standard deviation of the initial entries of a parameter."""
@@ -39,17 +38,19 @@ class Network(nn.Module):
         """Multiplications of one forward pass of one sentence through one replica."""
         raise NotImplementedError
 
-    def layers(self, tokens: Tensor) -> list[Tensor]:
-        """Activations of every layer, (R, B, positions, w), from ids (R, B, d)."""
-        raise NotImplementedError
-
-    def read_out(self, last: Tensor) -> Tensor:
-        """Logits (R, B, v) from the activations of the last layer, which has one position."""
-        raise NotImplementedError
+    def check(self, objective: str) -> None:
+        """See that the network gives what the training objective needs; networks of this package do."""
 
     def forward(self, tokens: Tensor) -> Tensor:
         """Logits of the last token, (R, B, v), from ids (R, B, d)."""
-        return self.read_out(self.layers(tokens)[-1])
+        raise NotImplementedError
+
+    def autoregressive(self, tokens: Tensor) -> Tensor:
+        """Logits of every token given those before it, (R, B, d, v)."""
+        raise InputError(
+            "objective='all' needs a network that predicts every token: a decoder, or one of your own that gives "
+            "logits of shape (B, d, v)"
+        )
 
     @torch.no_grad()
     def initialise(self, generators: Sequence[torch.Generator]) -> None:
@@ -64,6 +65,24 @@ class Network(nn.Module):
         for parameter in self.parameters():
             parameter.data = parameter.data[replicas]
             parameter.grad = None
+        for buffer in self.buffers():
+            buffer.data = buffer.data[replicas]
+
+
+class LayeredNetwork(Network):
+    """The networks of this module: layers, and a readout of the last one."""
+
+    def layers(self, tokens: Tensor) -> list[Tensor]:
+        """Activations of every layer, (R, B, positions, w), from ids (R, B, d)."""
+        raise NotImplementedError
+
+    def read_out(self, last: Tensor) -> Tensor:
+        """Logits (R, B, v) from the activations of the last layer, which has one position."""
+        raise NotImplementedError
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Logits of the last token, (R, B, v), from ids (R, B, d)."""
+        return self.read_out(self.layers(tokens)[-1])
 
 
 class _Lookup(nn.Module):
@@ -97,7 +116,7 @@ def _mask_last(tokens: Tensor, v: int) -> Tensor:
     return torch.cat([tokens[..., :-1], torch.full_like(tokens[..., -1:], v)], dim=-1)
 
 
-class _MeanField(Network):
+class _MeanField(LayeredNetwork):
     """ReLU layers with standard normal weights, scaled in the forward pass, no biases.
 
     Published (public training code of arXiv:2505.07070): one over the square root of the fan-in, and one over the
@@ -106,6 +125,7 @@ class _MeanField(Network):
     start at ``v**(-1/2)``. Ours: the lookup in place of products with one-hot vectors, and the replica axis.
     """
 
+    width: int
     readout: nn.Parameter
 
     def rate_scale(self) -> float:
@@ -118,34 +138,37 @@ class _MeanField(Network):
 
 
 class _Hierarchical(_MeanField):
-    """Filter = stride = s, depth L: the architecture of the data (arXiv:2505.07070)."""
+    """Filter = stride = s of each level, depth L: the architecture of the data (arXiv:2505.07070)."""
 
     def __init__(self, rhm: RHM, replicas: int, width: int, *, shared: bool) -> None:
-        super().__init__(rhm, width)
-        self.shared = shared
-        positions = [rhm.width(level) for level in range(1, rhm.L + 1)]
-        filters = [1] * rhm.L if shared else positions
-        self.first = _Lookup(replicas, filters[0] * self.s, self.v, width, whitened=True)
+        super().__init__(rhm)
+        self.width, self.shared = width, shared
+        levels = range(1, rhm.L + 1)
+        self.branches = [rhm.n_children(level) for level in levels]
+        self.positions = [rhm.width(level) for level in levels]
+        filters = [1] * rhm.L if shared else self.positions
+        self.first = _Lookup(replicas, filters[0] * self.branches[0], self.v, width, whitened=True)
         self.hidden = nn.ParameterList(
-            [nn.Parameter(torch.empty(replicas, count, self.s * width, width)) for count in filters[1:]]
+            nn.Parameter(torch.empty(replicas, count, s * width, width))
+            for count, s in zip(filters[1:], self.branches[1:], strict=True)
         )
         self.readout = nn.Parameter(torch.empty(replicas, width, self.v))
 
     def multiplications(self) -> int:
         """Those of the hidden layers and the readout; lookups multiply nothing."""
-        positions: int = sum(self.s**i for i in range(self.L - 1))
-        return positions * self.s * self.width**2 + self.width * self.v
+        inputs = sum(positions * s for positions, s in zip(self.positions[1:], self.branches[1:], strict=True))
+        return inputs * self.width**2 + self.width * self.v
 
     def layers(self, tokens: Tensor) -> list[Tensor]:
         """Hidden level by hidden level."""
         R, B, _ = tokens.shape
-        s, w = self.s, self.width
+        s, w = self.branches[0], self.width
         children = _mask_last(tokens, self.v).view(R, B, -1, s)
         table = torch.arange(s, device=tokens.device)
         if not self.shared:
             table = table + s * torch.arange(children.shape[2], device=tokens.device)[:, None]
         out = [torch.relu(self.first(children, table) / math.sqrt(s * self.v))]  # (R, B, positions, w)
-        for weight in self.hidden:
+        for weight, s in zip(self.hidden, self.branches[1:], strict=True):
             scaled = weight / math.sqrt(s * w)
             if self.shared:
                 h = torch.bmm(out[-1].view(R, -1, s * w), scaled[:, 0]).view(R, B, -1, w)
@@ -172,11 +195,12 @@ class LocallyConnectedNetwork(_Hierarchical):
 class FullyConnectedNetwork(_MeanField):
     """Baseline that knows nothing of the tree: ``depth`` fully connected layers on all tokens but the last."""
 
-    def __init__(self, rhm: RHM, replicas: int, width: int, depth: int) -> None:
-        super().__init__(rhm, width)
+    def __init__(self, rhm: RHM, replicas: int, width: int, depth: int | None = None) -> None:
+        super().__init__(rhm)
+        self.width = width
         self.first = _Lookup(replicas, self.d - 1, self.v, width, whitened=True)
         self.hidden = nn.ParameterList(
-            [nn.Parameter(torch.empty(replicas, width, width)) for _ in range(depth - 1)]
+            [nn.Parameter(torch.empty(replicas, width, width)) for _ in range((depth or rhm.L) - 1)]
         )
         self.readout = nn.Parameter(torch.empty(replicas, width, self.v))
 
@@ -220,15 +244,16 @@ class _Attention(nn.Module):
         return torch.bmm(y, self.mix * self.scale).view(R, B, queries, w)
 
 
-class _Transformer(Network):
+class _Transformer(LayeredNetwork):
     """Embedding, learnt positions and a linear readout at the last position.
 
     ``scaled``: all weights are standard normal and scaled in the forward pass, by one over the square root of the
     fan-in (of the embedding, too: v), and tokens are whitened.
     """
 
-    def __init__(self, rhm: RHM, replicas: int, width: int, heads: int, depth: int, *, scaled: bool) -> None:
-        super().__init__(rhm, width)
+    def __init__(self, rhm: RHM, replicas: int, width: int, heads: int, depth: int | None, *, scaled: bool) -> None:
+        super().__init__(rhm)
+        self.width, depth = width, depth or rhm.L
         scale = width**-0.5 if scaled else 1.0
         self.embedding = _Lookup(replicas, 1, self.v, width, whitened=scaled)
         self.position = nn.Parameter(torch.empty(replicas, self.d, width))
@@ -266,7 +291,7 @@ class AttentionOnly(_Transformer):
     Scales as published: standard normal weights, scaled in the forward pass, whitened tokens of norm one.
     """
 
-    def __init__(self, rhm: RHM, replicas: int, width: int, heads: int, depth: int) -> None:
+    def __init__(self, rhm: RHM, replicas: int, width: int, heads: int = 1, depth: int | None = None) -> None:
         super().__init__(rhm, replicas, width, heads, depth, scaled=True)
 
     def layers(self, tokens: Tensor) -> list[Tensor]:
@@ -287,8 +312,9 @@ class Decoder(_Transformer):
     Ours in all its details: embeddings of size one without whitening, matrices of variance one over the fan-in.
     """
 
-    def __init__(self, rhm: RHM, replicas: int, width: int, heads: int, depth: int) -> None:
+    def __init__(self, rhm: RHM, replicas: int, width: int, heads: int = 1, depth: int | None = None) -> None:
         super().__init__(rhm, replicas, width, heads, depth, scaled=False)
+        depth = depth or rhm.L
         self.up = nn.ParameterList([nn.Parameter(torch.empty(replicas, width, 4 * width)) for _ in range(depth)])
         self.down = nn.ParameterList([nn.Parameter(torch.empty(replicas, 4 * width, width)) for _ in range(depth)])
 
@@ -334,31 +360,3 @@ class Decoder(_Transformer):
 def _normalise(x: Tensor) -> Tensor:
     """Layer norm over the width, without gains: the matrices behind it have them."""
     return functional.layer_norm(x, x.shape[-1:])
-
-
-NETWORKS = ("cnn", "lcn", "fcn", "attention", "decoder")
-LAWS: dict[str, tuple[str, ...]] = {
-    "cnn": ("cnn",),
-    "lcn": ("lcn",),
-    "fcn": (),
-    "attention": ("transformer",),
-    "decoder": ("transformer",),
-}
-"""The law that each network is held against; the fully connected one has none of its own."""
-"""Names of the networks: convolutional, locally connected, fully connected; attention only; GPT-like decoder."""
-
-
-def build(name: str, rhm: RHM, replicas: int, width: int, heads: int = 1, depth: int | None = None) -> Network:
-    """Make a network by name, weights not yet drawn; ``depth`` is L unless said."""
-    depth = rhm.L if depth is None else depth
-    if name == "cnn":
-        return ConvolutionalNetwork(rhm, replicas, width)
-    if name == "lcn":
-        return LocallyConnectedNetwork(rhm, replicas, width)
-    if name == "fcn":
-        return FullyConnectedNetwork(rhm, replicas, width, depth)
-    if name == "attention":
-        return AttentionOnly(rhm, replicas, width, heads, depth)
-    if name == "decoder":
-        return Decoder(rhm, replicas, width, heads, depth)
-    raise InputError(f"network={name!r} is unknown: choose one of {', '.join(NETWORKS)}")

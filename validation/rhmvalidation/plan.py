@@ -10,10 +10,10 @@ from typing import Any
 import torch
 
 from rhmtheory._support.parallel import thread_count
-from rhmvalidation.models import build
+from rhmvalidation.execution import Shard, groups, pick_device
 from rhmvalidation.preset import load_preset
-from rhmvalidation.sweep import Shard, groups, pick_device
-from rhmvalidation.training import Run, train
+from rhmvalidation.runs import Run
+from rhmvalidation.training import train_runs
 
 _WARM_UP, _TIMED = 2, 6
 
@@ -34,7 +34,7 @@ def dry_run(name: str, device: str = "auto", *, shard: str = "1/1", workers: int
     programs, estimates = [], [0.0]
     for runs in groups(preset, Shard.parse(shard)):
         first = runs[0]
-        kind = first.network, first.rhm, first.settings, len(runs)
+        kind = first.network, first.rhm, first.settings, first.arguments, len(runs)
         if kind not in measured:
             measured[kind] = _seconds_a_step(runs, chosen), _bytes(runs, chosen)
         per_step, memory = measured[kind]
@@ -76,7 +76,7 @@ def _seconds_a_step(runs: Sequence[Run], device: torch.device) -> float:
     if device.type == "cpu":
         torch.set_num_threads(1)  # as in the worker processes
     try:
-        train(timed, device, tick)
+        train_runs(timed, device, tick)
     finally:
         torch.set_num_threads(threads)
     return (ticks[-1] - ticks[_WARM_UP - 1]) / _TIMED
@@ -89,7 +89,7 @@ def _bytes(runs: Sequence[Run], device: torch.device) -> int:
         torch.cuda.reset_peak_memory_stats(device)
         return peak
     run, settings = runs[0], runs[0].settings
-    network = build(run.network, run.rhm, 1, settings.width, settings.heads, settings.depth)
-    weights = sum(parameter.numel() for parameter in network.parameters())
-    activations = settings.batch_size * run.rhm.d * settings.width * (run.rhm.L + 1)
+    weights = sum(parameter.numel() for parameter in run.build().parameters())
+    # of a network of one's own only the weights are known
+    activations = settings.batch_size * run.rhm.d * (settings.width or 0) * (run.rhm.L + 1)
     return 4 * len(runs) * (4 * weights + 4 * activations)

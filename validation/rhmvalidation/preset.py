@@ -12,7 +12,8 @@ from typing import Any
 
 from rhmtheory import RHM, InputError
 from rhmtheory._support.checks import as_choice, as_int
-from rhmvalidation.training import Run, Settings
+from rhmvalidation import networks
+from rhmvalidation.runs import Arguments, Run, Settings, as_arguments
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,8 @@ class Sweep:
     """Runs per grammar and size, which differ in initial weights and sentences."""
     learning_rates: tuple[float, ...] = ()
     """A scan: all runs at each of these instead of the settings' own."""
+    arguments: Arguments = ()
+    """What a network of one's own is called with, beside the ensemble."""
 
     @property
     def title(self) -> str:
@@ -50,6 +53,7 @@ class Sweep:
                 seed + i,
                 replace(self.settings, learning_rate=rate),
                 self.seed_rule,
+                self.arguments,
             )
             for rate in rates
             for P in self.sizes
@@ -131,11 +135,14 @@ def _sweep(where: str, table: Any) -> Sweep:
         where,
         table,
         {"ensemble", "network", "samples", "training"},
-        {"replicas", "grammars", "seeds", "published_seeds", "run_seeds"},
+        {"replicas", "grammars", "seeds", "published_seeds", "run_seeds", "arguments"},
     )
     ensemble = _keys(f"{where}, ensemble", table["ensemble"], {"v", "m", "s", "L"}, {"n", "rule_probabilities"})
-    optional = {field.name for field in fields(Settings)} - {"width", "learning_rate"}
-    training = _keys(f"{where}, training", table["training"], {"width", "learning_rate"}, optional)
+    optional = {field.name for field in fields(Settings)} - {"learning_rate"}
+    training = _keys(f"{where}, training", table["training"], {"learning_rate"}, optional)
+    arguments = table.get("arguments", {})
+    if not isinstance(arguments, dict):
+        raise InputError(f"{where}, arguments are {arguments!r}: they must be a table")
     scan: list[Any] = training["learning_rate"] if isinstance(training["learning_rate"], list) else []
     try:
         if scan:
@@ -161,8 +168,11 @@ def _sweep(where: str, table: Any) -> Sweep:
             seed_rule=seed_rule,
             run_seeds=as_int("run_seeds", table.get("run_seeds", 1), low=1),
             learning_rates=tuple(scan),
+            arguments=as_arguments(arguments),
         )
-        sweep.runs()  # checks the name of the network
+        sweep.runs()  # checks that network and settings go together
+        if networks.is_own(sweep.network):
+            networks.own_class(sweep.network)
     except InputError as error:
         raise InputError(f"{where}: {error}") from None
     return sweep

@@ -9,10 +9,10 @@ from collections.abc import Sequence
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from rhmvalidation.execution import Shard, cost, groups
 from rhmvalidation.preset import Preset
 from rhmvalidation.results import ResultFolder
-from rhmvalidation.sweep import Shard, cost, groups
-from rhmvalidation.training import Run
+from rhmvalidation.runs import Run
 
 
 class Display:

@@ -17,7 +17,7 @@ import torch
 
 from rhmtheory import Grammar, InputError
 from rhmtheory.comparison import LearningCurves
-from rhmvalidation.models import LAWS
+from rhmvalidation import networks
 
 # what such files hold beside tensors and plain Python: the arguments, and losses that numpy averaged
 _SAFE: list[Any] = [argparse.Namespace, np._core.multiarray.scalar, np.dtype]  # type: ignore[attr-defined]
@@ -49,7 +49,7 @@ def published_curves(paths: Sequence[Path]) -> list[LearningCurves]:
         sizes = sorted({P for _, points in members.values() for P in points})
         loss = np.array([[points.get(P, np.nan) for P in sizes] for _, points in members.values()])
         H = np.array([grammar.plateaus() for grammar, _ in members.values()])
-        names, laws, at = tuple(members), LAWS[network], np.array(sizes, float)
+        names, laws, at = tuple(members), networks.find(network).laws, np.array(sizes, float)
         curves.append(LearningCurves(rhm, network, laws, names, H, at, loss, protocol=protocol))
     return curves
 

@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from rhmtheory import RHM, InputError
+from rhmtheory._support.files import write_atomically
 from rhmtheory._support.types import FloatArray
 from rhmtheory.comparison import LearningCurves, Study, study
 from rhmtheory.plotting import new_figure, plot_context, save_figure
-from rhmvalidation.models import LAWS
+from rhmvalidation import networks
 from rhmvalidation.published import published_curves
-from rhmvalidation.results import all_runs, read_json, write_atomically, write_tables
-from rhmvalidation.training import Outcome, Run, Settings, sample_points
+from rhmvalidation.results import all_runs, read_json, write_tables
+from rhmvalidation.runs import Outcome, Run, Settings, sample_points
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -144,7 +145,7 @@ def _curves(members: Sequence[tuple[Run, Outcome]], variant: str) -> LearningCur
     return LearningCurves(
         rhm=first.rhm,
         label=_label(first),
-        laws=LAWS[first.network],
+        laws=networks.find(first.network).laws,
         grammars=tuple(
             f"published seed {seed}" if rule == "published" else f"seed {seed}" for rule, seed, _ in keys
         ),
@@ -158,7 +159,8 @@ def _curves(members: Sequence[tuple[Run, Outcome]], variant: str) -> LearningCur
 
 
 def _label(run: Run) -> str:
-    return f"{run.network} (all tokens)" if run.settings.objective == "all" else run.network
+    label = networks.label(run.network)
+    return f"{label} (all tokens)" if run.settings.objective == "all" else label
 
 
 def _check_alike(first: Run, runs: Sequence[Run]) -> None:

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import os
-import platform
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from rhmtheory import RHM, InputError
+from rhmtheory._support.files import write_atomically
 from rhmvalidation.preset import Preset
-from rhmvalidation.training import Outcome, Run, Settings
+from rhmvalidation.runs import Outcome, Run, Settings, as_arguments
 
 
 class ResultFolder:
@@ -47,11 +49,10 @@ class ResultFolder:
             )
         self._recorded = {run.key: (run, outcome) for run, outcome in recorded_runs(self.path)}
 
-    def checkpoint(self, runs: Sequence[Run]) -> Path:
-        """Where the unfinished training of these runs is kept."""
-        folder = self.path / "checkpoints"
-        folder.mkdir(exist_ok=True)
-        return folder / f"{runs[0].key}-{len(runs)}.pt"
+    @property
+    def checkpoint(self) -> Callable[[Sequence[Run]], Path]:
+        """Tells where the unfinished training of some runs is kept; a worker process can be handed it."""
+        return partial(_checkpoint, self.path / "checkpoints")
 
     def load(self, run: Run) -> Outcome | None:
         """The outcome of a run if it is finished; a file that cannot be read counts as not there."""
@@ -80,6 +81,11 @@ class ResultFolder:
         return [(run, outcome) for run, outcome in found if outcome is not None]
 
 
+def _checkpoint(folder: Path, runs: Sequence[Run]) -> Path:
+    folder.mkdir(exist_ok=True)
+    return folder / f"{runs[0].key}-{len(runs)}.pt"
+
+
 def write_tables(folder: Path, finished: Sequence[tuple[Run, Outcome]]) -> None:
     """Write finished runs as ``runs.csv``, one row a run, and as ``runs.jsonl``, with their curves."""
     write_atomically(folder / "runs.jsonl", "".join(_as_json(*pair) + "\n" for pair in finished))
@@ -87,18 +93,25 @@ def write_tables(folder: Path, finished: Sequence[tuple[Run, Outcome]]) -> None:
     for run, outcome in finished:
         row = {**asdict(run.rhm), **asdict(run), **asdict(outcome), **asdict(run.settings), "key": run.key}
         rows.append({name: row[name] for name in row if name not in ("rhm", "settings", "curve", "divergence")})
-    path = folder / "runs.csv"
-    temporary = _temporary(path)
-    with open(temporary, "w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, fieldnames=list(rows[0]) if rows else ["key"])
-        writer.writeheader()
-        writer.writerows(rows)
-    os.replace(temporary, path)
+    table = io.StringIO(newline="")
+    writer = csv.DictWriter(table, fieldnames=list(rows[0]) if rows else ["key"])
+    writer.writeheader()
+    writer.writerows(rows)
+    write_atomically(folder / "runs.csv", table.getvalue())
 
 
 def _settings(content: dict[str, Any]) -> dict[str, Any]:
-    """Settings by ensemble and network; other sizes, grammars or replicas leave runs what they are."""
-    return {json.dumps([sweep["rhm"], sweep["network"]]): sweep["settings"] for sweep in content["sweeps"]}
+    """Settings by ensemble and network; other sizes, grammars or replicas leave runs what they are.
+
+    What a stamp of earlier times does not say has its default.
+    """
+    return {
+        json.dumps([sweep["rhm"], sweep["network"]]): (
+            Settings(**sweep["settings"]),
+            as_arguments(sweep.get("arguments", ())),
+        )
+        for sweep in content["sweeps"]
+    }
 
 
 def recorded_runs(folder: Path) -> list[tuple[Run, Outcome]]:
@@ -135,8 +148,8 @@ def _from_json(text: str, source: str) -> tuple[Run, Outcome]:
         if "rhm" not in content["run"] and "v" in content["run"]:
             raise OldFormatError(
                 f"{source} is of an older format (v, m, s, L in place of rhm), whose networks were scaled "
-                "otherwise: train it anew into another folder with 'rhmtheory compare', or read it with the version "
-                "of rhmtheory that comparison.json beside it names"
+                "otherwise: train it anew into another folder with 'rhmtheory compare', or read it with the "
+                "version of rhmtheory that comparison.json beside it names"
             )
         rhm, settings = RHM(**content["run"].pop("rhm")), Settings(**content["run"].pop("settings"))
         return Run(rhm, settings=settings, **content["run"]), Outcome(**content["outcome"])
@@ -152,18 +165,6 @@ def read_json(path: Path) -> Any:
         return json.loads(path.read_text(encoding="utf-8"))
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise InputError(f"{path} is not valid JSON, it may be half-written: remove it ({error})") from error
-
-
-def write_atomically(path: Path, text: str) -> None:
-    """Write a file that is either all there or not there."""
-    temporary = _temporary(path)
-    temporary.write_text(text, encoding="utf-8")
-    os.replace(temporary, path)
-
-
-def _temporary(path: Path) -> Path:
-    """A name beside the file that no other process on a shared disk uses."""
-    return path.with_name(f"{path.name}.{platform.node()}-{os.getpid()}.part")
 
 
 def _as_json(run: Run, outcome: Outcome) -> str:

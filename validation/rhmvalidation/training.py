@@ -1,175 +1,140 @@
-"""One run: what determines it, how it is trained, what it leaves. Replicas run side by side in one program."""
+"""Training: replicas side by side in one program, each with its own grammar, sentences and learning rate."""
 
 from __future__ import annotations
 
 import copy
-import hashlib
-import json
-import math
 import os
 import time
 import warnings
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
-from rhmtheory import RHM, Grammar, InputError
-from rhmtheory._support.checks import as_choice, as_int
+from rhmtheory import Grammar, InputError
+from rhmtheory._support.checks import as_int
+from rhmtheory._support.types import FloatArray
 from rhmvalidation import data
-from rhmvalidation.models import NETWORKS, Decoder, Network, build
+from rhmvalidation.adapted import AdaptedNetwork
+from rhmvalidation.context import ContextProbe
+from rhmvalidation.models import Network
 from rhmvalidation.optimisers import ReplicaOptimiser
-from rhmvalidation.probes import ContextProbe
+from rhmvalidation.records import FIRST_EVALUATION, Record, next_evaluation
+from rhmvalidation.runs import Outcome, Run, Settings, points
 
-_EVALUATION_RATIO = 1.2
-_FIRST_EVALUATION = 8
 _EVALUATION_BATCH = 1024
 _CHECKPOINT_FORMAT = 1
 
 
 @dataclass(frozen=True)
-class Settings:
-    """How one network is built and trained; the part of a run that a preset fixes."""
+class Task:
+    """What one replica learns from: ``P`` sentences of a grammar (online: as many in all), drawn by a seed."""
 
-    width: int
-    learning_rate: float
-    """In units of the width for the networks in mean-field parametrisation (cnn, lcn, fcn)."""
-    optimiser: str = "sgd"
-    weight_decay: float = 0.0
-    warmup: int = 0
-    """Steps over which the learning rate rises from zero."""
-    schedule: str = "constant"
-    """``constant``, or ``cosine`` down to zero at the last step."""
-    heads: int = 1
-    depth: int | None = None
-    """Layers; L by default. The hierarchical networks have L always."""
-    batch_size: int = 128
-    protocol: str = "offline"
-    """``offline``: P fixed sentences, best test loss; ``online``: a fresh batch a step, P = samples seen."""
-    max_steps: int = 4000
-    """Offline; online the number of steps is P / batch_size."""
-    patience: float = 3.0
-    """Offline: stop when the steps since the best test loss exceed (patience - 1) times the steps up to it."""
-    test_size: int = 4096
-    precision: str = "float32"
-    """``bfloat16`` runs the matrix products of the forward pass in that format; weights stay in float32."""
-    objective: str = "last"
-    """What is trained on: ``last``, the last token alone, or ``all`` tokens, each given those before it."""
-    after_last_step: float | None = None
-    """Online: stop at this multiple of the samples at which the test loss crossed the last step, sqrt(H_(L-1) H_L)
-    of the run's own grammar; by default only at P."""
-    context_probe: bool = False
-    """Measure, at every evaluation, the divergence from ideal predictors of limited context."""
-
-    def __post_init__(self) -> None:
-        as_choice("optimiser", self.optimiser, ("sgd", "adamw"))
-        as_choice("schedule", self.schedule, ("constant", "cosine"))
-        as_choice("protocol", self.protocol, ("offline", "online"))
-        as_choice("precision", self.precision, ("float32", "bfloat16"))
-        as_choice("objective", self.objective, ("last", "all"))
-        for name in ("width", "heads", "batch_size", "max_steps", "test_size"):
-            as_int(name, getattr(self, name), low=1)
-        as_int("warmup", self.warmup, low=0)
-        if self.depth is not None:
-            as_int("depth", self.depth, low=1)
-        for name in ("learning_rate", "weight_decay", "patience", "after_last_step"):
-            value = getattr(self, name)
-            if name == "after_last_step" and value is None:
-                continue
-            if isinstance(value, bool) or not isinstance(value, (int, float)):
-                raise InputError(f"{name}={value!r} is not a number")
-            # 1 and 1.0 are one setting, and have one hash
-            object.__setattr__(self, name, float(value))
-        if not self.learning_rate > 0:
-            raise InputError(f"learning_rate={self.learning_rate} must be positive")
-        if not self.weight_decay >= 0:
-            raise InputError(f"weight_decay={self.weight_decay} must not be negative")
-        if not self.patience > 1:
-            raise InputError(f"patience={self.patience} must exceed 1, or training stops at the first step")
-        if self.after_last_step is not None and not (self.after_last_step >= 1 and self.protocol == "online"):
-            raise InputError(
-                f"after_last_step={self.after_last_step} must be at least 1, and goes with protocol = 'online'"
-            )
-        if not isinstance(self.context_probe, bool):
-            raise InputError(f"context_probe={self.context_probe!r} must be true or false")
-        if self.width % self.heads:
-            raise InputError(f"width={self.width} is no multiple of heads={self.heads}: choose one that is")
-
-
-@dataclass(frozen=True)
-class Run:
-    """Everything that determines the outcome of one training run."""
-
-    rhm: RHM
-    network: str
+    grammar: Grammar
     P: int
-    grammar_seed: int
-    run_seed: int
-    settings: Settings
-    seed_rule: str = "ours"
-    """How the seed makes the grammar: ``ours``, by `RHM.grammar`; ``published``, by `from_published_seed`."""
-
-    def __post_init__(self) -> None:
-        as_choice("network", self.network, NETWORKS)
-        as_choice("seed_rule", self.seed_rule, ("ours", "published"))
-        if self.settings.objective == "all" and self.network != "decoder":
-            raise InputError(
-                f"objective='all' needs a network that predicts every token: decoder, not {self.network}"
-            )
-
-    def grammar(self) -> Grammar:
-        """The grammar of this run."""
-        if self.seed_rule == "published":
-            return Grammar.from_published_seed(self.grammar_seed, self.rhm)
-        return Grammar.from_ensemble(self.rhm, self.grammar_seed)
-
-    @property
-    def steps(self) -> int:
-        """Most steps of this run."""
-        settings = self.settings
-        return max(1, self.P // settings.batch_size) if settings.protocol == "online" else settings.max_steps
-
-    @property
-    def key(self) -> str:
-        """Hash of the content: the name of this run's result."""
-        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()[:16]
-
-    def shares_program_with(self, other: Run) -> bool:
-        """Whether two runs can train as replicas: all alike but grammar, seeds, P and learning rate."""
-        return self._program() == other._program() and self.steps == other.steps
-
-    def _program(self) -> Run:
-        alike = replace(self.settings, learning_rate=1.0)
-        return replace(self, P=0, grammar_seed=0, run_seed=0, seed_rule="ours", settings=alike)
+    seed: int
+    learning_rate: float
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """What one run measured. Losses are means over the held-out set, in nats."""
+@dataclass(frozen=True, eq=False)
+class Trained:
+    """What training left. Made by `train`.
 
-    best_loss: float
-    best_step: int
-    steps: int
-    curve: list[tuple[int, float]]
-    """(step, test loss) at log-spaced steps."""
-    diverged: bool
-    seconds: float
-    """Wall time of the replicas' program divided by their number."""
-    divergence: list[tuple[int, list[float]]] = field(default_factory=list)
-    """(step, KL divergence from the ideal predictor of context level k = 0..L), where it was asked for."""
+    Attributes
+    ----------
+    grammar : Grammar
+    network : torch.nn.Module
+        At its best test loss (of the largest size, where there are several). A module of one's own is that which
+        was given; one of this package holds a single replica, and maps ids (1, B, d) to logits (1, B, v).
+    outcomes : tuple of Outcome
+        One for each size.
+    P, loss : arrays, shape (points,), samples and nats
+        The learning curve: best test loss against samples, as `rhmtheory.compare_curve` takes it.
+    """
 
-    def __post_init__(self) -> None:
-        # JSON turns the pairs into lists
-        for name in ("curve", "divergence"):
-            object.__setattr__(self, name, [(step, value) for step, value in getattr(self, name)])
+    grammar: Grammar
+    network: nn.Module
+    outcomes: tuple[Outcome, ...]
+    P: FloatArray
+    loss: FloatArray
 
 
 def train(
+    network: nn.Module | str,
+    grammar: Grammar,
+    settings: Settings,
+    samples: int | Sequence[int] = 2**20,
+    *,
+    seed: int = 0,
+    device: str | torch.device = "cpu",
+) -> Trained:
+    """Train a network on a grammar, as the networks of a study are trained.
+
+    Parameters
+    ----------
+    network : torch.nn.Module or str
+        A module that maps ids (B, d) to logits (B, v) of the last token, or (B, d, v) of every token, each from
+        the tokens before it; it is trained in place. Or the name of a network of this package, or
+        ``package.module:Class``.
+    grammar : Grammar
+    settings : Settings
+        Optimiser, learning rate, batch size, online or offline, and when to stop.
+    samples : int or sequence of int
+        Online the number of samples seen. Offline the sizes of the training sets: each is learnt from the same
+        initial weights, and is one point of the learning curve.
+    seed : int
+        Of the sentences; and of the initial weights, where the network is given by name.
+    device : str or torch.device
+
+    Returns
+    -------
+    Trained
+
+    Raises
+    ------
+    InputError
+        For a module that gives logits of another shape, or reads the token that it is to predict, and for a
+        network or settings that do not fit.
+
+    Examples
+    --------
+    >>> from rhmtheory import RHM
+    >>> grammar = RHM(v=4, m=2, s=2, L=2).grammar(seed=0)
+    >>> settings = Settings(width=16, learning_rate=1.0, protocol="online", test_size=256)
+    >>> found = train("cnn", grammar, settings, samples=2560)
+    >>> found.P.astype(int)
+    array([1024, 1280, 1536, 1920, 2304, 2560])
+    """
+    sizes = [samples] if isinstance(samples, int) else list(samples)
+    if settings.protocol == "online" and len(sizes) != 1:
+        raise InputError(f"samples={samples}: an online run sees all sizes up to the largest: give that one")
+    sizes = sorted(as_int("samples", P, low=1) for P in sizes)
+    if not sizes:
+        raise InputError("samples is empty: give at least one size")
+    tasks = [Task(grammar, P, seed, settings.learning_rate) for P in sizes]
+    if isinstance(network, str):
+        stack = Run(grammar.rhm, network, sizes[-1], 0, seed, settings).build(len(sizes))
+    else:
+        name = type(network).__name__
+        stack = AdaptedNetwork(grammar.rhm, len(sizes), lambda: copy.deepcopy(network), name)
+    trainer = Trainer(stack, settings, tasks, torch.device(device), keep_best=True)
+    trainer.finish()
+    outcomes = trainer.outcomes()
+    curve = [point for P, outcome in zip(sizes, outcomes, strict=True) for point in points(settings, P, outcome)]
+    best: nn.Module = trainer.best_network(len(sizes) - 1)
+    if isinstance(best, AdaptedNetwork) and isinstance(network, nn.Module):
+        network.load_state_dict(best.weights(), strict=False)  # tied tensors have one name of several
+        best = network
+    P, loss = np.array(curve, dtype=float).reshape(-1, 2).T
+    return Trained(grammar, best.eval(), tuple(outcomes), P, loss)
+
+
+def train_runs(
     runs: Sequence[Run],
     device: torch.device,
     on_step: Callable[[int], None] = lambda step: None,
@@ -182,16 +147,16 @@ def train(
     ``checkpoint``, the state is kept in that file now and then, and training goes on from one that is there; the
     caller removes it when the outcomes are safe.
     """
-    trainer = _Trainer(runs, device)
+    trainer = trainer_of(runs, device)
+    keys = [run.key for run in runs]
     if checkpoint is not None:
-        trainer.load(checkpoint)
+        trainer.load(checkpoint, keys)
     saved = time.perf_counter()
-    while trainer.replicas:
-        trainer.step()
-        on_step(trainer.steps)
+    for step in trainer.run():
+        on_step(step)
         if checkpoint is not None and time.perf_counter() - saved > checkpoint_seconds:
             try:
-                trainer.save(checkpoint)
+                trainer.save(checkpoint, keys)
             except (OSError, RuntimeError) as error:  # torch raises the latter on a full disk
                 warnings.warn(f"no checkpoint in {checkpoint}: {error}; training goes on without", stacklevel=2)
             saved = time.perf_counter()
@@ -200,54 +165,76 @@ def train(
 
 def train_network(run: Run, device: torch.device | None = None) -> tuple[Outcome, Network]:
     """Train one run, and return its outcome with the network (one replica) as it was at its best test loss."""
-    trainer = _Trainer([run], device or torch.device("cpu"), keep_best=True)
-    while trainer.replicas:
-        trainer.step()
-    return trainer.outcomes()[0], trainer.best_network()
+    trainer = trainer_of([run], device or torch.device("cpu"), keep_best=True)
+    trainer.finish()
+    return trainer.outcomes()[0], trainer.best_network(0)
 
 
-class _Trainer:
+def trainer_of(runs: Sequence[Run], device: torch.device, *, keep_best: bool = False) -> Trainer:
+    """A trainer of these runs; raises `InputError` where they cannot share a program."""
+    first = runs[0]
+    if not all(first.shares_program_with(run) for run in runs):
+        raise InputError("these runs cannot share a program: only grammar, seeds, P and learning rate may differ")
+    tasks = [Task(run.grammar(), run.P, run.run_seed, run.settings.learning_rate) for run in runs]
+    return Trainer(first.build(len(runs)), first.settings, tasks, device, keep_best=keep_best)
+
+
+class Trainer:
     """The replicas still training, and the records of all."""
 
-    def __init__(self, runs: Sequence[Run], device: torch.device, *, keep_best: bool = False) -> None:
-        first = runs[0]
-        if not all(first.shares_program_with(run) for run in runs):
-            raise InputError(
-                "these runs cannot share a program: only grammar, seeds, P and learning rate may differ"
-            )
-        self._runs, self._device, self._settings = list(runs), device, first.settings
+    def __init__(
+        self,
+        network: Network,
+        settings: Settings,
+        tasks: Sequence[Task],
+        device: torch.device,
+        *,
+        keep_best: bool = False,
+    ) -> None:
+        self._settings, self._device, self._network = settings, device, network
         self._start = time.perf_counter()
-        grammars = [run.grammar() for run in runs]
-        seeds = [run.run_seed for run in runs]
-        settings = first.settings
+        grammars, seeds = [task.grammar for task in tasks], [task.seed for task in tasks]
         self._test = data.held_out(grammars, seeds, settings.test_size, device)
         self._batches: data.Batches
         if settings.protocol == "online":
             self._batches = data.FreshSentences(grammars, seeds, settings.batch_size, device)
         else:
-            sizes = [run.P for run in runs]
+            sizes = [task.P for task in tasks]
             self._batches = data.TrainingSet(grammars, seeds, sizes, settings.batch_size, device)
         self._probe = ContextProbe(grammars, self._test) if settings.context_probe else None
-        self._network = build(first.network, first.rhm, len(runs), settings.width, settings.heads, settings.depth)
-        self._network.initialise(data.init_generators(seeds))
-        self._network.to(device)
-        rates = [run.settings.learning_rate * self._network.rate_scale() for run in runs]
+        network.initialise(data.init_generators(seeds))
+        network.to(device)
+        network.check(settings.objective)
+        self._last = max(settings.steps(task.P) for task in tasks)
+        rates = [task.learning_rate * network.rate_scale() for task in tasks]
         self._optimiser = ReplicaOptimiser(
-            self._network.parameters(),
+            network.parameters(),
             torch.tensor(rates, device=device),
             adam=settings.optimiser == "adamw",
             weight_decay=settings.weight_decay,
             warmup=settings.warmup,
-            cosine_until=first.steps if settings.schedule == "cosine" else None,
+            cosine_until=self._last if settings.schedule == "cosine" else None,
         )
         last_steps = [float(np.sqrt(g.plateaus()[-2:].prod())) for g in grammars]
-        self._records = [_Record(settings, run.steps, loss) for run, loss in zip(runs, last_steps, strict=True)]
-        self._keep_best = keep_best
-        self._best_weights: dict[str, Any] = {}
-        self.replicas = list(range(len(runs)))
-        """Indices of the runs still training, in the order of the network's replica axis."""
-        self.steps, self._next_evaluation = 0, _FIRST_EVALUATION
+        self._records = [
+            Record(settings, settings.steps(task.P), loss) for task, loss in zip(tasks, last_steps, strict=True)
+        ]
+        self._best: list[dict[str, Tensor]] | None = [{} for _ in tasks] if keep_best else None
+        self.replicas = list(range(len(tasks)))
+        """Indices of the tasks still training, in the order of the network's replica axis."""
+        self.steps, self._next_evaluation = 0, FIRST_EVALUATION
         self._evaluate()
+
+    def run(self) -> Iterator[int]:
+        """Train until all replicas have stopped, and tell the number of each finished step."""
+        while self.replicas:
+            self.step()
+            yield self.steps
+
+    def finish(self) -> None:
+        """Train until all replicas have stopped."""
+        for _ in self.run():
+            pass
 
     def step(self) -> None:
         """One update, and an evaluation where one is due."""
@@ -260,25 +247,27 @@ class _Trainer:
         loss.sum().backward()  # type: ignore[no-untyped-call]
         self._optimiser.step()
         self.steps += 1
-        if self.steps in (self._next_evaluation, self._runs[0].steps):
-            self._next_evaluation = max(self.steps + 1, round(self.steps * _EVALUATION_RATIO))
+        if self.steps in (self._next_evaluation, self._last):
+            self._next_evaluation = next_evaluation(self.steps)
             self._evaluate()
 
     def _training_loss(self, tokens: Tensor) -> Tensor:
-        if self._settings.objective == "all" and isinstance(self._network, Decoder):
+        if self._settings.objective == "all":
             return cross_entropy(self._network.autoregressive(tokens), tokens).mean(dim=-1)
         return cross_entropy(self._network(tokens)[:, :, None], tokens[..., -1:])[..., 0]
 
     @torch.no_grad()
     def _evaluate(self) -> None:
+        self._network.eval()
         parts = [self._network(part) for part in torch.split(self._test, _EVALUATION_BATCH, dim=1)]
+        self._network.train()
         logits = torch.cat(parts, dim=1).float()
         losses = cross_entropy(logits[:, :, None], self._test[..., -1:])[..., 0].tolist()
         divergences = self._probe.divergence(logits) if self._probe else [[]] * len(losses)
-        for r, loss, divergence in zip(self.replicas, losses, divergences, strict=True):
-            self._records[r].add(self.steps, loss, divergence)
-        if self._keep_best and self._records[0].best_step == self.steps:
-            self._best_weights = copy.deepcopy(self._network.state_dict())
+        for i, r in enumerate(self.replicas):
+            self._records[r].add(self.steps, losses[i], divergences[i])
+            if self._best is not None and self._records[r].best_step == self.steps:
+                self._best[r] = {name: x[i].clone() for name, x in self._network.state_dict().items()}
         training = [i for i, r in enumerate(self.replicas) if not self._records[r].stopped]
         # a GPU does all replicas at once: there the stopped ones are dropped when that halves the work, or ends it
         enough = len(self.replicas) // 2 if self._device.type == "cuda" else len(self.replicas) - 1
@@ -297,22 +286,24 @@ class _Trainer:
         if self._probe:
             self._probe.keep(positions)
 
-    def best_network(self) -> Network:
-        """The network at its best test loss; needs ``keep_best`` and a single run."""
-        self._network.load_state_dict(self._best_weights)
+    def best_network(self, task: int) -> Network:
+        """The network, one replica, at the best test loss of a task; needs ``keep_best``, and ends the training."""
+        assert self._best is not None
+        self._network.keep(torch.tensor([0], device=self._device))
+        self._network.load_state_dict({name: x[None] for name, x in self._best[task].items()})
         return self._network
 
     def outcomes(self) -> list[Outcome]:
-        """One outcome a run, in the order given."""
-        seconds = (time.perf_counter() - self._start) / len(self._runs)
+        """One outcome per task, in the order given."""
+        seconds = (time.perf_counter() - self._start) / len(self._records)
         return [record.outcome(seconds) for record in self._records]
 
-    def save(self, path: Path) -> None:
+    def save(self, path: Path, keys: Sequence[str]) -> None:
         """Write all that `load` needs, atomically."""
         state = {
             "format": _CHECKPOINT_FORMAT,
             "device": self._device.type,
-            "keys": [run.key for run in self._runs],
+            "keys": list(keys),
             "replicas": self.replicas,
             "steps": self.steps,
             "next": self._next_evaluation,
@@ -326,7 +317,7 @@ class _Trainer:
         torch.save(state, temporary)
         os.replace(temporary, path)
 
-    def load(self, path: Path) -> None:
+    def load(self, path: Path, keys: Sequence[str]) -> None:
         """Go on from a checkpoint of the same runs on the same kind of device; any other file is ignored."""
         if not path.exists():
             return
@@ -334,7 +325,7 @@ class _Trainer:
             state: Any = torch.load(path, weights_only=True, map_location=self._device)
         except Exception:  # a half-written file fails in many ways, and a fresh start costs time only
             return
-        mine = {"format": _CHECKPOINT_FORMAT, "device": self._device.type, "keys": [run.key for run in self._runs]}
+        mine = {"format": _CHECKPOINT_FORMAT, "device": self._device.type, "keys": list(keys)}
         body = {"replicas", "steps", "next", "network", "optimiser", "batches", "records", "seconds"}
         if not isinstance(state, dict) or set(state) != body | set(mine):
             return
@@ -351,71 +342,7 @@ class _Trainer:
         self._start -= state["seconds"]
 
 
-class _Record:
-    """One replica's record. It stops by its own losses alone, whatever its neighbours still have to do."""
-
-    def __init__(self, settings: Settings, max_steps: int, last_step: float) -> None:
-        self._patience = settings.patience if settings.protocol == "offline" else math.inf
-        self._after = settings.after_last_step
-        self._max_steps, self._last_step = max_steps, last_step
-        self.best_loss, self.best_step, self.steps = math.inf, 0, 0
-        self.curve: list[tuple[int, float]] = []
-        self.divergence: list[tuple[int, list[float]]] = []
-        self.stopped = self.diverged = False
-        self.crossed: int | None = None
-        """First step at which the loss was below the crossing of the last step of the staircase."""
-
-    def add(self, step: int, loss: float, divergence: list[float]) -> None:
-        """Note the test loss at a step, and stop after the last step, on divergence, or out of patience."""
-        if self.stopped:
-            return
-        self.steps = step
-        self.diverged = not math.isfinite(loss)
-        if not self.diverged:
-            self.curve.append((step, loss))
-            if divergence:
-                self.divergence.append((step, divergence))
-            if loss < self.best_loss:
-                self.best_loss, self.best_step = loss, step
-            if loss < self._last_step and self.crossed is None:
-                self.crossed = step
-        waited = step > self._patience * max(self.best_step, _FIRST_EVALUATION)
-        made = self._after is not None and self.crossed is not None and step >= self._after * self.crossed
-        self.stopped = self.diverged or waited or made or step >= self._max_steps
-
-    def outcome(self, seconds: float) -> Outcome:
-        """The finished record."""
-        return Outcome(
-            self.best_loss, self.best_step, self.steps, self.curve, self.diverged, seconds, self.divergence
-        )
-
-    def state(self) -> dict[str, Any]:
-        """What `load` needs."""
-        return {name: value for name, value in vars(self).items() if not name.startswith("_")}
-
-    def load(self, state: dict[str, Any]) -> None:
-        """Go on from a saved state."""
-        vars(self).update(state)
-
-
 def cross_entropy(logits: Tensor, tokens: Tensor) -> Tensor:
     """Mean over the batch of the cross-entropy in nats, (R, T), of logits (R, B, T, v) for tokens (R, B, T)."""
     losses = functional.cross_entropy(logits.flatten(0, 2), tokens.long().flatten(), reduction="none")
     return losses.view(tokens.shape).mean(dim=1)
-
-
-def sample_points(run: Run, outcome: Outcome) -> list[tuple[int, float]]:
-    """The (samples, best test loss) that a run contributes: one offline, its whole history online."""
-    if outcome.diverged and run.settings.protocol == "offline":
-        return []
-    if run.settings.protocol == "offline":
-        return [(run.P, outcome.best_loss)]
-    curve = [(step, loss) for step, loss in outcome.curve if step > 0]
-    best = np.minimum.accumulate([loss for _, loss in curve]).tolist()
-    return [(step * run.settings.batch_size, loss) for (step, _), loss in zip(curve, best, strict=True)]
-
-
-def multiplications(run: Run) -> int:
-    """Multiplications of one training step of one replica: forward, and twice that backward."""
-    network: Network = build(run.network, run.rhm, 1, run.settings.width, run.settings.heads, run.settings.depth)
-    return 3 * run.settings.batch_size * network.multiplications()

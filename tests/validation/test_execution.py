@@ -9,7 +9,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from rhmtheory import InputError  # noqa: E402
-from rhmvalidation import job, plan, preset, report, results, sweep, training  # noqa: E402
+from rhmvalidation import execution, job, plan, preset, report, results, training  # noqa: E402
 
 CPU = torch.device("cpu")
 TINY = """
@@ -117,7 +117,7 @@ def test_a_scan_repeats_every_run_at_every_learning_rate(preset_file, tmp_path):
     assert list(by_rate.values()) == [plain] * 3
     # one program trains several rates, and the folder keeps them apart
     folder = results.ResultFolder(tmp_path / "out", scan)
-    sweep.execute(sweep.groups(scan), folder, CPU, workers=1)
+    execution.execute(execution.groups(scan), folder, CPU, workers=1)
     assert len({folder.load(run).best_loss for run in runs}) > 6
 
 
@@ -147,26 +147,26 @@ def test_unknown_preset_lists_those_there_are():
 def test_programs_are_replicas_of_one_sweep_and_shards_share_them_out(preset_file):
     preset_file.write_text(TINY.replace("grammars = 2", "grammars = 5\nreplicas = 2") + ONLINE)
     loaded = load(preset_file)
-    programs = sweep.groups(loaded)
+    programs = execution.groups(loaded)
     assert sorted(run.key for runs in programs for run in runs) == sorted(run.key for run in loaded.runs())
     for runs in programs:
         assert len(runs) <= 2
         assert all(runs[0].shares_program_with(run) for run in runs)
-    shards = [sweep.groups(loaded, sweep.Shard.parse(f"{i}/3")) for i in (1, 2, 3)]
+    shards = [execution.groups(loaded, execution.Shard.parse(f"{i}/3")) for i in (1, 2, 3)]
     assert sorted(str(runs) for shard in shards for runs in shard) == sorted(map(str, programs))
 
 
 @pytest.mark.parametrize("text", ["0/3", "4/3", "1", "a/b", "1/0"])
 def test_shards_that_cannot_be(text):
     with pytest.raises(InputError, match="shard"):
-        sweep.Shard.parse(text)
+        execution.Shard.parse(text)
 
 
 def test_interrupted_sweep_goes_on_and_ends_with_the_results_of_an_uninterrupted_one(preset_file, tmp_path):
     loaded = load(preset_file)
-    programs = sweep.groups(loaded)
+    programs = execution.groups(loaded)
     whole = results.ResultFolder(tmp_path / "whole", loaded)
-    sweep.execute(programs, whole, CPU, workers=1)
+    execution.execute(programs, whole, CPU, workers=1)
 
     parts = results.ResultFolder(tmp_path / "parts", loaded)
 
@@ -175,10 +175,10 @@ def test_interrupted_sweep_goes_on_and_ends_with_the_results_of_an_uninterrupted
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        sweep.execute(programs, parts, CPU, workers=1, on_step=stop)
+        execution.execute(programs, parts, CPU, workers=1, on_step=stop)
     assert [run for run, _ in parts.finished(loaded.runs())] == programs[0]
 
-    sweep.execute(programs, parts, CPU, workers=1)
+    execution.execute(programs, parts, CPU, workers=1)
     assert outcomes(parts, loaded.runs()) == outcomes(whole, loaded.runs())
 
 
@@ -186,17 +186,17 @@ def test_processes_and_shards_give_the_results_of_one_process(preset_file, tmp_p
     preset_file.write_text(TINY + ONLINE)
     loaded = load(preset_file)
     one = results.ResultFolder(tmp_path / "one", loaded)
-    sweep.execute(sweep.groups(loaded), one, CPU, workers=1)
+    execution.execute(execution.groups(loaded), one, CPU, workers=1)
 
     two = results.ResultFolder(tmp_path / "two", loaded)
-    sweep.execute(sweep.groups(loaded), two, CPU, workers=2)
+    execution.execute(execution.groups(loaded), two, CPU, workers=2)
     for run in loaded.runs():
         assert two.load(run).best_loss == pytest.approx(one.load(run).best_loss, rel=1e-5)
 
     merged = results.ResultFolder(tmp_path / "merged", loaded)
     for i in (1, 2):
         part = results.ResultFolder(tmp_path / f"part{i}", loaded)
-        sweep.execute(sweep.groups(loaded, sweep.Shard(i, 2)), part, CPU, workers=1)
+        execution.execute(execution.groups(loaded, execution.Shard(i, 2)), part, CPU, workers=1)
         shutil.copytree(part.path / "runs", merged.path / "runs", dirs_exist_ok=True)
     assert outcomes(merged, loaded.runs()) == outcomes(one, loaded.runs())
 
@@ -206,12 +206,12 @@ def test_a_dask_cluster_gives_the_results_of_one_process(preset_file, tmp_path):
     distributed = pytest.importorskip("distributed")
     loaded = load(preset_file)
     one = results.ResultFolder(tmp_path / "one", loaded)
-    sweep.execute(sweep.groups(loaded), one, CPU, workers=1)
+    execution.execute(execution.groups(loaded), one, CPU, workers=1)
     cluster_folder = results.ResultFolder(tmp_path / "cluster", loaded)
     with distributed.LocalCluster(
         n_workers=2, threads_per_worker=1, processes=False, dashboard_address=None
     ) as cluster:
-        sweep.execute(sweep.groups(loaded), cluster_folder, CPU, scheduler=cluster.scheduler_address)
+        execution.execute(execution.groups(loaded), cluster_folder, CPU, scheduler=cluster.scheduler_address)
     for run in loaded.runs():
         assert cluster_folder.load(run).best_loss == pytest.approx(one.load(run).best_loss, rel=1e-5)
 
@@ -223,7 +223,7 @@ def test_scheduler_that_is_not_there(preset_file, tmp_path, monkeypatch):
     loaded = load(preset_file)
     folder = results.ResultFolder(tmp_path / "out", loaded)
     with pytest.raises(InputError, match=r"no Dask scheduler answers at tcp://127\.0\.0\.1:9 .*dask scheduler"):
-        sweep.execute(sweep.groups(loaded), folder, CPU, scheduler="tcp://127.0.0.1:9")
+        execution.execute(execution.groups(loaded), folder, CPU, scheduler="tcp://127.0.0.1:9")
 
 
 def distributed_client_fails(address):
@@ -232,39 +232,40 @@ def distributed_client_fails(address):
 
 def test_programs_that_do_not_fit_the_memory_are_halved(preset_file, monkeypatch):
     runs = load(preset_file).runs()[:4]
-    expected = [training.train([run], CPU)[0].best_loss for run in runs]
+    expected = [training.train_runs([run], CPU)[0].best_loss for run in runs]
     sizes = []
 
     def train(part, *args, **kwargs):
         sizes.append(len(part))
         if len(part) > 1:
             raise torch.OutOfMemoryError("CUDA out of memory")
-        return training.train(part, *args, **kwargs)
+        return training.train_runs(part, *args, **kwargs)
 
-    monkeypatch.setattr(sweep, "train", train)
-    found = sweep.train_or_halve(runs, CPU)
+    monkeypatch.setattr(execution, "train_runs", train)
+    parts = list(execution.train_in_parts(runs, CPU))
     assert sizes == [4, 2, 1, 1, 2, 1, 1]
-    assert [outcome.best_loss for outcome in found] == expected
+    assert [run for part, _ in parts for run in part] == runs
+    assert [outcome.best_loss for _, found in parts for outcome in found] == expected
 
     def never(part, *args, **kwargs):
         raise torch.OutOfMemoryError("CUDA out of memory")
 
-    monkeypatch.setattr(sweep, "train", never)
+    monkeypatch.setattr(execution, "train_runs", never)
     with pytest.raises(InputError, match=r"one replica of cnn .* does not fit .* lower width or batch_size"):
-        sweep.train_or_halve(runs, CPU)
+        list(execution.train_in_parts(runs, CPU))
 
 
 def test_half_written_results_are_trained_again(preset_file, tmp_path):
     loaded = load(preset_file)
     folder = results.ResultFolder(tmp_path / "out", loaded)
-    sweep.execute(sweep.groups(loaded), folder, CPU, workers=1)
+    execution.execute(execution.groups(loaded), folder, CPU, workers=1)
     before = outcomes(folder, loaded.runs())
     run = loaded.runs()[0]
     (tmp_path / "out" / "runs" / f"{run.key}.json").write_text('{"run": {"v": 4')
     with pytest.warns(UserWarning, match=r"trained again: .*is damaged"):
         assert folder.load(run) is None
     with pytest.warns(UserWarning, match="damaged"):
-        sweep.execute(sweep.groups(loaded), folder, CPU, workers=1)
+        execution.execute(execution.groups(loaded), folder, CPU, workers=1)
     for a, b in zip(outcomes(folder, loaded.runs()), before, strict=True):
         assert a[0] == pytest.approx(b[0], rel=1e-5)
 
@@ -272,7 +273,7 @@ def test_half_written_results_are_trained_again(preset_file, tmp_path):
 def test_full_disk_is_told(preset_file, tmp_path, monkeypatch):
     loaded = load(preset_file)
     folder = results.ResultFolder(tmp_path / "out", loaded)
-    (outcome,) = training.train(loaded.runs()[:1], CPU)
+    (outcome,) = training.train_runs(loaded.runs()[:1], CPU)
 
     def full(path, text):
         raise OSError(28, "No space left on device")
@@ -322,7 +323,9 @@ def test_the_job_leaves_runs_comparison_and_figures(preset_file, tmp_path):
     assert json.dumps(again.to_dict()) == json.dumps(content)
     trained = []
     folder = results.ResultFolder(out, load(preset_file))
-    sweep.execute(sweep.groups(load(preset_file)), folder, CPU, workers=1, on_step=lambda *a: trained.append(a))
+    execution.execute(
+        execution.groups(load(preset_file)), folder, CPU, workers=1, on_step=lambda *a: trained.append(a)
+    )
     assert not trained
 
 
@@ -355,7 +358,7 @@ def test_folder_that_cannot_be_written(preset_file, tmp_path):
 
 def test_device_that_is_not_there():
     with pytest.raises(InputError, match="device='nonsense' cannot be used here"):
-        sweep.pick_device("nonsense")
+        execution.pick_device("nonsense")
 
 
 def test_dry_run_lists_every_program(preset_file):

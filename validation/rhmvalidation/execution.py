@@ -21,7 +21,8 @@ from rhmtheory._support.checks import as_int
 from rhmtheory._support.parallel import thread_count
 from rhmvalidation.preset import Preset
 from rhmvalidation.results import ResultFolder
-from rhmvalidation.training import Outcome, Run, multiplications, train
+from rhmvalidation.runs import Outcome, Run, multiplications
+from rhmvalidation.training import train_runs
 
 
 @dataclass(frozen=True)
@@ -109,13 +110,14 @@ def execute(
     here = None if scheduler else pick_device(str(device))
     if here and (here.type != "cpu" or workers == 1 or len(missing) < 2):
         for runs in missing:
-            _train_here(runs, here, folder, keep, on_step)
+            for part, outcomes in train_in_parts(runs, here, folder.checkpoint, on_step):
+                keep(part, outcomes)
         return
     with _executor(scheduler, min(workers, len(missing))) as pool:
         futures: dict[Future[list[Outcome]], list[Run]] = {}
         for runs in missing:
             # a cluster's workers may not share this disk
-            checkpoint = None if scheduler else folder.checkpoint(runs)
+            checkpoint = None if scheduler else folder.checkpoint
             futures[pool.submit(_in_worker, runs, str(device), checkpoint)] = runs
         try:
             for future in as_completed(futures):
@@ -127,32 +129,22 @@ def execute(
             ) from None
 
 
-def _train_here(
+def train_in_parts(
     runs: Sequence[Run],
     device: torch.device,
-    folder: ResultFolder,
-    keep: Callable[[Sequence[Run], Sequence[Outcome]], None],
-    on_step: Callable[[Sequence[Run], int], None],
-) -> None:
-    """Train a program in this process; where memory does not hold it, its halves, each kept when it is done."""
+    checkpoint: Callable[[Sequence[Run]], Path] | None = None,
+    on_step: Callable[[Sequence[Run], int], None] = lambda runs, step: None,
+) -> Iterator[tuple[Sequence[Run], list[Outcome]]]:
+    """Train a program; where memory does not hold it, its halves, each yielded with its outcomes once done."""
     try:
-        outcomes = train(runs, device, lambda step: on_step(runs, step), folder.checkpoint(runs))
+        outcomes = train_runs(runs, device, lambda step: on_step(runs, step), checkpoint and checkpoint(runs))
     except torch.OutOfMemoryError as error:
         halves = _halves(runs, device, error)
     else:
-        keep(runs, outcomes)
+        yield runs, outcomes
         return
     for half in halves:
-        _train_here(half, device, folder, keep, on_step)
-
-
-def train_or_halve(runs: Sequence[Run], device: torch.device, checkpoint: Path | None = None) -> list[Outcome]:
-    """Train a program; where memory does not hold it, its halves one after the other."""
-    try:
-        return train(runs, device, checkpoint=checkpoint)
-    except torch.OutOfMemoryError as error:
-        halves = _halves(runs, device, error)
-    return [outcome for half in halves for outcome in train_or_halve(half, device)]
+        yield from train_in_parts(half, device, checkpoint, on_step)
 
 
 def _halves(runs: Sequence[Run], device: torch.device, error: Exception) -> tuple[Sequence[Run], Sequence[Run]]:
@@ -168,9 +160,12 @@ def _halves(runs: Sequence[Run], device: torch.device, error: Exception) -> tupl
     return runs[:half], runs[half:]
 
 
-def _in_worker(runs: Sequence[Run], device: str, checkpoint: Path | None) -> list[Outcome]:
+def _in_worker(
+    runs: Sequence[Run], device: str, checkpoint: Callable[[Sequence[Run]], Path] | None
+) -> list[Outcome]:
     torch.set_num_threads(1)
-    return train_or_halve(runs, pick_device(device), checkpoint)
+    parts = train_in_parts(runs, pick_device(device), checkpoint)
+    return [outcome for _, outcomes in parts for outcome in outcomes]
 
 
 @contextmanager
