@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     from rhmtheory.measured.thresholds import measure_sample_complexity
     from rhmtheory.model.grammar import UNGRAMMATICAL, Grammar
     from rhmtheory.theory import symbolic as symbolic
-    from rhmtheory.theory.predictions import ARCHITECTURES, Prediction, predict
+    from rhmtheory.theory.learners import ARCHITECTURES
+    from rhmtheory.theory.predictions import Prediction, predict
 
 __all__ = [
     "ARCHITECTURES",
@@ -62,7 +63,8 @@ __getattr__, _names = lazy(
         "ensemble.quenched": (),
         "fitting": (),
         "theory": (),
-        "theory.predictions": ("ARCHITECTURES", "Prediction", "predict"),
+        "theory.learners": ("ARCHITECTURES",),
+        "theory.predictions": ("Prediction", "predict"),
         "theory.symbolic": (),
         "measured": (),
         "measured.clustering": ("learn",),

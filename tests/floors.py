@@ -26,6 +26,8 @@ FLOORS: dict[str, list[dict[str, list[str]]]] = {
             ]
         },
         {"_kernels": ["sampling", "counting", "spectral", "entropy", "inference"]},
+        # formulas of plain numbers, used from the model up
+        {"theory.formulas": []},
         {"model": ["tuples", "rhm", "grammar", "sampling", "derivation", "interventions"]},
         {
             "fitting": ["slopes", "crossings", "intervals", "curves"],
@@ -33,7 +35,7 @@ FLOORS: dict[str, list[dict[str, list[str]]]] = {
             "ensemble": ["moments", "correlations", "loss_plateaus", "quenched"],
         },
         {
-            "theory": ["predictions", "symbolic"],
+            "theory": ["learners", "predictions", "symbolic"],
             "measured": ["pairs", "clustering", "thresholds", "text", "ngrams", "windows", "corpus"],
         },
         {"comparison": ["curves", "tables", "measurement", "studies", "own"]},

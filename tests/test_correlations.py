@@ -181,3 +181,25 @@ def test_nodes_outside_the_tree(arguments, levels, message):
     g = RHM(v=4, m=2, s=2, L=3).grammar()
     with pytest.raises(InputError, match=message):
         covariance(g, *arguments, hidden_levels=levels)
+
+
+# --- what does not fit ------------------------------------------------------------------------------------
+
+
+def test_covariances_that_do_not_fit_are_refused_before_they_are_made():
+    grammar = RHM(v=100_000, m=2, s=2, L=2).grammar()
+    for ask in (lambda: grammar.covariance(0, 3), grammar.correlation_function):
+        with pytest.raises(
+            InputError, match=r"a covariance of .* takes 76293 MiB, more than 1024: lower v, or use"
+        ):
+            ask()
+    with pytest.raises(InputError, match=r"transition matrices of level 1 of .* take 152587 MiB, more than 1024"):
+        grammar.transition(1)
+    assert grammar.marginal(0, 3).sum() == pytest.approx(1)
+
+
+@pytest.mark.parametrize("rhm", [RHM(v=8, m=2, s=2, L=40), RHM(v=2000, m=2, s=2, L=12)], ids=str)
+def test_trees_with_too_many_tokens_for_all_correlations(rhm):
+    grammar = rhm.grammar()
+    with pytest.raises(InputError, match=r"tokens of .* operations: ask for pairs, by covariance\(i, j\)"):
+        grammar.correlation_function()

@@ -17,6 +17,7 @@ from tiny import MAKERS, grammars
 from tiny import tiny as tiny_case
 
 from rhmtheory import RHM, UNGRAMMATICAL, Grammar, InputError, zipf
+from rhmtheory.model.rhm import PER_SYMBOL
 
 # --- the draw -------------------------------------------------------------------------------------------
 
@@ -305,7 +306,7 @@ def test_probabilities_are_top_down_too():
     assert g.rule_probabilities(1).tolist() == p[1]
     assert g.prior.tolist() == [0.4, 0.6]
     assert not g.is_uniform
-    assert g.rhm.rule_probabilities is None
+    assert g.rhm.rule_probabilities == PER_SYMBOL
 
 
 @pytest.mark.parametrize(

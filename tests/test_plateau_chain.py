@@ -139,7 +139,7 @@ def test_bounds(rhm):
     assert chain.shape == annealed.shape == (rhm.L + 1,)
     assert (chain <= annealed + 1e-12).all()
     assert (chain >= 0).all()
-    assert chain[0] == annealed[0] == pytest.approx(log(rhm.v))
+    assert (chain[0], annealed[0]) == pytest.approx((log(rhm.v), log(rhm.v)), rel=1e-14)
     assert (np.diff(chain) <= 1e-12).all()
     assert (np.diff(annealed) <= 1e-12).all()
 
@@ -167,3 +167,54 @@ def test_only_the_levels_below_matter():
 def test_unknown_method():
     with pytest.raises(InputError, match=r"method='exact' is unknown: choose one of chain, annealed"):
         RHM(v=4, m=2, s=2, L=2).plateaus(method="exact")
+
+
+# --- large ensembles ------------------------------------------------------------------------------------
+
+
+def plain_chain(rhm, k):
+    """The chain by all transitions of all numbers of symbols."""
+    law = np.zeros(rhm.n_symbols(k) + 1)
+    law[-1] = 1
+    for level in range(k, 0, -1):
+        v, m = rhm.n_symbols(level - 1), rhm.n_rules(level)
+        others = v ** rhm.n_children(level) - 1
+        below = np.zeros(v + 1)
+        for n in np.flatnonzero(law):
+            below[1:] += law[n] * hypergeom.pmf(np.arange(v), others, m * n - 1, v - 1)
+        law = below
+    return law[1:] @ np.log(np.arange(1, len(law)))
+
+
+@pytest.mark.parametrize(
+    "rhm",
+    [RHM(v=300, m=75, s=2, L=3), RHM(v=300, m=297, s=2, L=3), RHM(v=(300, 200), m=(90, 3), s=2, L=2, n=70)],
+    ids=str,
+)
+def test_what_is_left_out_is_negligible(rhm):
+    np.testing.assert_allclose(rhm.plateaus(), [plain_chain(rhm, k) for k in range(rhm.L + 1)], rtol=1e-9)
+
+
+def test_many_symbols():
+    """A few standard deviations about the mean are followed, whatever the number of symbols."""
+    rhm = RHM(v=10**6, m=250_000, s=2, L=3)
+    gap = rhm.plateaus("annealed") - rhm.plateaus()
+    # ln E n - E ln n is half the relative variance: (1 - f) / (v f) at the first step
+    assert gap[1] == pytest.approx(0.75 / (2 * 250_000), rel=1e-3)
+    assert (np.diff(gap) > 0).all()
+
+
+def test_numbers_that_would_take_too_long():
+    with pytest.raises(
+        InputError, match=r"takes more than .* transitions: use the annealed bound, method='annealed'"
+    ):
+        RHM(v=10**9, m=5 * 10**8, s=2, L=3).plateaus()
+    assert np.isfinite(RHM(v=10**9, m=5 * 10**8, s=2, L=3).plateaus("annealed")).all()
+
+
+def test_entropies_far_below_one_are_not_lost():
+    """One rule a symbol: a second symbol stays with a chance of 1/(v + 1) a level."""
+    rhm = RHM(v=4, m=1, s=2, L=60)
+    for method in ("chain", "annealed"):
+        H = rhm.plateaus(method)
+        np.testing.assert_allclose(H[41:] / H[40:-1], 1 / 5, rtol=1e-9)

@@ -1,6 +1,7 @@
 """Sample complexities, the staircase of the loss and its exponents."""
 
 import json
+from fractions import Fraction
 from functools import cache
 from html.parser import HTMLParser
 from math import inf, isnan, log
@@ -10,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rhmtheory import ARCHITECTURES, RHM, InputError, Prediction, predict
+from rhmtheory import ARCHITECTURES, RHM, InputError, Prediction, predict, zipf
 from rhmtheory.ensemble import quenched_plateaus, second_moment
 from rhmtheory.theory.predictions import (
     classification_complexity,
@@ -374,6 +375,101 @@ def test_one_level(architecture):
     assert isnan(p.finite_size_exponent)
     assert p.exponent == (2 if architecture == "cnn" else 1)
     assert [p.loss(20), p.loss(22)] == p.plateaus.tolist()
+
+
+# --- what is not known, and what is too large -----------------------------------------------------------
+
+
+def test_a_grammar_whose_symbols_weigh_rules_in_their_own_way_has_no_prediction(architecture):
+    rhm = RHM(v=4, m=2, s=2, L=2)
+    uneven = np.tile([0.5, 0.5], (4, 1))
+    uneven[1] = 0.9, 0.1
+    grammar = rhm.grammar().reweighted([np.full((4, 2), 0.5), uneven])
+    assert grammar.rhm != rhm
+    for method in ("asymptotic", "exact"):
+        with pytest.raises(InputError, match=r"use the exact statistics of the grammar"):
+            predict(grammar.rhm, architecture, grammar.plateaus(), method=method)
+    for function in (quenched_plateaus, classification_complexity):
+        with pytest.raises(InputError, match="weigh their rules each in its own way"):
+            function(grammar.rhm)
+    # as soon as the symbols agree it is an ensemble again
+    even = grammar.reweighted([[[0.9, 0.1]] * 4, [[0.5, 0.5]] * 4])
+    assert even.rhm == RHM(v=4, m=2, s=2, L=2, rule_probabilities=[(0.5, 0.5), (0.9, 0.1)])
+
+
+def test_levels_whose_rules_differ_have_no_single_factor(architecture):
+    u, z = (1 / 3, 1 / 3, 1 / 3), (0.6, 0.3, 0.1)
+    for levels in ([u, z, u], [u, u, z]):
+        p = predict(RHM(v=9, m=3, s=2, L=3, rule_probabilities=levels), architecture, [3, 2, 1, 0.5])
+        assert isnan(p.step_factor)
+        assert isnan(p.exponent)
+        assert p.to_dict()["exponent"] is None
+        for function in (step_factor, exponent):
+            with pytest.raises(InputError, match="known for levels that are all alike"):
+                function(p.rhm, architecture)
+
+
+def test_unequal_rules_fall_by_their_overlap(architecture):
+    """Exponent: ln(1/f) of order 1/2 over the logarithm of the step of order 2."""
+    weights = (0.5, 0.25, 0.25)
+    rhm = RHM(v=12, m=3, s=2, L=3, rule_probabilities=weights)
+    overlap, second = (0.5**0.5 + 2 * 0.25**0.5) ** 2, 1 / (0.5**2 + 2 * 0.25**2)
+    step = second if architecture == "cnn" else second**2
+    assert exponent(rhm, architecture) == pytest.approx(log(12 / overlap) / log(step))
+    assert entropy_exponent(rhm) == pytest.approx(log(12 / overlap) / log(2))
+    assert correlation_exponent(rhm) == pytest.approx(log(second) / log(2))
+
+
+def test_plateaus_of_unequal_rules_fall_by_their_overlap():
+    """Not by the raw f, 4/16, nor by that of the second moment: drawn grammars with p ~ r**-3."""
+    rhm = RHM(v=16, m=4, s=2, L=6, rule_probabilities=zipf(4, 2))
+    drops = -np.diff(quenched_plateaus(rhm, 64).mean)
+    factor = (drops[5] / drops[2]) ** (1 / 3)
+    assert 0.7 < factor / rhm.effective_fraction(1, 0.5) < 1
+    assert factor / rhm.f < 0.6
+    assert factor / rhm.effective_fraction(1, 2) > 1.2
+
+
+@pytest.mark.parametrize("v", [2, 4096])
+@pytest.mark.parametrize("s", [2, 7])
+@pytest.mark.parametrize("L", [1, 64])
+@pytest.mark.parametrize("dense", ["m = 1", "f = 1/2", "f = 1"])
+def test_extreme_ensembles(architecture, v, s, L, dense):
+    """Numbers, or a refusal with words; never an overflow, a NaN that is not documented, or a silent zero."""
+    m = {"m = 1": 1, "f = 1/2": v ** (s - 1) // 2, "f = 1": v ** (s - 1)}[dense]
+    rhm = RHM(v=v, m=m, s=s, L=L)
+    for method in ("asymptotic", "exact"):
+        p = in_range(predict, rhm, architecture, "annealed", method=method)
+        if p is not None:
+            assert (p.sample_complexity > 0).all()
+            assert (p.sample_complexity == inf).all() == (rhm.f == 1)
+            assert not isnan(p.exponent)
+            # an entropy is zero where the one before it comes near the smallest float
+            assert (p.plateaus[1:][p.plateaus[:-1] > 1e-280] > 0).all()
+        for level in (1, L):
+            C = in_range(rhm.rms_correlation, level, method)
+            assert C is None or (0 <= C < 1 and (C == 0) == (rhm.f == 1))
+
+
+def in_range(function, *arguments, **options):
+    """The result, or None where the function says that it is no float."""
+    try:
+        return function(*arguments, **options)
+    except InputError as error:
+        if "range of floats" not in str(error):
+            raise
+        return None
+
+
+def test_signals_whose_squares_leave_the_range_of_floats():
+    rhm = RHM(v=4096, m=1000, s=2, L=64)
+    exact = second_moment(rhm, 64, exact=True)
+    for method in ("exact", "asymptotic"):
+        ratio = Fraction(rhm.rms_correlation(64, method=method)) ** 2 / exact
+        assert float(ratio) == pytest.approx(1, rel=1e-9 if method == "exact" else 0.05)
+    with pytest.raises(InputError, match=r"below the range of floats: lower the level or m, or ask for second_mom"):
+        second_moment(rhm, 64)
+    assert 0 < effective_range(rhm, 1e300) < rhm.d
 
 
 # --- what people and programs read ----------------------------------------------------------------------

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rhmtheory import RHM, InputError, zipf
+from rhmtheory.model.rhm import PER_SYMBOL
 
 LEVELS = RHM(v=(16, 8, 4), m=(3, 5, 2), s=(2, 3, 2), L=3, n=6)
 
@@ -250,3 +251,78 @@ def test_sizes_beyond_the_range_of_floats():
 def test_number_of_sentences_is_that_of_distinct_derivations(rhm):
     trees = naive.derivations(naive.tables_of(rhm.grammar(seed=0))[0])
     assert rhm.n_sentences == len(trees) == len({levels[-1] for levels, _ in trees})
+
+
+# --- no ensemble claims what it is not ------------------------------------------------------------------
+
+U, Z = (0.25, 0.25, 0.25, 0.25), (0.7, 0.1, 0.1, 0.1)
+
+
+def test_levels_whose_rules_are_weighed_differently_are_not_alike():
+    ladder = [RHM(8, 4, 2, 3, rule_probabilities=p) for p in ([U, Z, U], [U, U, Z])]
+    assert len({str(rhm) for rhm in ladder}) == 2
+    for rhm in ladder:
+        assert not rhm.is_homogeneous
+        assert rhm.f == 0.5
+        with pytest.raises(InputError, match=r"no single \(v, m, s\) and rule probabilities"):
+            rhm.homogeneous()
+    assert RHM(8, 4, 2, 3, rule_probabilities=[Z, Z, Z]).is_homogeneous
+    assert RHM(8, 4, 2, 3, rule_probabilities=[U, U, U]).is_homogeneous
+
+
+def test_levels_that_look_alike_in_three_digits_are_told_apart():
+    nearly = (0.7, 0.1, 0.1 + 1e-9, 0.1 - 1e-9)
+    assert str(RHM(8, 4, 2, 2, rule_probabilities=[Z, nearly])).count("(0.7") == 2
+
+
+def test_people_are_shown_the_first_of_many_probabilities():
+    rhm = RHM(100, 50, 2, 2, rule_probabilities=zipf(50, 0))
+    assert str(rhm) == "RHM(v=100, m=50, s=2, L=2, rule_probabilities=(0.222, 0.111, 0.0741, 0.0556, ..., 0.00445))"
+
+
+def test_weights_that_symbols_do_not_share_are_unknown_to_the_ensemble():
+    rhm = RHM(8, 4, 2, 2, rule_probabilities=PER_SYMBOL)
+    assert not rhm.is_homogeneous
+    assert (rhm.f, rhm.d, rhm.fraction(1)) == (0.5, 4, 0.5)
+    assert repr(rhm) == str(rhm) == "RHM(v=8, m=4, s=2, L=2, rule_probabilities='per symbol')"
+    for ask in (rhm.probabilities, rhm.effective_multiplicity, rhm.effective_fraction, rhm.rms_correlation):
+        with pytest.raises(InputError, match="weigh their rules each in its own way"):
+            ask(1)
+    with pytest.raises(InputError, match="weigh their rules each in its own way"):
+        rhm.grammar()
+
+
+@pytest.mark.parametrize("order", [0.25, 0.5, 1, 2, 3])
+def test_effective_numbers(order):
+    """Between one and m, falling with the order; m for equally likely rules."""
+    p = np.array(zipf(6, 0.5))
+    rhm = RHM(16, 6, 2, 2, rule_probabilities=tuple(p))
+    expected = np.exp(-(p * np.log(p)).sum()) if order == 1 else (p**order).sum() ** (1 / (1 - order))
+    assert rhm.effective_multiplicity(1, order) == pytest.approx(expected, rel=1e-12)
+    assert 1 < rhm.effective_multiplicity(1, order + 0.1) < rhm.effective_multiplicity(1, order) < 6
+    assert RHM(16, 6, 2, 2).effective_multiplicity(1, order) == 6
+    assert rhm.effective_fraction(1, order) == pytest.approx(expected / 16)
+
+
+def test_effective_numbers_of_rules_that_hardly_ever_happen():
+    rare = RHM(16, 3, 2, 2, rule_probabilities=(1 - 2e-300, 1e-300, 1e-300))
+    assert [rare.effective_multiplicity(1, order) for order in (0.5, 1, 2)] == pytest.approx([1, 1, 1], abs=1e-12)
+    assert RHM(16, 3, 2, 2, rule_probabilities=(0.5, 0.5, 0)).effective_multiplicity(1, 0.5) == pytest.approx(2)
+    with pytest.raises(InputError, match="order=0 is no order of an effective number"):
+        rare.effective_multiplicity(1, 0)
+
+
+@pytest.mark.parametrize("L", [1001, 4000, 10**6, 10**18])
+def test_trees_beyond_the_range_of_floats(L):
+    with pytest.raises(InputError, match=r"levels have d = s\*\*L tokens, beyond the range of floats"):
+        RHM(v=16, m=4, s=2, L=L)
+    with pytest.raises(InputError, match=r"s=7 at L=400 gives d = s\*\*L tokens, beyond the range of floats"):
+        RHM(v=16, m=4, s=7, L=400)
+
+
+def test_languages_too_large_to_count():
+    assert RHM(v=8, m=1, s=2, L=64).n_sentences == 8
+    with pytest.raises(
+        InputError, match=r"has about 10\*\*1.11.*e\+19 sentences, too many digits to hold: lower L"
+    ):
+        _ = RHM(v=16, m=4, s=2, L=64).n_sentences

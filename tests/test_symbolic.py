@@ -11,6 +11,7 @@ import sympy
 
 from rhmtheory import ARCHITECTURES, RHM, InputError, ensemble, predict, symbolic
 from rhmtheory.ensemble.moments import Level, Moments
+from rhmtheory.theory import formulas
 from rhmtheory.theory.symbolic import FORMULAS, leading_correction, marginal_moments, second_moment, substitute
 
 
@@ -54,6 +55,7 @@ def test_relations_between_formulas():
     m, k, L = symbolic.m, symbolic.k, symbolic.l
     ratio = expression["alpha_transformer"] / (expression["gamma"] / (2 * expression["beta"]))
     assert sympy.simplify(ratio) == 1
+    assert sympy.simplify(expression["alpha_corpus"] - expression["alpha_transformer"]) == 0
     assert sympy.simplify(expression["alpha_cnn"] / expression["alpha_transformer"]) == 2
     for kind in ("transformer", "cnn"):
         P = expression[f"sample_complexity_{kind}"]
@@ -71,7 +73,8 @@ def test_relations_between_formulas():
 def test_compatible_symbols_solve_their_recursion_and_have_the_limit():
     v, m, s, k, f = (symbolic.SYMBOLS[name] for name in "vmskf")
     n_k = FORMULAS["compatible_symbols"].expression
-    step = 1 + (v - 1) * (m * n_k - 1) / (v**s - 1)
+    step = 1 + formulas.compatible_step(n_k - 1, v, m, v**s)
+    assert sympy.simplify(step - 1 - (v - 1) * (m * n_k - 1) / (v**s - 1)) == 0
     assert sympy.simplify(n_k.subs(k, 0) - v) == 0
     assert sympy.simplify(n_k.subs(k, k + 1) - step) == 0
     asymptotic = FORMULAS["compatible_symbols_asymptotic"].expression

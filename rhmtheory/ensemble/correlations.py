@@ -8,9 +8,10 @@ from functools import lru_cache
 from math import prod, sqrt
 from typing import Any, Literal, NamedTuple, overload
 
-from rhmtheory._support.checks import as_choice, as_int
-from rhmtheory.ensemble.moments import Level, Moments, check_branches, check_nodes
+from rhmtheory._support.checks import InputError, as_choice, as_int
+from rhmtheory.ensemble.moments import Level, Moments, check_branches, check_nodes, short, wide
 from rhmtheory.model.rhm import RHM
+from rhmtheory.theory import formulas
 
 Branches = str | Sequence[bool]
 """Which way two nodes descend from their common ancestor: see `second_moment`."""
@@ -46,7 +47,7 @@ def rms_correlation(
     Raises
     ------
     InputError
-        For a level outside the tree, an unknown method or branches.
+        For a level outside the tree, an unknown method or branches, and a result below 1e-308.
 
     Examples
     --------
@@ -57,11 +58,33 @@ def rms_correlation(
     as_choice("method", method, ("exact", "asymptotic"))
     level = as_int("lca_level", lca_level, low=1, high=rhm.L)
     if method == "exact":
-        return sqrt(second_moment(rhm, level, branches=branches))
-    *below, own = [rhm.effective_multiplicity(below) for below in range(1, level + 1)]
-    # the root is taken first: squares leave the range of floats in deep trees
-    top = (1 - rhm.effective_fraction(level)) / (rhm.n_symbols(0) ** 2 * rhm.n_symbols(level) * own)
-    return sqrt(top) * prod(1 / m for m in below)
+        return _as_float(_mean_square(rhm, level, branches=branches), rhm, root=True)
+    *below, own = [exact_parameters(rhm, below) for below in range(1, level + 1)]
+    dilution = prod((m for _, m, _ in below), start=Fraction(1))
+    return _as_float(formulas.token_correlation(*own, dilution, rhm.n_symbols(0)), rhm, root=True)
+
+
+def exact_parameters(rhm: RHM, level: int) -> tuple[Fraction, Fraction, Fraction]:
+    """``v_l``, ``m_l`` and ``f_l`` of a level as fractions, for the closed formulas: numbers of any size.
+
+    With unequal rules the effective multiplicity stands for m, in f as well: see `RHM.effective_multiplicity`.
+    """
+    v, below = Fraction(rhm.n_symbols(level)), Fraction(rhm.n_symbols(level - 1))
+    m = Fraction(rhm.n_rules(level) if rhm.rule_probabilities is None else rhm.effective_multiplicity(level))
+    return v, m, formulas.fraction(v, m, rhm.n_children(level), below)
+
+
+def _as_float(x: Fraction, rhm: RHM, root: bool = False) -> float:
+    """The float nearest to a fraction that is not negative, or to its square root."""
+    # a power of four taken out of the root, since the square may be no float
+    shift = max(0, x.denominator.bit_length() - x.numerator.bit_length() - 100) // 2 if root else 0
+    out = sqrt(x * 4**shift) / 2**shift if root and shift < 1000 else 0.0 if root else float(x)
+    if out == 0 != x:
+        raise InputError(
+            f"a correlation of {rhm} is below the range of floats: lower the level or m, or ask for "
+            "second_moment(..., exact=True), a fraction"
+        )
+    return out
 
 
 class QuadraticForms(NamedTuple):
@@ -149,13 +172,13 @@ def second_moment(
     Returns
     -------
     float or Fraction
-        Probability squared. Floats are good to 1e-12, relative; below 1e-308 they are zero.
+        Probability squared. Floats are good to 1e-12, relative.
 
     Raises
     ------
     InputError
-        For a level outside the tree, an unknown or too short ``branches``, and the tuple that the common
-        ancestor itself produces.
+        For a level outside the tree, an unknown or too short ``branches``, the tuple that the common
+        ancestor itself produces, and a float below 1e-308.
 
     Notes
     -----
@@ -168,11 +191,55 @@ def second_moment(
     >>> second_moment(RHM(v=2, m=1, s=2, L=2), 1, exact=True)
     Fraction(1, 72)
     """
+    square = _mean_square(rhm, lca_level, hidden_levels, tuples, branches, exact)
+    return square if exact else _as_float(square, rhm)
+
+
+def exact_threshold(rhm: RHM, lca_level: int, level: int = 0, *, is_tuple: bool = False) -> Fraction | None:
+    """Samples at which the mean square covariance of a node and a token equals its sampling noise.
+
+    The noise is that of independent variables with the mean power sums of the two sides,
+    ``(1 - sum p**2) (1 - sum q**2) / (P entries)``: prediction-noise of docs/theory_predictions.md, put into
+    learner-threshold of docs/theory_learner.md.
+
+    Parameters
+    ----------
+    rhm : RHM
+    lca_level : int
+        Level of the lowest common ancestor of the node and the token, 1..L.
+    level : int
+        Level of the node.
+    is_tuple : bool
+        Whether the tuple of its children is meant instead of the node's symbol.
+
+    Returns
+    -------
+    Fraction or None
+        None where there is no correlation.
+    """
+    signal = _mean_square(rhm, lca_level, (level, 0), (is_tuple, False))
+    if not signal:
+        return None
+    power_sums = _moments(rhm, False).power_sums
+    entries, repeat = Fraction(rhm.n_symbols(0) * rhm.n_symbols(level)), power_sums[level][1]
+    if is_tuple:  # it has its parent's probability times that of the rule
+        entries, repeat = entries * rhm.n_rules(level), repeat * _power_sums_of_rules(rhm, level)[0]
+    noise = (1 - repeat) * (1 - power_sums[0][1]) * formulas.sampling_noise(entries, 1)
+    return Fraction(noise / signal)
+
+
+def _mean_square(
+    rhm: RHM,
+    lca_level: int,
+    hidden_levels: tuple[int, int] = (0, 0),
+    tuples: tuple[bool, bool] = (False, False),
+    branches: Branches = "mean",
+    exact: bool = False,
+) -> Fraction:
     level = as_int("lca_level", lca_level, low=1, high=rhm.L)
     pair, are_tuples = check_nodes(level, hidden_levels, tuples)
     same = check_branches(branches, level, max(pair), rhm.n_children)
-    number = Fraction if exact else float
-    return number(_moments(rhm).mean_square(level, same, pair, are_tuples, number))
+    return Fraction(_moments(rhm, exact).mean_square(level, same, pair, are_tuples))
 
 
 def quadratic_forms(
@@ -208,7 +275,9 @@ def quadratic_forms(
     level = as_int("lca_level", lca_level, low=1, high=rhm.L)
     end = as_int("hidden_level", hidden_level, low=0, high=level - 1)
     same = check_branches(branches, level, end, rhm.n_children)
-    return QuadraticForms(*_moments(rhm).quadratic(level, same, Fraction if exact else float))
+    forms = _moments(rhm, exact).quadratic(level, same)
+    # a form other than the squares may be negative, or lost beside them
+    return QuadraticForms(*(forms if exact else map(float, forms)))
 
 
 def marginal_moments(rhm: RHM, level: int, *, exact: bool = False) -> tuple[Any, Any, Any, Any]:
@@ -237,7 +306,7 @@ def marginal_moments(rhm: RHM, level: int, *, exact: bool = False) -> tuple[Any,
     Fraction(5, 68)
     """
     level = as_int("level", level, low=0, high=rhm.L)
-    _, p2, p3, p4, p22 = map(Fraction if exact else float, _moments(rhm).power_sums[level])
+    _, p2, p3, p4, p22 = map(Fraction if exact else float, _moments(rhm, exact).power_sums[level])
     return p2, p3, p4, p22
 
 
@@ -250,7 +319,8 @@ def _power_sums_of_rules(rhm: RHM, level: int) -> tuple[Fraction, ...]:
 
 
 @lru_cache(maxsize=64)
-def _moments(rhm: RHM) -> Moments:
+def _moments(rhm: RHM, exact: bool) -> Moments:
+    rounding = () if exact else (wide, short)
     return Moments(
         [
             Level(
@@ -261,5 +331,6 @@ def _moments(rhm: RHM) -> Moments:
                 _power_sums_of_rules(rhm, level),
             )
             for level in range(1, rhm.L + 1)
-        ]
+        ],
+        *rounding,
     )

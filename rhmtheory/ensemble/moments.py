@@ -2,8 +2,8 @@
 
 A *form* is a set partition of four indices. Contracted with ``C_(i0 i1) C_(i2 i3)`` it sums over symbols that
 are equal within its blocks; contracted with ``pi_i0 pi_i1 pi_i2 pi_i3`` it is a product of power sums. Rules
-are symmetric under permutations of the symbols, so one level maps forms to forms, linearly. The derivation is
-in docs/theory_correlations.md.
+are symmetric under permutations of the symbols, so one level maps forms to forms, linearly: corr-map. The
+derivation is in docs/theory_correlations.md, whose labels are named here.
 """
 
 from __future__ import annotations
@@ -42,12 +42,32 @@ SAME, DIFFERENT = 1, 2
 Vector = tuple[Any, ...]
 Matrix = tuple[Vector, ...]
 Number = Callable[[Any], Any]
-"""Converts the numbers of a recursion: `float`, or `exact` to leave them as they are."""
+"""Rounds the numbers of a recursion: `wide` or `short` fractions, or `exact` to leave them as they are."""
 
 
 def exact(x: Any) -> Any:
     """Return ``x``."""
     return x
+
+
+def wide(x: Fraction) -> Fraction:
+    """Round a fraction longer than 4096 bits to as many: enough for terms that cancel."""
+    return _rounded(x, 4096)
+
+
+def short(x: Fraction) -> Fraction:
+    """Round a fraction longer than 128 bits to as many: a float that has no smallest number."""
+    return _rounded(x, 128)
+
+
+def _rounded(x: Fraction, bits: int) -> Fraction:
+    top, bottom = x.numerator, x.denominator
+    if max(top.bit_length(), bottom.bit_length()) <= bits:
+        return x
+    shift = bits + bottom.bit_length() - top.bit_length()
+    if shift < 0:
+        return Fraction(top // (bottom << -shift) << -shift)
+    return Fraction((top << shift) // bottom, 1 << shift)
 
 
 class Level(NamedTuple):
@@ -103,7 +123,10 @@ def _free_children(form: Form, slots: Form, branches: int) -> int:
 
 @cache
 def _terms(form: Form, slots: Form, branches: int) -> tuple[tuple[int, int, int, int], ...]:
-    """``coefficient`` as a list of (k, blocks, free, factor): factor v**((s-branches) blocks + free) / (v**s)_k."""
+    """``coefficient`` as a list of (k, blocks, free, factor): factor v**((s-branches) blocks + free) / (v**s)_k.
+
+    These are the terms of corr-matrix, with corr-probability put in.
+    """
     out: Counter[tuple[int, int, int]] = Counter()
     for distinct, tuples in product(FORMS, repeat=2):
         # sums over distinct slots from free sums; the tuples of distinct slots from independent tuples
@@ -114,7 +137,7 @@ def _terms(form: Form, slots: Form, branches: int) -> tuple[tuple[int, int, int,
 
 @cache
 def coefficient(form: Form, slots: Form, v: Any, s: int, branches: int) -> Any:
-    """Contribution of a form ``slots`` of (symbol, rule) pairs to the mean of a form of ``v``-valued children."""
+    """Contribution of a form ``slots`` of (symbol, rule) pairs to the mean of a form of children: corr-matrix."""
     return sum(
         factor * v ** ((s - branches) * blocks + free) / prod((v**s - i for i in range(1, k)), start=v**s)
         for k, blocks, free, factor in _terms(form, slots, branches)
@@ -123,7 +146,7 @@ def coefficient(form: Form, slots: Form, v: Any, s: int, branches: int) -> Any:
 
 @cache
 def descent(level: Level, same: Fraction, number: Number = exact) -> Matrix:
-    """Matrix of the `QUADRATIC` forms when both sides of a covariance go down one level.
+    """Matrix of the `QUADRATIC` forms when both sides of a covariance go down one level: corr-descent, corr-level.
 
     They take the same branch with probability ``same``.
     """
@@ -141,14 +164,14 @@ def descent(level: Level, same: Fraction, number: Number = exact) -> Matrix:
 
 @cache
 def lone_descent(level: Level, number: Number = exact) -> Any:
-    """Factor of ``sum C_ab**2`` when one side of a covariance goes down one level and the other stays."""
+    """Factor of ``sum C_ab**2`` when one side of a covariance goes down one level, the other stays: corr-lone."""
     tuples = level.below**level.s
     return number(level.q[0] * (tuples - tuples / level.below) / (tuples - 1))
 
 
 @cache
 def marginal_descent(level: Level) -> Matrix:
-    """Matrix of the mean `POWER_SUMS` of a marginal when it goes down one level."""
+    """Matrix of the mean `POWER_SUMS` of a marginal when it goes down one level: corr-marginal."""
     table = _table(POWER_SUMS, FORMS, level, SAME)
     kind = [sorted(Counter(form).values()) for form in FORMS]
     columns = [[i for i, sizes in enumerate(kind) if sizes == kind[FORMS.index(form)]] for form in POWER_SUMS]
@@ -159,12 +182,13 @@ def marginal_descent(level: Level) -> Matrix:
 
 
 ITSELF: Matrix = ((0, 1, -2, 0, 1), (0, 1, -2, 0, 1), (0, 1, -2, 1, 0), (1, -2, 0, 0, 1))
-"""`QUADRATIC` forms of ``diag(w) - w w^T``, the covariance of a node with itself, from the `POWER_SUMS` of w."""
+"""`QUADRATIC` forms of ``diag(w) - w w^T``, the covariance of a node with itself, by the `POWER_SUMS` of w:
+corr-itself."""
 
 
 @cache
 def siblings(level: Level) -> Matrix:
-    """Matrix from the `POWER_SUMS` of a node's marginal to the `QUADRATIC` forms of two of its children.
+    """Matrix from the `POWER_SUMS` of a node's marginal to the `QUADRATIC` forms of two children: corr-siblings.
 
     The node's (symbol, rule) pair is one random variable, of which both children are functions.
     """
@@ -187,57 +211,57 @@ def _times(matrix: Matrix, x: Vector) -> Vector:
 class Moments:
     """Moments of the covariances of an ensemble, level by level.
 
-    Those of marginals and of siblings are exact, since their terms cancel (where f is near 1, or one symbol
-    near certain); the descents below lose no digits and may be in floats.
+    Those of marginals and of siblings need many digits, since their terms cancel (where f is near 1, or one symbol
+    near certain); the descents below lose none.
 
     Parameters
     ----------
     levels : sequence of Level
         From level 1 up; the root's symbols are equally likely.
+    marginals, descents : Number
+        How to round the two kinds; by default not at all.
     """
 
-    def __init__(self, levels: Sequence[Level]) -> None:
+    def __init__(self, levels: Sequence[Level], marginals: Number = exact, descents: Number = exact) -> None:
         self._levels = tuple(levels)
+        self._number = descents
         n = levels[-1].v
-        power_sums = [(n / n, 1 / n, 1 / n**2, 1 / n**3, 1 / n**2)]
+        power_sums: list[Vector] = [(n / n, 1 / n, 1 / n**2, 1 / n**3, 1 / n**2)]
         for level in reversed(self._levels):
-            power_sums.append(_times(marginal_descent(level), power_sums[-1]))
+            power_sums.append(tuple(map(marginals, _times(marginal_descent(level), power_sums[-1]))))
         self.power_sums = tuple(reversed(power_sums))
         """Means of `POWER_SUMS` of the marginals, by level, 0..L."""
         self._siblings: dict[int, Vector] = {}
 
-    def quadratic(self, lca: int, same: Sequence[Fraction], number: Number = exact) -> Vector:
+    def quadratic(self, lca: int, same: Sequence[Fraction]) -> Vector:
         """Means of the `QUADRATIC` forms for two nodes at level ``lca - 1 - len(same)``.
 
         ``same[i]`` is the probability that both sides take the same branch at level ``lca - 1 - i``.
         """
+        number = self._number
         if lca not in self._siblings:
-            self._siblings[lca] = _times(siblings(self._levels[lca - 1]), self.power_sums[lca])
-        forms = tuple(map(number, self._siblings[lca]))
+            forms = _times(siblings(self._levels[lca - 1]), self.power_sums[lca])
+            self._siblings[lca] = tuple(map(number, forms))
+        forms = self._siblings[lca]
         for level, probability in zip(range(lca - 1, 0, -1), same, strict=False):
-            forms = _times(descent(self._levels[level - 1], probability, number), forms)
+            forms = tuple(map(number, _times(descent(self._levels[level - 1], probability, number), forms)))
         return forms
 
     def mean_square(
-        self,
-        lca: int,
-        same: Sequence[Fraction],
-        levels: tuple[int, int],
-        tuples: tuple[bool, bool],
-        number: Number = exact,
+        self, lca: int, same: Sequence[Fraction], levels: tuple[int, int], tuples: tuple[bool, bool]
     ) -> Any:
         """Mean of ``C_ab**2`` for nodes, or tuples below nodes, at two ``levels``: see `ensemble.second_moment`."""
+        number = self._number
         upper, lower = max(levels), min(levels)
-        if upper == lca:  # one node is the ancestor itself
-            out = number(_times(ITSELF, self.power_sums[lca])[0])
-        else:
-            out = self.quadratic(lca, same, number)[0]
+        # where one node is the ancestor, it is the covariance of the ancestor with itself that descends
+        forms = self.quadratic(lca, same) if upper < lca else _times(ITSELF, self.power_sums[lca])
+        out = number(forms[0])
         for level in range(upper, lower, -1):
-            out = out * lone_descent(self._levels[level - 1], number)
+            out = number(out * lone_descent(self._levels[level - 1], number))
         for level, is_tuple in zip(levels, tuples, strict=True):
-            out = out / number(self._levels[level - 1].v if level else self._levels[0].below)
+            out = out / (self._levels[level - 1].v if level else self._levels[0].below)
             if is_tuple:
-                out = out * number(self._levels[level - 1].q[0] / self._levels[level - 1].m)
+                out = out * self._levels[level - 1].q[0] / self._levels[level - 1].m
         return out
 
 

@@ -9,12 +9,15 @@ from math import sqrt
 
 import numpy as np
 
-from rhmtheory._support.checks import as_choice, as_int
+from rhmtheory._support.checks import InputError, as_choice, as_int
 from rhmtheory._support.parallel import for_ranges
 from rhmtheory._support.progress import progress as shown_progress
 from rhmtheory._support.types import FloatArray
 from rhmtheory.model.grammar import Grammar
 from rhmtheory.model.rhm import RHM
+
+_MOST_GRAMMARS = 1_000_000
+"""Grammars of one average."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,7 +64,10 @@ class QuenchedAverage:
 
 
 def quenched_grammar(rhm: RHM, i: int, seed: int = 0) -> Grammar:
-    """Draw grammar ``i`` of the averages with this seed, from child ``i`` of its `numpy.random.SeedSequence`."""
+    """Draw grammar ``i`` of the averages over ``rhm`` with this ``seed``.
+
+    It comes from child ``i`` of the seed's `numpy.random.SeedSequence`.
+    """
     sequence = np.random.SeedSequence(as_int("seed", seed, low=0), spawn_key=(as_int("i", i, low=0),))
     return rhm.grammar(np.random.default_rng(sequence))
 
@@ -75,7 +81,7 @@ def quenched_plateaus(
     ----------
     rhm : RHM
     grammars : int
-        Number of grammars, at least 2.
+        Number of grammars, 2 to 1000000.
     seed : int
         The same seed gives the same grammars, on any number of threads; more of them begin with the same.
     threads : int, optional
@@ -91,7 +97,7 @@ def quenched_plateaus(
     Raises
     ------
     InputError
-        For fewer than two grammars, and where one grammar's plateaus cannot be computed.
+        For fewer than two grammars or too many, and where one grammar's plateaus cannot be computed.
 
     Examples
     --------
@@ -116,11 +122,13 @@ def quenched_correlations(
     Parameters
     ----------
     rhm : RHM
-    grammars, seed, threads, progress
+    grammars, seed
         See `quenched_plateaus`.
     branches : {"mean", "different", "same"}
         Tokens compared with the last one. ``"mean"``: all with this LCA level, at a cost of O(d v**3);
         ``"different"``: the first of these; ``"same"``: the one reached by last branches below the ancestor.
+    threads, progress
+        See `quenched_plateaus`.
 
     Returns
     -------
@@ -131,7 +139,8 @@ def quenched_correlations(
     Raises
     ------
     InputError
-        For fewer than two grammars, and unknown branches.
+        For fewer than two grammars or too many, for unknown branches, and where the covariances of one grammar do
+        not fit in memory.
     """
     as_choice("branches", branches, ("mean", "different", "same"))
     return _over_grammars(rhm, lambda g: _mean_squares(g, branches), rhm.L, grammars, seed, threads, progress)
@@ -162,6 +171,11 @@ def _over_grammars(
     shown: bool,
 ) -> QuenchedAverage:
     grammars = as_int("grammars", grammars, low=2)
+    if grammars > _MOST_GRAMMARS:
+        raise InputError(
+            f"grammars={grammars} is too large: with {_MOST_GRAMMARS}, the most that are drawn, the standard error "
+            "is a thousandth of the spread; the mean square correlation is known exactly, by ensemble.second_moment"
+        )
     seed = as_int("seed", seed, low=0)
     values = np.empty((grammars, size))
     with shown_progress("grammars", grammars, shown) as advance:

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import numpy as np
 
-from rhmtheory._support.checks import as_int
+from rhmtheory._support.checks import InputError, as_int
 from rhmtheory._support.types import FloatArray
 from rhmtheory.model.grammar import Grammar
+from rhmtheory.model.rhm import RHM
 
 _LARGEST_BLOCK = 1 << 22
 """Floats held at once for the covariances of one level, when all distances are asked for (32 MiB)."""
+_LARGEST_COVARIANCE = 1 << 27
+"""Floats of one covariance (1 GiB)."""
+_MOST_OPERATIONS = 1 << 41
+"""Multiplications of one correlation function (a minute or so); a token counts at least 2**17, for its memory."""
 
 
 def covariance(grammar: Grammar, i: int, j: int, *, hidden_levels: tuple[int, int] = (0, 0)) -> FloatArray:
@@ -37,7 +42,7 @@ def covariance(grammar: Grammar, i: int, j: int, *, hidden_levels: tuple[int, in
     Raises
     ------
     InputError
-        For a level or position outside the tree.
+        For a level or position outside the tree, and more than 11585 symbols, whose covariance exceeds 1 GiB.
 
     Notes
     -----
@@ -45,6 +50,7 @@ def covariance(grammar: Grammar, i: int, j: int, *, hidden_levels: tuple[int, in
     (``1/m`` for equally likely rules). The law of the joint probability is that of arXiv:2406.00048, section 3.
     """
     rhm = grammar.rhm
+    _check_room(rhm)
     nodes = []
     for name, position, level in (("i", i, hidden_levels[0]), ("j", j, hidden_levels[1])):
         level = as_int("hidden_levels", level, low=0, high=rhm.L)
@@ -81,8 +87,20 @@ def correlation_function(grammar: Grammar) -> FloatArray:
         Entry ``t`` is ``sqrt(mean_ab C_ab**2)`` for tokens ``d - 1 - t`` and ``d - 1``; entry 0 is that of the
         last token with itself. All pairs share the upper parts of their paths, so the cost is O(d v**3),
         and memory is bounded whatever ``d``.
+
+    Raises
+    ------
+    InputError
+        Where it takes more than 2**41 operations, or one covariance more than 1 GiB.
     """
     rhm = grammar.rhm
+    _check_room(rhm)
+    operations = rhm.d * max(rhm.n_symbols(level) for level in range(rhm.L + 1)) ** 3
+    if max(rhm.d << 17, operations) > _MOST_OPERATIONS:
+        raise InputError(
+            f"the correlations of all {rhm.d:.3g} tokens of {rhm} take {operations:.1g} operations: ask for pairs, "
+            "by covariance(i, j), or for the ensemble, by rms_correlation"
+        )
     by_position = []
     # target side: covariance of a level-l node with the last token needs the product of last branches below
     for level in range(rhm.L, 0, -1):
@@ -97,6 +115,15 @@ def correlation_function(grammar: Grammar) -> FloatArray:
     last = grammar.marginal(0, rhm.d - 1)
     itself = np.mean((np.diag(last) - np.outer(last, last)) ** 2)
     return np.asarray(np.sqrt(np.concatenate([*by_position, [itself]])[::-1]))
+
+
+def _check_room(rhm: RHM) -> None:
+    size = max(rhm.n_symbols(level) for level in range(rhm.L + 1)) ** 2
+    if size > _LARGEST_COVARIANCE:
+        raise InputError(
+            f"a covariance of {rhm} takes {size >> 17} MiB, more than {_LARGEST_COVARIANCE >> 17}: lower v, or use "
+            "the ensemble's rms_correlation, which needs no grammar"
+        )
 
 
 def _descend(grammar: Grammar, stack: FloatArray, level: int) -> FloatArray:

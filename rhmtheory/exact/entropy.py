@@ -12,7 +12,7 @@ from scipy.special import entr
 
 from rhmtheory._kernels import entropy as kernels
 from rhmtheory._support.checks import InputError, as_choice, as_generator, as_int
-from rhmtheory._support.types import FloatArray
+from rhmtheory._support.types import FloatArray, as_floats
 from rhmtheory.model.grammar import Grammar
 from rhmtheory.model.tuples import encode
 
@@ -208,7 +208,8 @@ def sequence_entropy(grammar: Grammar) -> float:
 
     The grammar is unambiguous: a sentence has one derivation, whose entropy is that of the root symbol plus
     that of the rule at every node, ``sum_nodes sum_a pi(a) H(rules of a)``, with the node's marginal ``pi``.
-    For equally likely classes and rules this is ``ln n + (number of hidden nodes) ln m``.
+    For equally likely classes and rules this is ``ln n + (number of hidden nodes) ln m``: inference-chain of
+    docs/theory_inference.md.
 
     Examples
     --------
@@ -221,12 +222,16 @@ def sequence_entropy(grammar: Grammar) -> float:
     for level in range(grammar.rhm.L, 0, -1):
         # expected number of nodes of the level with each symbol
         total += float(expected @ shannon(grammar.rule_probabilities(level)))
-        expected = expected @ grammar.transition(level).sum(axis=0)
+        weight = expected[:, None] * grammar.rule_probabilities(level)
+        rules = grammar.rules(level)
+        each = np.broadcast_to(weight[:, :, None], rules.shape)
+        below = grammar.rhm.n_symbols(level - 1)
+        expected = as_floats(np.bincount(rules.ravel(), each.ravel(), minlength=below))
     return total
 
 
 def shannon(p: FloatArray) -> FloatArray:
-    """Shannon entropy in nats over the last axis."""
+    """Shannon entropy in nats of the probabilities ``p``, over the last axis."""
     return np.asarray(entr(p).sum(axis=-1))
 
 
@@ -272,7 +277,10 @@ def _exact(grammar: Grammar, views: dict[int, list[_View]]) -> Callable[[int, _S
 
 
 def _observe(grammar: Grammar, level: int, states: _States, view: _View) -> _States:
-    """From beliefs about a node to those about one of its children, for every observation of its siblings."""
+    """From beliefs about a node to those about a child, for every observation of the siblings to its left.
+
+    Equations inference-filter and inference-branch of docs/theory_inference.md.
+    """
     most = max(1, _LARGEST_STATES // view.below)
     room = min(most, 1 << 10)
     beliefs: FloatArray = np.empty((room, view.below))

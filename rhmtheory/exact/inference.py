@@ -228,7 +228,7 @@ def posterior_sample(
 
     Parameters
     ----------
-    grammar, tokens, mask, symbols, threads
+    grammar, tokens, mask
         As in `posterior`.
     samples : int, optional
         Draws for each sample; by default one, without an axis of its own.
@@ -236,6 +236,8 @@ def posterior_sample(
         A generator is advanced, so that a second call draws anew.
     trees : bool
         Return the symbols of all levels instead of the tokens only.
+    symbols, threads
+        As in `posterior`.
 
     Returns
     -------

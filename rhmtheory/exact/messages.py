@@ -85,7 +85,10 @@ class Block:
         self.gamma = [np.empty(shape) for shape in shapes]
 
     def explain(self, evidence: Evidence, start: int, stop: int, logs: bool) -> npt.NDArray[np.int64]:
-        """Send the messages up; returns for each sample EXPLAINED, UNDERFLOW, or the lowest node that fails."""
+        """Send the messages up; returns for each sample EXPLAINED, UNDERFLOW, or the lowest node that fails.
+
+        Equation inference-up of docs/theory_inference.md.
+        """
         failed = np.full(stop - start, kernels.EXPLAINED)
         for level, nodes in enumerate(self.nodes):
             observed = evidence.rows(start, stop, level, nodes.state.shape[1])
@@ -98,7 +101,10 @@ class Block:
         return failed
 
     def descend(self, wanted: list[Mask], failed: npt.NDArray[np.int64], logs: bool) -> None:
-        """Find the marginals of the wanted nodes, given for each level as (samples or 1, width)."""
+        """Find the marginals of the wanted nodes, given for each level as (samples or 1, width).
+
+        Equation inference-down of docs/theory_inference.md.
+        """
         for level in range(len(self.rules), 0, -1):
             nodes, below = self.nodes[level], self.nodes[level - 1]
             gamma, gamma_below = self.gamma[level], self.gamma[level - 1]

@@ -173,7 +173,12 @@ def broken_power_law(
 ) -> BrokenPowerLawFit:
     """Fit two power laws that meet, by least squares in ln y, the break anywhere between inner points.
 
-    Parameters are those of `power_law`; at least five points are needed.
+    Parameters
+    ----------
+    x, y
+        As in `power_law`; at least five points.
+    confidence, seed, count
+        Of the bootstrap intervals, as in `power_law`.
     """
     X, Y = _curves(x, y, (0.0, np.inf), least=5)
     best = _broken(X, Y.mean(axis=0))

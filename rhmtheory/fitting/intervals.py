@@ -49,13 +49,21 @@ class SlopeFit:
 
 
 def resamples(realisations: int, seed: int | np.random.Generator = 0, count: int = 2000) -> npt.NDArray[np.int64]:
-    """Indices of bootstrap draws of realisations, shape (count, realisations)."""
+    """Indices of ``count`` bootstrap draws of ``realisations``, shape (count, realisations), by ``seed``."""
     realisations = as_int("realisations", realisations, low=1)
     return np.random.default_rng(seed).integers(realisations, size=(count, realisations))
 
 
 def bootstrap(values: npt.ArrayLike, best: float, confidence: float, realisations: int) -> SlopeFit:
-    """Wrap resampled values into a `SlopeFit`; NaN resamples (a window without data) are left out."""
+    """Wrap resampled values into a `SlopeFit`; NaN resamples (a window without data) are left out.
+
+    Parameters
+    ----------
+    values : array, shape (draws,)
+        What each bootstrap draw gave.
+    best, confidence, realisations
+        See `SlopeFit`.
+    """
     values = as_floats(values)
     values = values[~np.isnan(values)]
     low = high = float("nan")

@@ -156,11 +156,11 @@ class ClusterModel:
         return _agreement(recovered[k][:, -i], trees[k][:, -i], tuples, self.rhm.n_symbols(k))
 
     def predict(self, tokens: npt.ArrayLike) -> FloatArray:
-        """Probabilities of the last token given the others, shape (n, v); the last column is not looked at."""
+        """Probabilities of the last of the ``tokens`` given the others, shape (n, v); it is not looked at."""
         return self._predictions(tokens, self.depth, self._blend)[-1]
 
     def loss(self, tokens: npt.ArrayLike) -> float:
-        """Mean of ``-ln p(last token)`` in nats."""
+        """Mean of ``-ln p(last token)`` in nats over ``tokens`` of shape (n, d)."""
         array = self._window(tokens)
         p = self.predict(tokens)[np.arange(len(array)), array[:, -1]]
         return float(-np.log(p).mean())

@@ -235,6 +235,8 @@ def analyse_corpus(
         Pieces of the corpus that are drawn anew, with replacement, for the intervals (block bootstrap).
     confidence, count, seed
         Of the bootstrap intervals: mass, draws, seed.
+    threads : int, optional
+        By default as many as there are cores.
 
     Returns
     -------

@@ -145,9 +145,9 @@ class PairCounts:
     def noise_operator_norm(self, draws: int = 8, seed: int | np.random.Generator = 0) -> FloatArray:
         """Mean operator norm that independent pairs show without correlation, shape (groups,).
 
-        By ``draws`` simulations of the noise, ``S_p**(1/2) G S_q**(1/2) / sqrt(n)`` with G standard normal and
-        ``S_p = diag(p) - p p'`` the covariance of one side's indicators: for skewed marginals the closed
-        bounds (Chevet's inequality) are too high by half.
+        By ``draws`` simulations of the noise (with this ``seed``), ``S_p**(1/2) G S_q**(1/2) / sqrt(n)`` with G
+        standard normal and ``S_p = diag(p) - p p'`` the covariance of one side's indicators: for skewed marginals
+        the closed bounds (Chevet's inequality) are too high by half.
         """
         draws, rng = as_int("draws", draws, low=1), as_generator(seed)
         n = self._enough_pairs(1)

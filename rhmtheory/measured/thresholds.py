@@ -21,6 +21,7 @@ from rhmtheory.fitting.intervals import SlopeFit, bootstrap, resamples
 from rhmtheory.fitting.slopes import slope
 from rhmtheory.measured.clustering import PROFILES, learn
 from rhmtheory.model.rhm import RHM
+from rhmtheory.theory.learners import Law
 from rhmtheory.theory.predictions import sample_complexity, step_factor
 
 if TYPE_CHECKING:
@@ -86,9 +87,9 @@ class Task:
             raise InputError(f"tolerance={self.tolerance} is no relative width: it must lie between 0 and 1")
 
     @property
-    def architecture(self) -> str:
-        """Name under which `predictions` knows the learner."""
-        return "cnn" if self.sharing else "transformer"
+    def law(self) -> Law:
+        """What theory says of the learner."""
+        return Law(self.sharing)
 
     @property
     def key(self) -> str:
@@ -96,7 +97,7 @@ class Task:
         return json.dumps({**asdict(self), "rhm": repr(self.rhm)}, sort_keys=True)
 
     def run(self, threads: int | None = None) -> float:
-        """Find the threshold by bisection of ln P; NaN where ``most`` samples are not enough.
+        """Find the threshold by bisection of ln P on ``threads``; NaN where ``most`` samples are not enough.
 
         The samples of a smaller P are the first ones of a larger P. The result is the geometric middle of the
         last bracket, whose lower end missed the threshold and whose upper end reached it.
@@ -120,7 +121,7 @@ class Task:
             score = model.score(truth)[-1]
             return (score.pair_f1 if self.criterion == "symbols" else score.tuple_f1) >= self.threshold
 
-        start = sample_complexity(self.rhm, self.architecture, self.level)
+        start = sample_complexity(self.rhm, self.law, self.level)
         low = high = min(max(start, 2 * _LEAST_SAMPLES), self.most) if isfinite(start) else self.most / 2
         if reached(high):
             while True:
@@ -175,7 +176,7 @@ class ThresholdStudy:
     predicted_step: float
 
     def thresholds(self, confidence: float = 0.9) -> list[SlopeFit]:
-        """Geometric mean of ``P*_k`` over grammars for each level, with a bootstrap interval."""
+        """Geometric mean over grammars of each level's ``P*_k``, with a bootstrap interval of ``confidence``."""
         out = []
         for column in np.log(self.samples.T):
             means = column[resamples(len(column))].mean(axis=1)
@@ -186,7 +187,8 @@ class ThresholdStudy:
     def step(self, confidence: float = 0.9) -> SlopeFit:
         """Factor from one level to the next: exp of the slope of ln P*_k against k, bootstrapped over grammars.
 
-        Levels that some grammar did not reach are left out; NaN with fewer than two levels.
+        Levels that some grammar did not reach are left out; NaN with fewer than two levels. ``confidence`` is the
+        mass of the interval.
         """
         whole = np.isfinite(self.samples).all(axis=0)
         if whole.sum() < 2:
@@ -245,13 +247,14 @@ class ThresholdStudy:
         return out
 
     def __str__(self) -> str:
-        learner = "with sharing" if self.sharing else "without sharing"
         grammars = len(self.samples)
-        lines = [f"{self.rhm}, clustering {learner}, {grammars} grammars: samples to recover {self.criterion}"]
+        lines = [
+            f"{self.rhm}, clustering {Law(self.sharing)}, {grammars} grammars: samples to recover {self.criterion}"
+        ]
         for k, P, exact, fit, count in self._rows():
             measured = f"measured {fit}" if count == grammars else f"reached by {count} of {grammars} grammars"
             lines.append(f"  level {k}: predicted {P:.3g} (finite size {exact:.3g}), {measured}")
-        power = "m" if self.sharing else "m**2"
+        power = Law(self.sharing).step_text
         finite = self.finite_size_step
         lines.append(
             f"  factor from level to level: predicted {power} = {self.predicted_step:g} "
@@ -310,12 +313,12 @@ def measure_sample_complexity(
                 if record is not None:
                     append_json(record, {"task": json.loads(task.key), "samples": plain(done[task.key])})
             samples[seed, level - 1] = done[task.key]
-    architecture = "cnn" if sharing else "transformer"
+    law = Law(sharing)
     ks = tuple(range(1, top + 1))
-    predicted = np.array([sample_complexity(rhm, architecture, k) for k in ks])
-    finite = np.array([sample_complexity(rhm, architecture, k, "exact") for k in ks])
+    predicted = np.array([sample_complexity(rhm, law, k) for k in ks])
+    finite = np.array([sample_complexity(rhm, law, k, "exact") for k in ks])
     criterion = Task(rhm, sharing, 1, **options).criterion
-    return ThresholdStudy(rhm, sharing, ks, samples, criterion, predicted, finite, step_factor(rhm, architecture))
+    return ThresholdStudy(rhm, sharing, ks, samples, criterion, predicted, finite, step_factor(rhm, law))
 
 
 def read_record(path: str | os.PathLike[str]) -> dict[str, float]:
@@ -346,6 +349,12 @@ def plot_measurements(measurements: list[ThresholdStudy], ax: Axes | None = None
 
     Solid: the finite-size prediction, nothing fitted. Dashed: the asymptotic factor m**2 or m, from the measured
     level 1 on, since asymptotic theory fixes ratios and not prefactors.
+
+    Parameters
+    ----------
+    measurements : list of ThresholdStudy
+    ax : matplotlib axes, optional
+        By default those of a new figure.
     """
     if ax is None:
         from matplotlib.figure import Figure
@@ -357,7 +366,7 @@ def plot_measurements(measurements: list[ThresholdStudy], ax: Axes | None = None
         best = np.array([fit.best for fit in fits])
         with np.errstate(invalid="ignore"):
             bars = np.abs(np.array([[fit.best - fit.low, fit.high - fit.best] for fit in fits]).T)
-        name = "with sharing" if result.sharing else f"without sharing ({result.criterion})"
+        name = str(Law(result.sharing)) + ("" if result.sharing else f" ({result.criterion})")
         v, m, s = result.rhm.homogeneous()
         factors = f"{result.step().best:.3g} (predicted {result.finite_size_step:.3g}, {result.predicted_step:g})"
         label = f"({v},{m},{s}) {name}: factor {factors}"

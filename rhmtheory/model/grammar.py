@@ -26,8 +26,8 @@ from rhmtheory._support.checks import (
 )
 from rhmtheory._support.facade import Forward
 from rhmtheory._support.files import write_atomically
-from rhmtheory._support.types import FloatArray, IntArray
-from rhmtheory.model.rhm import RHM
+from rhmtheory._support.types import FloatArray, IntArray, as_floats
+from rhmtheory.model.rhm import PER_SYMBOL, RHM
 from rhmtheory.model.tuples import count, decode, encode
 
 if TYPE_CHECKING:
@@ -47,6 +47,8 @@ UNGRAMMATICAL = -1
 
 _Scalar = TypeVar("_Scalar", bound=np.generic)
 _FILE_FORMAT = 1
+_LARGEST_TABLE = 1 << 27
+"""Floats of the transition matrices of one level (1 GiB)."""
 _WAY_OUT = "lower v or s (predictions for the ensemble need no grammar and work at any size)"
 # what numpy and zipfile raise for files that are cut, altered or of another kind
 _UNREADABLE = (
@@ -70,8 +72,9 @@ class Grammar:
     Attributes
     ----------
     rhm : RHM
-        The parameters of the grammar. Its ``rule_probabilities`` are None also where they differ from symbol
-        to symbol; those of the grammar itself are given by `rule_probabilities` and `prior`.
+        The parameters of the grammar. Where each symbol weighs its rules in its own way, the ``rule_probabilities``
+        are `rhm.PER_SYMBOL`: predictions for the ensemble are refused then, and the method `rule_probabilities`
+        gives the tables. It says nothing of the `prior`.
     prior : array, shape (n,)
         Probabilities of the root symbols (classes).
     """
@@ -214,7 +217,13 @@ class Grammar:
         rule_probabilities: Sequence[npt.ArrayLike] | None = None,
         prior: npt.ArrayLike | None = None,
     ) -> Grammar:
-        """Return a grammar of the same rules with other probabilities, given as in `from_rules`."""
+        """Return a grammar of the same rules with other probabilities.
+
+        Parameters
+        ----------
+        rule_probabilities, prior
+            As in `from_rules`; by default those of this grammar.
+        """
         L = self.rhm.L
         tables: list[FloatArray] = list(self._probabilities)
         if rule_probabilities is not None:
@@ -226,13 +235,13 @@ class Grammar:
             ]
         pi = self.prior if prior is None else as_probabilities("prior", prior, self.prior.shape)
         # the ensemble's parameters keep what all symbols of a level share
-        shared = all((table == table[0]).all() for table in tables)
-        rhm = replace(self.rhm, rule_probabilities=tuple(table[0] for table in tables) if shared else None)
+        shared = all(np.allclose(table, table[0], rtol=1e-12, atol=0) for table in tables)
+        rhm = replace(self.rhm, rule_probabilities=tuple(table[0] for table in tables) if shared else PER_SYMBOL)
         return Grammar(rhm, self._rules, tables, pi)
 
     @classmethod
     def load(cls, path: str | PathLike[str]) -> Grammar:
-        """Read a grammar written by `save`; raises `InputError` for any other file, `OSError` as open does."""
+        """Read a grammar written by `save` at ``path``; `InputError` for any other file, `OSError` as open does."""
         with open(path, "rb") as file:
             try:
                 with np.load(file, allow_pickle=False) as stored:
@@ -346,6 +355,12 @@ class Grammar:
         for level in range(1, self.rhm.L + 1):
             rules = self.rules(level)
             v, _, s = rules.shape
+            size = s * v * self.rhm.n_symbols(level - 1)
+            if size > _LARGEST_TABLE:
+                raise InputError(
+                    f"the transition matrices of level {level} of {self.rhm} take {size >> 17} MiB, more than "
+                    f"{_LARGEST_TABLE >> 17}: lower v, or use the ensemble's rms_correlation: it needs no grammar"
+                )
             T = np.zeros((s, v, self.rhm.n_symbols(level - 1)))
             branch, symbol = np.arange(s)[:, None, None], np.arange(v)[None, :, None]
             np.add.at(T, (branch, symbol, rules.transpose(2, 0, 1)), self.rule_probabilities(level))
@@ -362,10 +377,12 @@ class Grammar:
         return tuple(branches[::-1])
 
     def marginal(self, level: int, position: int) -> FloatArray:
-        """Probability of each symbol at one node, shape (v_l,); it depends on the path from the root."""
+        """Probability of each symbol at node ``position`` of a ``level``, shape (v_l,); it depends on the path."""
         pi = self.prior
         for above, branch in zip(range(self.rhm.L, level, -1), self.path(level, position), strict=True):
-            pi = pi @ self.transition(above)[branch]
+            weight = pi[:, None] * self.rule_probabilities(above)
+            children = self.rules(above)[:, :, branch]
+            pi = as_floats(np.bincount(children.ravel(), weight.ravel(), minlength=self.rhm.n_symbols(above - 1)))
         return pi
 
     @cached_property

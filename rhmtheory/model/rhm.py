@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from math import log2, prod
-from typing import TYPE_CHECKING, Any
+from math import log2, log10, prod
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from rhmtheory._support.checks import InputError, as_int, as_probabilities
 from rhmtheory._support.facade import Forward
 from rhmtheory._support.types import FloatArray
+from rhmtheory.theory import formulas
 
 if TYPE_CHECKING:
     from rhmtheory.ensemble.correlations import rms_correlation as _rms_correlation
@@ -18,6 +19,14 @@ if TYPE_CHECKING:
     from rhmtheory.model.grammar import Grammar
 
     PerLevel = int | tuple[int, ...]
+
+PER_SYMBOL: Literal["per symbol"] = "per symbol"
+"""What `RHM.rule_probabilities` says of a grammar whose symbols weigh their rules each in its own way."""
+
+_LARGEST_BITS = 1000
+"""Numbers of tuples and of tokens stay below 2 to this power, so that they are floats."""
+_MOST_BITS = 1 << 20
+"""Bits of the largest number of sentences that is written out."""
 
 
 def zipf(m: int, a: float) -> tuple[float, ...]:
@@ -45,6 +54,12 @@ def _per_level(name: str, value: Any, L: int, low: int, first: int) -> PerLevel:
     return entries[0] if len(set(entries)) == 1 else entries
 
 
+def _shown(p: list[float]) -> str:
+    """Probabilities for people: three digits, and of many the first ones and the last."""
+    texts = [f"{x:.3g}" for x in p]
+    return "(" + ", ".join(texts if len(texts) <= 6 else [*texts[:4], "...", texts[-1]]) + ")"
+
+
 @dataclass(frozen=True)
 class RHM:
     """The Random Hierarchy Model: an ensemble of random, unambiguous context-free grammars.
@@ -67,15 +82,17 @@ class RHM:
     n : int, optional
         Number of root symbols (classes); by default that of the level below the root.
     rule_probabilities : sequence of m floats, or L such sequences, optional
-        Probability of the r-th rule of every symbol (one sequence a level, from level 1 up, where they
-        differ); uniform by default. See `zipf`.
+        Probability of the r-th rule of every symbol (one sequence per level, from level 1 up, where they
+        differ); uniform by default. See `zipf`. `PER_SYMBOL` where they differ from symbol to symbol, as they
+        may in one grammar: what the tree's shape says is still known then, and all that needs the
+        probabilities raises.
 
     Raises
     ------
     InputError
         For non-integers, ``v < 2``, ``m < 1``, ``s < 2``, ``L < 1``, ``n < 1``, sequences of a wrong length,
-        probabilities that are negative or do not sum to one, and where a level would need more tuples than
-        exist (``m > v**(s-1)`` when all levels are alike).
+        probabilities that are negative or do not sum to one, where a level would need more tuples than
+        exist (``m > v**(s-1)`` when all levels are alike), and where ``v**s`` or ``d = s**L`` exceeds 2**1000.
 
     Examples
     --------
@@ -89,7 +106,7 @@ class RHM:
     s: PerLevel
     L: int
     n: int | None = None
-    rule_probabilities: tuple[float, ...] | tuple[tuple[float, ...], ...] | None = None
+    rule_probabilities: tuple[float, ...] | tuple[tuple[float, ...], ...] | Literal["per symbol"] | None = None
 
     def __repr__(self) -> str:
         """Arguments that make an equal one; what has its default value is left out."""
@@ -98,19 +115,23 @@ class RHM:
             shown["n"] = self.n
         if self.rule_probabilities is not None:
             shown["rule_probabilities"] = self.rule_probabilities
-        return f"RHM({', '.join(f'{name}={value}' for name, value in shown.items())})"
+        return f"RHM({', '.join(f'{name}={value!r}' for name, value in shown.items())})"
 
     def __str__(self) -> str:
-        """The same for people: probabilities with three digits."""
-        if self.rule_probabilities is None:
+        """The same for people: probabilities with three digits, and of many the first ones."""
+        if self.rule_probabilities is None or self.rule_probabilities == PER_SYMBOL:
             return repr(self)
-        levels = [self.probabilities(level) for level in range(1, self.L + 1)]
-        texts = list(dict.fromkeys("(" + ", ".join(f"{p:.3g}" for p in level) + ")" for level in levels))
+        levels = [self.probabilities(level).tolist() for level in range(1, self.L + 1)]
+        texts = [_shown(p) for p in (levels if isinstance(self.rule_probabilities[0], tuple) else levels[:1])]
         shown = texts[0] if len(texts) == 1 else "(" + ", ".join(texts) + ")"
         return f"{repr(replace(self, rule_probabilities=None))[:-1]}, rule_probabilities={shown})"
 
     def __post_init__(self) -> None:
         L = as_int("L", self.L, low=1)
+        if L > _LARGEST_BITS:
+            raise InputError(
+                f"L={L} levels have d = s**L tokens, beyond the range of floats: lower L to at most 1000"
+            )
         checked = {
             "L": L,
             "v": _per_level("v", self.v, L, low=2, first=0),
@@ -123,10 +144,14 @@ class RHM:
             object.__setattr__(self, name, value)
         for level in range(1, L + 1):
             self._check_room(level)
+        if sum(log2(self.n_children(level)) for level in range(1, L + 1)) > _LARGEST_BITS:
+            raise InputError(f"s={self.s} at L={L} gives d = s**L tokens, beyond the range of floats: lower s or L")
         if self.rule_probabilities is not None:
             object.__setattr__(self, "rule_probabilities", self._check_probabilities(self.rule_probabilities))
 
     def _check_probabilities(self, given: Any) -> Any:
+        if isinstance(given, str) and given == PER_SYMBOL:
+            return PER_SYMBOL
         several = (tuple, list, np.ndarray)
         if isinstance(given, several) and len(given) and isinstance(given[0], several):
             if len(given) != self.L:
@@ -152,15 +177,15 @@ class RHM:
             self.n_children(level),
             self.n_symbols(level - 1),
         )
-        if s * log2(below) > 1000:
-            where = "" if self.is_homogeneous else f"_{level - 1}"
+        if s * log2(below) > _LARGEST_BITS:
+            where = "" if self._alike else f"_{level - 1}"
             raise InputError(f"v{where}**s = {below}**{s} leaves the range of floats: lower v or s")
         if v * m <= below**s:
             return
         most = below**s // v
-        where = "" if self.is_homogeneous else f" at level {level}"
+        where = "" if self._alike else f" at level {level}"
         what = "v" if level < self.L or self.n == self.v else "n"
-        lower = "v" if self.is_homogeneous else f"v_{level - 1}"
+        lower = "v" if self._alike else f"v_{level - 1}"
         way_out = f"lower m to at most {most}" if most else f"lower {what} or raise s"
         raise InputError(
             f"m={m} rules x {what}={v} symbols{where} need {v * m} tuples, but {lower}**s = {below**s}: {way_out}"
@@ -197,49 +222,93 @@ class RHM:
         return prod(self.n_children(below) for below in range(1, level + 1))
 
     def probabilities(self, level: int) -> FloatArray:
-        """Probabilities of the rules of each symbol of a level, shape (m_l,)."""
+        """Probabilities of the rules of each symbol of a level, shape (m_l,).
+
+        Raises `InputError` for a level without rules, and where they differ from symbol to symbol.
+        """
         m = self.n_rules(level)
         if self.rule_probabilities is None:
             return np.full(m, 1 / m)
+        if self.rule_probabilities == PER_SYMBOL:
+            raise InputError(
+                f"the symbols of {self} weigh their rules each in its own way, for which no formula of the "
+                "ensemble is known: use the exact statistics of the grammar (g.plateaus(), g.covariance(i, j), "
+                "...), or give all symbols of a level the same weights"
+            )
         p: Any = self.rule_probabilities
         return np.array(p[level - 1] if isinstance(p[0], tuple) else p)
 
-    def effective_multiplicity(self, level: int) -> float:
-        """Number of equally likely rules with the same second moment, ``1 / sum_r p_r**2``; ``m_l`` if they are.
+    def effective_multiplicity(self, level: int, order: float = 2.0) -> float:
+        """Number of equally likely rules that count as much as these; ``m_l`` if they are equally likely.
 
-        It takes the place of ``m`` in the asymptotic signal: the mean square of a covariance falls by
-        ``sum_r p_r**2`` for each level that a side descends.
+        The Renyi number of the order, ``(sum_r p_r**order)**(1 / (1 - order))``. Order 2, ``1 / sum_r p_r**2``,
+        takes the place of ``m`` in the asymptotic signal: the mean square of a covariance falls by
+        ``sum_r p_r**2`` for each level that a side descends. Order 1/2, ``(sum_r sqrt(p_r))**2``, takes its place
+        in the decay of plateaus: a wrong symbol stays as likely as the true one with the overlap of two rules'
+        weights (prediction-overlap of docs/theory_predictions.md).
+
+        Parameters
+        ----------
+        level : int
+            1..L.
+        order : float
+            Positive; 1 is the exponential of the Shannon entropy.
+
+        Raises
+        ------
+        InputError
+            As `probabilities`, and for an order that is not positive.
         """
+        if not 0 < order < np.inf:
+            raise InputError(f"order={order} is no order of an effective number: it must be positive and finite")
         if self.rule_probabilities is None:
             return float(self.n_rules(level))
         p = self.probabilities(level)
-        return float(1 / (p @ p))
+        p = p[p > 0]
+        if order == 1:
+            return float(np.exp(-(p @ np.log(p))))
+        # relative to the largest, whose power does not underflow
+        return float((((p / p.max()) ** order).sum() * p.max() ** order) ** (1 / (1 - order)))
 
-    def effective_fraction(self, level: int) -> float:
-        """`fraction` with the `effective_multiplicity` for m: ``f_l`` where rules are equally likely.
+    def effective_fraction(self, level: int, order: float = 2.0) -> float:
+        """`fraction` of a ``level`` with `effective_multiplicity` for m: ``f_l`` where rules are equally likely.
 
-        It stands in the asymptotic signal: tuples of siblings deviate from independence by ``1 - f``.
+        Order 2 stands in the asymptotic signal, where tuples of siblings deviate from independence by ``1 - f``;
+        order 1/2 is the factor by which plateaus approach their limit.
         """
-        return self.fraction(level) * self.effective_multiplicity(level) / self.n_rules(level)
+        return self.fraction(level) * self.effective_multiplicity(level, order) / self.n_rules(level)
 
     def fraction(self, level: int) -> float:
         """Fraction of the tuples of children that are grammatical at a level, ``v_l m_l / v_(l-1)**s_l``."""
-        return (
-            self.n_symbols(level) * self.n_rules(level) / int(self.n_symbols(level - 1) ** self.n_children(level))
+        level = as_int("level", level, low=1, high=self.L)
+        return float(
+            formulas.fraction(
+                self.n_symbols(level), self.n_rules(level), self.n_children(level), self.n_symbols(level - 1)
+            )
         )
 
     @property
     def is_homogeneous(self) -> bool:
-        """Whether v, m and s are the same at every level (the root may differ: n)."""
+        """Whether all levels are alike: in v, m, s and the rule probabilities (the root may differ: n)."""
+        p: Any = self.rule_probabilities
+        return self._alike and (p is None or (p != PER_SYMBOL and not isinstance(p[0], tuple)))
+
+    @property
+    def _alike(self) -> bool:
         return isinstance(self.v, int) and isinstance(self.m, int) and isinstance(self.s, int)
 
     def homogeneous(self) -> tuple[int, int, int]:
-        """``(v, m, s)`` as ints; raises `InputError` where they differ from level to level."""
-        if not (isinstance(self.v, int) and isinstance(self.m, int) and isinstance(self.s, int)):
+        """``(v, m, s)`` as ints; raises `InputError` where levels are not alike: see `is_homogeneous`."""
+        if not self.is_homogeneous:
             raise InputError(
-                f"{self} has no single (v, m, s): this formula is known for one value of each; "
-                "use the exact statistics, which take any levels"
+                f"{self} has no single (v, m, s) and rule probabilities: this formula is known for levels that are "
+                "all alike; use the exact statistics, which take any levels"
             )
+        return self._shape()
+
+    def _shape(self) -> tuple[int, int, int]:
+        if not (isinstance(self.v, int) and isinstance(self.m, int) and isinstance(self.s, int)):
+            raise InputError(f"{self} has no single (v, m, s): ask level by level, by fraction(level) and the like")
         return self.v, self.m, self.s
 
     @property
@@ -249,15 +318,23 @@ class RHM:
 
     @property
     def n_sentences(self) -> int:
-        """Number of distinct sentences of a grammar, ``n m**((s**L - 1) / (s - 1))``: one a derivation."""
+        """Number of distinct sentences of a grammar, ``n m**((s**L - 1) / (s - 1))``: one per derivation.
+
+        Raises `InputError` where it has more than a million bits.
+        """
+        bits = sum(self.width(level) * log2(self.n_rules(level)) for level in range(1, self.L + 1))
+        if bits > _MOST_BITS:
+            raise InputError(
+                f"{self} has about 10**{bits * log10(2):.6g} sentences, too many digits to hold: lower L"
+            )
         choices = (self.n_rules(level) ** self.width(level) for level in range(1, self.L + 1))
         return int(self.n_symbols(self.L) * prod(choices))
 
     @property
     def f(self) -> float:
         """Fraction of grammatical tuples, ``m / v**(s-1)``; by `fraction` where levels differ."""
-        v, m, s = self.homogeneous()
-        return m / int(v ** (s - 1))
+        v, m, s = self._shape()
+        return float(formulas.fraction(v, m, s, v))
 
     # --- what is computed from the ensemble, on the floors above ---------------------------------------
 

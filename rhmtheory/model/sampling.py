@@ -85,7 +85,15 @@ def sample(
 def stream(
     grammar: Grammar, batch_size: int, seed: int | np.random.Generator = 0, *, threads: int | None = None
 ) -> Iterator[IntArray]:
-    """Yield batches of shape (batch_size, d) without end; joined, they are the rows of one long `sample`."""
+    """Yield batches of shape (batch_size, d) without end; joined, they are the rows of one long `sample`.
+
+    Parameters
+    ----------
+    grammar : Grammar
+    batch_size : int
+    seed, threads
+        As in `sample`.
+    """
     batch_size = as_int("batch_size", batch_size, low=1)
     return _batches(_Layout(grammar), batch_size, _key(seed), threads)
 

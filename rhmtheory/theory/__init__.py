@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 from rhmtheory._support.lazy import lazy
 
 if TYPE_CHECKING:
+    from rhmtheory.theory.learners import ARCHITECTURES, Law
     from rhmtheory.theory.predictions import (
-        ARCHITECTURES,
         Prediction,
         classification_complexity,
         corpus_exponent,
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ARCHITECTURES",
+    "Law",
     "Prediction",
     "classification_complexity",
     "corpus_exponent",
@@ -43,7 +44,9 @@ __all__ = [
 __getattr__, __dir__ = lazy(
     __name__,
     {
-        "predictions": __all__,
+        "learners": ("ARCHITECTURES", "Law"),
+        "predictions": [name for name in __all__ if name not in ("ARCHITECTURES", "Law")],
+        "formulas": (),
         # its names are those of the other modules, for sympy's numbers: theory.symbolic.second_moment(...)
         "symbolic": (),
     },

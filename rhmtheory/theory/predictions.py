@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import inf, log, nan, prod, sqrt
+from fractions import Fraction
+from math import inf, nan, prod, sqrt
 from typing import Any
 
 import numpy as np
@@ -12,13 +13,12 @@ import numpy.typing as npt
 from rhmtheory._support.checks import InputError, as_choice, as_int
 from rhmtheory._support.json import plain
 from rhmtheory._support.types import FloatArray
-from rhmtheory.ensemble.correlations import marginal_moments, second_moment
+from rhmtheory.ensemble.correlations import exact_parameters, exact_threshold
 from rhmtheory.ensemble.quenched import quenched_plateaus
 from rhmtheory.fitting.slopes import slope
 from rhmtheory.model.rhm import RHM
-
-ARCHITECTURES = ("transformer", "lcn", "cnn")
-"""Names of the learners with a prediction: attention, locally connected, convolutional."""
+from rhmtheory.theory import formulas
+from rhmtheory.theory.learners import ARCHITECTURES, Law, as_law
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,7 +112,8 @@ def predict(
     Raises
     ------
     InputError
-        For an unknown architecture or method, and for plateaus that are not L + 1 numbers.
+        For an unknown architecture or method, for plateaus that are not L + 1 numbers, for ``P_k`` beyond 1e308,
+        and for the `Grammar.rhm` of a grammar whose symbols weigh their rules each in its own way.
 
     Examples
     --------
@@ -123,6 +124,7 @@ def predict(
     1.0
     """
     as_choice("architecture", architecture, ARCHITECTURES)
+    P = np.array([sample_complexity(rhm, architecture, k, method) for k in range(rhm.L)])
     if plateaus is None:
         plateaus = "chain" if rhm.rule_probabilities is None else quenched_plateaus(rhm).mean
     H = rhm.plateaus(plateaus) if isinstance(plateaus, str) else _floats("plateaus", plateaus)
@@ -130,7 +132,6 @@ def predict(
         raise InputError(f"plateaus have shape {H.shape}: L={rhm.L} levels have {rhm.L + 1} of them")
     if not (np.isfinite(H) & (H >= 0)).all():
         raise InputError(f"plateaus={H} must be entropies: finite and not negative")
-    P = np.array([sample_complexity(rhm, architecture, k, method) for k in range(rhm.L)])
     for array in (P, H := H.copy()):
         array.flags.writeable = False
     return Prediction(
@@ -146,7 +147,7 @@ def predict(
     )
 
 
-def sample_complexity(rhm: RHM, architecture: str, k: int, method: str = "asymptotic") -> float:
+def sample_complexity(rhm: RHM, architecture: str | Law, k: int, method: str = "asymptotic") -> float:
     """Samples with which hidden level ``k`` becomes learnable, ``P_k``: where signal equals sampling noise.
 
     - k = 0, all architectures: the covariance of two tokens of the last tuple, noise ``1 / (v**2 P)``.
@@ -158,102 +159,176 @@ def sample_complexity(rhm: RHM, architecture: str, k: int, method: str = "asympt
     Parameters
     ----------
     rhm : RHM
-    architecture : {"transformer", "lcn", "cnn"}
+    architecture : {"transformer", "lcn", "cnn"} or Law
     k : int
         Hidden level, 0..L-1.
     method : {"asymptotic", "exact"}
-        ``"asymptotic"``: ``P_0 = v m / (1 - f)``, then ``v m**(2k+1) / (1 - f)`` without sharing
-        (arXiv:2505.07070) and ``v m**(k+2) / (1 - f)`` with (arXiv:2505.07070 and 2605.27734). Where levels
-        differ, in our generalisation, ``v_(k+1) m_(k+1) (m_1 ... m_k)**2 / (1 - f_(k+1))`` and
-        ``v_(k+1) m_(k+1) m_k (m_1 ... m_k) / (1 - f_(k+1))``; with unequal rules ``m`` is
-        `RHM.effective_multiplicity`, also in f. ``"exact"``: with the signal of `ensemble.second_moment` and the
-        noise ``(1 - sum p**2) (1 - sum q**2) / (P entries)`` of independent variables with the mean power
-        sums of the two sides.
+        ``"asymptotic"``: `formulas.first_complexity`, then `formulas.unshared_complexity` (arXiv:2505.07070) or
+        `formulas.shared_complexity` (arXiv:2505.07070 and 2605.27734); where levels differ, in our
+        generalisation, with those of each level. With unequal rules ``m`` is `RHM.effective_multiplicity`, also
+        in f. ``"exact"``: with the signal of `ensemble.second_moment` and the noise
+        ``(1 - sum p**2) (1 - sum q**2) / (P entries)`` of independent variables with the mean power sums of the
+        two sides.
 
     Returns
     -------
     float
         Samples; infinite where there is no correlation to learn from (``f = 1``).
+
+    Raises
+    ------
+    InputError
+        For an unknown architecture or method, a level outside 0..L-1, and where ``P_k`` exceeds 1e308.
+
+    Notes
+    -----
+    Derived in docs/theory_predictions.md (prediction-unshared, prediction-shared); the exact threshold is
+    learner-threshold of docs/theory_learner.md.
     """
-    as_choice("architecture", architecture, ARCHITECTURES)
+    law = as_law(architecture)
     as_choice("method", method, ("asymptotic", "exact"))
     k = as_int("k", k, low=0, high=rhm.L - 1)
-    sharing = architecture == "cnn"
-    if method == "exact":
-        side = 0 if k == 0 else k if sharing else 1
-        signal = second_moment(rhm, k + 1, hidden_levels=(side, 0), tuples=(k > 0, False))
-        # a tuple has its parent's probability times that of the rule
-        entries, repeat = rhm.n_symbols(0) * rhm.n_symbols(side), marginal_moments(rhm, side)[0]
-        if k:
-            entries, repeat = entries * rhm.n_rules(side), repeat / rhm.effective_multiplicity(side)
-        noise = (1 - repeat) * (1 - marginal_moments(rhm, 0)[0]) / entries
-        return noise / signal if signal else inf
-    m = [rhm.effective_multiplicity(level) for level in range(1, k + 2)]
-    below = prod(m[:-1])
-    silent = 1 - rhm.effective_fraction(k + 1)
-    factor = below if not sharing else m[-2] if k else 1.0
-    P = rhm.n_symbols(k + 1) * m[-1] * below * factor
-    if inf == P:
-        raise InputError(f"P_k at k={k} of {rhm} leaves the range of floats: lower L or m")
-    return P / silent if silent else inf
+    try:
+        if method == "asymptotic":
+            return _asymptotic_complexity(rhm, law, k)
+        P = exact_threshold(rhm, k + 1, law.side(k), is_tuple=k > 0)
+        return inf if P is None else float(P)
+    except OverflowError:
+        raise InputError(f"P_k at k={k} of {rhm} leaves the range of floats: lower L or m") from None
 
 
-def step_factor(rhm: RHM, architecture: str) -> float:
-    """Factor in samples from hidden level k to k + 1, k >= 1: ``m`` for the CNN, ``m**2`` for the others."""
-    as_choice("architecture", architecture, ARCHITECTURES)
+def _asymptotic_complexity(rhm: RHM, law: Law, k: int) -> float:
+    *below, (v, m, f) = [exact_parameters(rhm, level) for level in range(1, k + 2)]
+    if f == 1:
+        return inf
+    rules = [m for _, m, _ in below]
+    return float(law.complexity(v, m, f, prod(rules, start=Fraction(1)), rules[-1] if k else Fraction(1)))
+
+
+def step_factor(rhm: RHM, architecture: str | Law) -> float:
+    """Factor in samples from hidden level k to k + 1, k >= 1: ``m`` for the CNN, ``m**2`` for the others.
+
+    With unequal rules ``m`` is `RHM.effective_multiplicity`.
+
+    Parameters
+    ----------
+    rhm : RHM
+        Levels must be alike.
+    architecture : {"transformer", "lcn", "cnn"} or Law
+
+    Raises
+    ------
+    InputError
+        For an unknown architecture, and where levels differ.
+    """
+    law = as_law(architecture)
     rhm.homogeneous()
-    m = rhm.effective_multiplicity(1)
-    return m if architecture == "cnn" else m**2
+    return float(law.step(rhm.effective_multiplicity(1)))
 
 
-def exponent(rhm: RHM, architecture: str) -> float:
+def exponent(rhm: RHM, architecture: str | Law) -> float:
     """Asymptotic exponent ``alpha = ln(1/f) / ln(step factor)`` of the excess loss (arXiv:2505.07070).
 
+    With unequal rules f is `RHM.effective_fraction` of order 1/2, by which plateaus fall, and the step factor
+    that of the effective multiplicity of order 2, by which signals fall (prediction-overlap of
+    docs/theory_predictions.md).
     Infinite for ``m = 1``, where the loss falls without a growing need of samples; 0 for ``f = 1``.
+
+    Parameters
+    ----------
+    rhm, architecture
+        As in `step_factor`.
+
+    Raises
+    ------
+    InputError
+        As `step_factor`.
     """
-    step = log(step_factor(rhm, architecture))
-    if step == 0:
-        return inf
-    return log(1 / rhm.f) / step
+    step = step_factor(rhm, architecture)
+    return formulas.alpha(_falling_fraction(rhm), step) if step > 1 else inf
+
+
+def _falling_fraction(rhm: RHM) -> float:
+    return rhm.effective_fraction(1, order=0.5)
 
 
 def classification_complexity(rhm: RHM) -> float:
     """Samples to learn the class of a sentence (its root symbol): ``n m**L`` (arXiv:2307.02129).
 
     ``n m_1 ... m_L`` where levels differ; for unequal rules with `RHM.effective_multiplicity`.
+
+    Parameters
+    ----------
+    rhm : RHM
+
+    Raises
+    ------
+    InputError
+        Where it exceeds 1e308.
     """
-    return rhm.n_symbols(rhm.L) * prod(rhm.effective_multiplicity(level) for level in range(1, rhm.L + 1))
+    choices = prod((exact_parameters(rhm, level)[1] for level in range(1, rhm.L + 1)), start=Fraction(1))
+    try:
+        return float(formulas.classification_complexity(rhm.n_symbols(rhm.L), choices))
+    except OverflowError:
+        raise InputError(f"n m**L of {rhm} leaves the range of floats: lower L or m") from None
 
 
 def latent_prediction_complexity(rhm: RHM) -> float:
     """Samples to learn all levels by predicting own latents instead of tokens: ``v m**3`` (arXiv:2605.27734).
 
     Whatever the depth: each level is learnt from latents of the level below, as the first one is from tokens.
+
+    Parameters
+    ----------
+    rhm : RHM
+        Levels must be alike.
     """
-    v, _, _ = rhm.homogeneous()
-    return v * rhm.effective_multiplicity(1) ** 3
+    rhm.homogeneous()
+    _, m, _ = exact_parameters(rhm, 1)
+    return float(formulas.own_latents_complexity(Fraction(rhm.n_symbols(0)), m))
 
 
 def correlation_exponent(rhm: RHM) -> float:
-    """``beta = ln m / ln s`` of the decay of correlations with distance, ``C ~ t**-beta`` (arXiv:2406.00048)."""
+    """``beta = ln m / ln s`` of the decay of correlations with distance, ``C ~ t**-beta`` (arXiv:2406.00048).
+
+    With unequal rules ``m`` is `RHM.effective_multiplicity`.
+
+    Parameters
+    ----------
+    rhm : RHM
+        Levels must be alike.
+    """
     _, _, s = rhm.homogeneous()
-    return log(rhm.effective_multiplicity(1)) / log(s)
+    return float(formulas.beta(rhm.effective_multiplicity(1), s))
 
 
 def entropy_exponent(rhm: RHM) -> float:
-    """``gamma = ln(1/f) / ln s`` of the decay of the conditional entropy with context, ``H_n - H ~ n**-gamma``."""
+    """``gamma = ln(1/f) / ln s`` of the decay of the conditional entropy with context, ``H_n - H ~ n**-gamma``.
+
+    With unequal rules f is as in `exponent`.
+
+    Parameters
+    ----------
+    rhm : RHM
+        Levels must be alike.
+    """
     _, _, s = rhm.homogeneous()
-    return log(1 / rhm.f) / log(s)
+    return float(formulas.gamma(_falling_fraction(rhm), s))
 
 
 def corpus_exponent(beta: float, gamma: float) -> float:
     """Data-limited exponent ``alpha = gamma / (2 beta)`` from two statistics of a corpus (arXiv:2602.07488).
 
     With `correlation_exponent` and `entropy_exponent` it is that of the transformer.
+
+    Parameters
+    ----------
+    beta, gamma : float
+        Decay of correlations with distance, and of the entropy of a token with the length of its context; positive.
     """
     if not (beta > 0 and gamma > 0):
         raise InputError(f"beta={beta} and gamma={gamma} must be positive: nothing decays otherwise")
-    return gamma / (2 * beta)
+    return float(formulas.corpus_alpha(beta, gamma))
 
 
 def effective_range(rhm: RHM, P: float, method: str = "exact") -> int:
@@ -273,10 +348,15 @@ def effective_range(rhm: RHM, P: float, method: str = "exact") -> int:
     """
     if not P >= 0:
         raise InputError(f"P={P} must be a number of samples, zero or more")
+    as_choice("method", method, ("exact", "asymptotic"))
     reach = 0
     for level in range(1, rhm.L + 1):
         # C v sqrt(P) >= 1; written so that nothing leaves the range of floats
-        if rhm.rms_correlation(level, method=method) * rhm.n_symbols(0) * sqrt(P) < 1:
+        try:
+            signal = rhm.rms_correlation(level, method=method)
+        except InputError:  # below 1e-308, and so below the noise of any number of samples
+            break
+        if signal * rhm.n_symbols(0) * sqrt(P) < 1:
             break
         reach = rhm.span(level) - 1
     return reach
@@ -310,14 +390,14 @@ def staircase_exponent(P: npt.ArrayLike, plateaus: npt.ArrayLike) -> float:
 
 
 def crossing_levels(plateaus: npt.ArrayLike) -> FloatArray:
-    """Loss at which step k counts as made: the geometric mean of ``H_k`` and ``H_(k+1)``, shape (L,)."""
+    """Loss at which step k counts as made: the geometric mean of plateaus ``H_k`` and ``H_(k+1)``, shape (L,)."""
     H = np.asarray(plateaus, dtype=float)
     levels: FloatArray = np.sqrt(H[:-1] * H[1:])
     return levels
 
 
 def first_step(L: int) -> int:
-    """First step that enters fits of factor and exponent: 1, or 0 where there are only two steps."""
+    """First step that enters fits of factor and exponent: 1, or 0 where there are only L = 2 steps."""
     return 1 if L > 2 else 0
 
 

@@ -23,6 +23,8 @@ from sympy import QQ, log
 
 from rhmtheory._support.checks import InputError, as_int
 from rhmtheory.ensemble.moments import Level, Moments, check_branches, check_nodes
+from rhmtheory.theory import formulas
+from rhmtheory.theory.learners import LAWS
 
 v, m, s, f, l, k, L, n, P = sympy.symbols("v m s f l k L n P", positive=True)  # noqa: E741
 SYMBOLS = {str(symbol): symbol for symbol in (v, m, s, f, l, k, L, n, P)}
@@ -58,69 +60,117 @@ class Formula:
         return f"$\\displaystyle {self.latex()}$"
 
 
-_B, _A, _C, _E = "arXiv:2406.00048", "arXiv:2505.07070", "arXiv:2307.02129", "arXiv:2605.27734"
-_SLOPE = m * (v - 1) / (v**s - 1)
-_FIXED = (v**s - v) / (v**s - 1 - m * (v - 1))
-_SQUARE = (1 - f) / (v**3 * m ** (2 * l - 1))
+_B, _A, _C, _E, _F = (
+    "arXiv:2406.00048",
+    "arXiv:2505.07070",
+    "arXiv:2307.02129",
+    "arXiv:2605.27734",
+    "arXiv:2602.07488",
+)
+_SQUARE = formulas.token_correlation(v, m, f, m ** (l - 1), v)
+_BETA = formulas.beta(m, s, log)
+_COMPATIBLE = formulas.compatible_symbols(v, m, s, k)
 
 FORMULAS: dict[str, Formula] = {
-    "fraction": Formula(m / v ** (s - 1), "f, the fraction of tuples that are grammatical", "definition", _C),
+    "fraction": Formula(
+        formulas.fraction(v, m, s, v), "f, the fraction of tuples that are grammatical", "definition", _C
+    ),
     "correlation": Formula(_SQUARE, "C_l^2, mean square token-token covariance at LCA level l", "asymptotic", _B),
     "correlation_symbol": Formula(
-        _SQUARE * m**k, "mean square covariance of a level-k symbol, k < l, and a token", "asymptotic", ""
+        formulas.symbol_correlation(_SQUARE, m**k),
+        "mean square covariance of a level-k symbol, k < l, and a token",
+        "asymptotic",
+        "",
     ),
     "correlation_tuple": Formula(
-        _SQUARE * m ** (k - 2),
+        formulas.tuple_correlation(_SQUARE, m**k, m),
         "mean square covariance of the tuple that a level-k symbol, 1 <= k < l, produces and a token",
         "asymptotic",
         "",
     ),
     "noise": Formula(
-        1 / (v**2 * P), "mean square error of a token-token covariance from P samples", "asymptotic", _B
+        formulas.sampling_noise(v**2, P),
+        "mean square error of a token-token covariance from P samples",
+        "asymptotic",
+        _B,
     ),
     "noise_tuple": Formula(
-        1 / (v**2 * m * P), "mean square error of a tuple-token covariance from P samples", "asymptotic", _B
+        formulas.sampling_noise(v**2 * m, P),
+        "mean square error of a tuple-token covariance from P samples",
+        "asymptotic",
+        _B,
     ),
     "token_complexity": Formula(
-        v * m ** (2 * l - 1) / (1 - f), "P_tok(l), samples that resolve correlations at LCA level l", "scaling", _B
+        formulas.unshared_complexity(v, m, f, m ** (l - 1)),
+        "P_tok(l), samples that resolve correlations at LCA level l",
+        "scaling",
+        _B,
     ),
     "sample_complexity_first": Formula(
-        v * m / (1 - f), "P_0, samples that give the last tuple, for all architectures", "scaling", _A
+        formulas.first_complexity(v, m, f),
+        "P_0, samples that give the last tuple, for all architectures",
+        "scaling",
+        _A,
     ),
     "sample_complexity_transformer": Formula(
-        v * m ** (2 * k + 1) / (1 - f),
+        LAWS["transformer"].complexity(v, m, f, m**k, m),
         "P_k, samples that give hidden level k >= 1, transformer and locally connected network",
         "scaling",
         _A,
     ),
     "sample_complexity_cnn": Formula(
-        v * m ** (k + 2) / (1 - f),
+        LAWS["cnn"].complexity(v, m, f, m**k, m),
         "P_k, samples that give hidden level k >= 1, convolutional network",
         "scaling",
         f"{_A}, {_E}",
     ),
-    "classification": Formula(n * m**L, "samples that give the class", "scaling", _C),
-    "own_latents": Formula(v * m**3, "samples that suffice when a network predicts its own latents", "scaling", _E),
-    "step_factor_transformer": Formula(m**2, "P_(k+1) / P_k, k >= 1, without weight sharing", "scaling", _A),
-    "step_factor_cnn": Formula(m, "P_(k+1) / P_k, k >= 1, with weight sharing", "scaling", _A),
-    "alpha_transformer": Formula(
-        log(1 / f) / (2 * log(m)), "exponent of the excess loss with P, no weight sharing", "scaling", _A
+    "classification": Formula(
+        formulas.classification_complexity(n, m**L), "samples that give the class", "scaling", _C
     ),
-    "alpha_cnn": Formula(log(1 / f) / log(m), "exponent of the excess loss with P, weight sharing", "scaling", _A),
-    "beta": Formula(log(m) / log(s), "exponent of the decay of correlations with distance", "asymptotic", _B),
-    "gamma": Formula(log(1 / f) / log(s), "exponent of H_n - H_inf with context length n", "asymptotic", _B),
+    "own_latents": Formula(
+        formulas.own_latents_complexity(v, m),
+        "samples that suffice when a network predicts its own latents",
+        "scaling",
+        _E,
+    ),
+    "step_factor_transformer": Formula(
+        LAWS["transformer"].step(m), "P_(k+1) / P_k, k >= 1, without weight sharing", "scaling", _A
+    ),
+    "step_factor_cnn": Formula(LAWS["cnn"].step(m), "P_(k+1) / P_k, k >= 1, with weight sharing", "scaling", _A),
+    "alpha_transformer": Formula(
+        formulas.alpha(f, LAWS["transformer"].step(m), log),
+        "exponent of the excess loss with P, no weight sharing",
+        "scaling",
+        _A,
+    ),
+    "alpha_cnn": Formula(
+        formulas.alpha(f, LAWS["cnn"].step(m), log),
+        "exponent of the excess loss with P, weight sharing",
+        "scaling",
+        _A,
+    ),
+    "alpha_corpus": Formula(
+        formulas.corpus_alpha(_BETA, formulas.gamma(f, s, log)),
+        "exponent of the excess loss from the decays of correlations and entropies",
+        "scaling",
+        _F,
+    ),
+    "beta": Formula(_BETA, "exponent of the decay of correlations with distance", "asymptotic", _B),
+    "gamma": Formula(formulas.gamma(f, s, log), "exponent of H_n - H_inf with context length n", "asymptotic", _B),
     "effective_range": Formula(
-        P ** (log(s) / (2 * log(m))), "distance at which correlations sink in P samples' noise", "scaling", _B
+        formulas.effective_range(P, _BETA), "distance at which correlations sink in P samples' noise", "scaling", _B
     ),
     "compatible_symbols": Formula(
-        _FIXED + (v - _FIXED) * _SLOPE**k,
+        _COMPATIBLE,
         "E[n_k], mean number of symbols compatible with a context of k levels, uniform prior",
         "exact",
         "",
     ),
-    "compatible_symbols_asymptotic": Formula(1 / (1 - f) + v * f**k, "E[n_k], as above", "asymptotic", _B),
+    "compatible_symbols_asymptotic": Formula(
+        formulas.compatible_symbols_asymptotic(v, f, k), "E[n_k], as above", "asymptotic", _B
+    ),
     "annealed_plateau": Formula(
-        log(_FIXED + (v - _FIXED) * _SLOPE**k), "ln E[n_k], upper bound of H_k in nats, uniform prior", "exact", ""
+        log(_COMPATIBLE), "ln E[n_k], upper bound of H_k in nats, uniform prior", "exact", ""
     ),
 }
 """Every closed formula by name."""
@@ -284,7 +334,7 @@ def leading_correction(lca_level: int, *, s: int = 2, above: int = 0, branches: 
     _, symbols, fraction = sympy.field([v, f], QQ)
     rules = fraction * symbols ** (s - 1)
     ensemble = _Ensemble(lca_level, s, above, symbols, rules, symbols)
-    asymptotic = (1 - fraction) / (symbols**3 * rules ** (2 * lca_level - 1))
+    asymptotic = formulas.token_correlation(symbols, rules, fraction, rules ** (lca_level - 1), symbols)
     ratio = ensemble.second_moment((0, 0), (False, False), branches) / asymptotic
     top, bottom = sympy.Poly(ratio.numer.as_expr(), v), sympy.Poly(ratio.denom.as_expr(), v)
     degree = max(top.degree(), bottom.degree())

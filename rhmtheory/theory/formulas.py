@@ -1,0 +1,217 @@
+"""Every closed formula of the theory, once, for any kind of number: floats, fractions, sympy's symbols.
+
+Only the arithmetic of the arguments is used; a logarithm is an argument, `math.log` by default. Levels may
+differ: ``v`` and ``m`` are then those of the level named, and ``below`` is the product of the rules ``m`` of all
+levels below it, ``m**(l - 1)`` for LCA level l and ``m**k`` for hidden level k where levels are alike. Unequal
+rules enter through effective numbers in place of ``m``: see `RHM.effective_multiplicity`.
+
+>>> from fractions import Fraction
+>>> unshared_complexity(v=16, m=4, f=Fraction(1, 4), below=4)
+Fraction(4096, 3)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import log as natural_log
+from typing import Any
+
+Log = Callable[[Any], Any]
+
+# --- the language ------------------------------------------------------------------------------------
+
+
+def fraction(v: Any, m: Any, s: Any, below: Any) -> Any:
+    """``f = v m / v'**s``, the fraction of tuples that are grammatical; ``m / v**(s-1)`` where levels are alike.
+
+    Parameters
+    ----------
+    v, m, s : number
+        Symbols, rules per symbol, children per rule.
+    below : number
+        Symbols ``v'`` of the level below.
+
+    Notes
+    -----
+    arXiv:2307.02129, section 2.
+    """
+    return v * m / below**s
+
+
+# --- signal and noise --------------------------------------------------------------------------------
+
+
+def token_correlation(v: Any, m: Any, f: Any, below: Any, tokens: Any) -> Any:
+    """``C_l**2 = (1 - f) / (v**3 m**(2l - 1))``, mean square covariance of two tokens, for large v at fixed f.
+
+    Parameters
+    ----------
+    v, m, f : number
+        Symbols, rules and fraction of the LCA level.
+    below : number
+        Product of the rules of the levels below it, ``m**(l - 1)``.
+    tokens : number
+        Symbols of level 0.
+
+    Notes
+    -----
+    arXiv:2406.00048, section 3. It is the limit of an exact moment: docs/theory_correlations.md, corr-matrix.
+    """
+    return (1 - f) / (tokens**2 * v * m * below**2)
+
+
+def symbol_correlation(square: Any, below: Any) -> Any:
+    """Mean square covariance with a token of a level-k symbol, instead of a token: ``m**k C_l**2``.
+
+    ``square`` is that of two tokens, `token_correlation`; ``below`` is ``m**k``. Derived in
+    docs/theory_correlations.md, corr-lone.
+    """
+    return square * below
+
+
+def tuple_correlation(square: Any, below: Any, m: Any) -> Any:
+    """Mean square covariance with a token of the tuple that a level-k symbol produces: ``m**(k-2) C_l**2``.
+
+    A tuple has ``1/m`` of the probability of its parent, of `symbol_correlation` with ``below = m**k``.
+    """
+    return symbol_correlation(square, below) / m**2
+
+
+def sampling_noise(entries: Any, P: Any) -> Any:
+    """Mean square error of a covariance from P samples: ``1 / (entries P)``.
+
+    ``entries`` is ``v**2`` for two tokens and ``v**2 m`` for a tuple and a token (arXiv:2406.00048, section 3;
+    docs/theory_predictions.md, prediction-noise).
+    """
+    return 1 / (entries * P)
+
+
+# --- sample complexities: signal = noise, prefactor one ----------------------------------------------
+
+
+def first_complexity(v: Any, m: Any, f: Any) -> Any:
+    """``P_0 = v m / (1 - f)``: samples that give the tokens of the last tuple, for all architectures.
+
+    Notes
+    -----
+    arXiv:2505.07070; docs/theory_predictions.md, prediction-first.
+    """
+    return v * m / (1 - f)
+
+
+def unshared_complexity(v: Any, m: Any, f: Any, below: Any) -> Any:
+    """``P_k = v m**(2k + 1) / (1 - f)``: samples that give hidden level k without weight sharing.
+
+    It is also ``P_tok(l)``, l = k + 1, the samples that resolve token-token correlations at LCA level l.
+
+    Parameters
+    ----------
+    v, m, f : number
+        Symbols, rules and fraction of level k + 1.
+    below : number
+        Product of the rules of levels 1..k, ``m**k``.
+
+    Notes
+    -----
+    arXiv:2505.07070, and arXiv:2406.00048 for tokens; docs/theory_predictions.md, prediction-unshared.
+    """
+    return first_complexity(v, m, f) * below**2
+
+
+def shared_complexity(v: Any, m: Any, f: Any, below: Any, last: Any) -> Any:
+    """``P_k = v m**(k + 2) / (1 - f)``: samples that give hidden level k >= 1 with weight sharing.
+
+    Parameters
+    ----------
+    v, m, f : number
+        Symbols, rules and fraction of level k + 1.
+    below : number
+        Product of the rules of levels 1..k, ``m**k``.
+    last : number
+        Rules of level k, whose tuples are seen.
+
+    Notes
+    -----
+    arXiv:2505.07070 and 2605.27734; docs/theory_predictions.md, prediction-shared.
+    """
+    return first_complexity(v, m, f) * below * last
+
+
+def unshared_step(m: Any) -> Any:
+    """``P_(k+1) / P_k = m**2``, k >= 1, without weight sharing (arXiv:2505.07070)."""
+    return m**2
+
+
+def shared_step(m: Any) -> Any:
+    """``P_(k+1) / P_k = m``, k >= 1, with weight sharing (arXiv:2505.07070)."""
+    return m
+
+
+def classification_complexity(n: Any, choices: Any) -> Any:
+    """``n m**L``: samples that give the class of a sentence; ``choices = m**L`` (arXiv:2307.02129)."""
+    return n * choices
+
+
+def own_latents_complexity(v: Any, m: Any) -> Any:
+    """``v m**3``: samples with which own latents give all levels, whatever the depth (arXiv:2605.27734)."""
+    return v * m**3
+
+
+# --- exponents ---------------------------------------------------------------------------------------
+
+
+def alpha(f: Any, step: Any, log: Log = natural_log) -> Any:
+    """``alpha = ln(1/f) / ln(step)`` of ``loss - floor ~ P**-alpha``: the loss falls by f as P grows by a step.
+
+    ``step`` is `unshared_step` or `shared_step` (arXiv:2505.07070; docs/theory_predictions.md, prediction-alpha).
+    """
+    return log(1 / f) / log(step)
+
+
+def beta(m: Any, s: Any, log: Log = natural_log) -> Any:
+    """``beta = ln m / ln s`` of the decay of correlations with distance, ``C ~ t**-beta`` (arXiv:2406.00048)."""
+    return log(m) / log(s)
+
+
+def gamma(f: Any, s: Any, log: Log = natural_log) -> Any:
+    """``gamma = ln(1/f) / ln s`` of the entropy given n tokens, ``H_n - H_inf ~ n**-gamma`` (arXiv:2406.00048)."""
+    return log(1 / f) / log(s)
+
+
+def corpus_alpha(beta: Any, gamma: Any) -> Any:
+    """``alpha = gamma / (2 beta)``: the exponent of the loss from two statistics of a corpus (arXiv:2602.07488)."""
+    return gamma / (2 * beta)
+
+
+def effective_range(P: Any, beta: Any) -> Any:
+    """``t* ~ P**(1 / (2 beta))``: where correlations sink in the noise of P samples (arXiv:2406.00048)."""
+    return P ** (1 / (2 * beta))
+
+
+# --- plateaus ----------------------------------------------------------------------------------------
+
+
+def compatible_step(others: Any, v: Any, m: Any, tuples: Any) -> Any:
+    """Mean number of symbols besides the true one that a context leaves, from that of the level above.
+
+    Each of the ``v - 1`` others stays if its tuple is one of the ``m others + m - 1`` other rules of compatible
+    symbols; ``tuples = v**s``. Derived in docs/theory_predictions.md, prediction-chain.
+    """
+    # the brackets keep a number of others far below one, where m is one
+    return (v - 1) * (m * others + (m - 1)) / (tuples - 1)
+
+
+def compatible_symbols(v: Any, m: Any, s: Any, k: Any) -> Any:
+    """``E[n_k]``, mean number of symbols compatible with k levels of context, uniform prior; exact.
+
+    One more than the solution of `compatible_step` from ``v - 1`` where levels are alike; its logarithm is the
+    annealed plateau, an upper bound of ``H_k`` in nats.
+    """
+    slope = m * (v - 1) / (v**s - 1)
+    fixed = (v**s - v) / (v**s - 1 - m * (v - 1))
+    return fixed + (v - fixed) * slope**k
+
+
+def compatible_symbols_asymptotic(v: Any, f: Any, k: Any) -> Any:
+    """``E[n_k] ~ 1/(1 - f) + v f**k``, the limit of `compatible_symbols` for large v (arXiv:2406.00048)."""
+    return 1 / (1 - f) + v * f**k
