@@ -65,3 +65,27 @@ def test_loads_of_site(tmp_path):
         (Path("deep/page.html"), "https://example/frame"),
         (Path("style.css"), "https://example/font.woff"),
     ]
+
+
+# --- the house --------------------------------------------------------------------------------------------
+
+
+def test_places_named_in_the_house_exist():
+    """Of 'where do I change': paths, and names in the table of networks and laws."""
+    text = (DOCS / "architecture.md").read_text(encoding="utf-8")
+    places = re.findall(r"^\d+\. .*?\*\* `([^`]+)`", text, re.MULTILINE)
+    assert len(places) == 10
+    assert [place for place in places if not (DOCS.parent / place).exists()] == []
+
+
+def test_drawing_of_the_house_has_every_room_and_marks_what_points_up():
+    pytest.importorskip("sphinx", reason="the docs extra is not installed")
+    import house
+
+    floors = house.load_floors()
+    for package, rows in floors.FLOORS.items():
+        svg = house.drawing(package, floors)
+        assert svg.count("<rect") == sum(map(len, rows))
+        assert 'class="upward"' not in svg
+    floors.upward = lambda pairs, table: [("rhmtheory.exact.entropy", "rhmtheory.model.grammar")]
+    assert house.drawing("rhmtheory", floors).count('class="upward"') == 1
