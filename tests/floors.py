@@ -31,7 +31,7 @@ FLOORS: dict[str, list[dict[str, list[str]]]] = {
         {"model": ["tuples", "rhm", "grammar", "sampling", "derivation", "interventions"]},
         {
             "fitting": ["slopes", "crossings", "intervals", "curves"],
-            "exact": ["correlations", "entropy", "evidence", "messages", "inference"],
+            "exact": ["correlations", "residuals", "entropy", "evidence", "messages", "inference"],
             "ensemble": ["moments", "correlations", "loss_plateaus", "quenched"],
         },
         {

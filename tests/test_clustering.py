@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from rhmtheory import RHM, Grammar, InputError
+from rhmtheory.measured import clustering
 from rhmtheory.measured.clustering import ClusterModel, _agreement, _encode, _spine_counts, learn
 
 
@@ -91,6 +92,47 @@ def test_thresholds_of_the_theory():
     assert mean_f1(1000, True)[0] < 0.5 < mean_f1(3000, True)[0]
     assert mean_f1(4000, True)[1] < 0.5 < mean_f1(16_000, True)[1]
     assert mean_f1(16_000, False)[1] < 0.3 < 0.5 < mean_f1(160_000, False)[1]
+
+
+@pytest.mark.parametrize("sharing", [True, False])
+def test_spine_targets_are_counted_by_hand(sharing, monkeypatch):
+    # far tuples are counted with the recovered symbol above the target, near ones with the target
+    rhm = RHM(v=(6, 5, 6), m=2, s=2, L=3)
+    tokens = rhm.grammar(seed=0).sample(300, seed=1)
+    calls, original = [], clustering._clusters
+    monkeypatch.setattr(
+        clustering, "_clusters", lambda *arguments: calls.append(arguments[1:3]) or original(*arguments)
+    )
+    first = learn(tokens, rhm, sharing=sharing, highest_level=1, predictor=False)
+    calls.clear()
+    model = learn(tokens, rhm, sharing=sharing, targets="spine", predictor=False)
+    assert np.array_equal(model.tables[0][-2:], first.tables[0])
+    above = first.symbols(tokens)[1][:, -1]
+    # after two calls for the model with one level, which names the symbols: the first one for tuples below the far
+    # sibling, of recovered symbols with sharing (after two for level 1), of tokens without
+    if sharing:
+        (level, views), seen, base = calls[2 + 2], model.symbols(tokens)[1][:, :2], 6
+    else:
+        (level, views), seen, base = calls[2], tokens[:, :2], 7
+    expected = np.zeros(views.shape, int)
+    for pair, symbol in zip(seen, above, strict=True):
+        expected[0, int(pair[0]) * base + int(pair[1]), symbol] += 1
+    assert level == (2 if sharing else 1)
+    assert np.array_equal(views, expected)
+
+
+def test_spine_targets_need_fewer_samples():
+    rhm = RHM(v=16, m=4, s=2, L=3)
+
+    def mean_f1(P, targets):
+        scores = []
+        for seed in range(4):
+            grammar = rhm.grammar(seed=seed)
+            model = learn(grammar.sample(P, seed=1), rhm, sharing=False, targets=targets, predictor=False)
+            scores.append(model.score(grammar.sample(5000, seed=2, trees=True))[1].tuple_f1)
+        return np.mean(scores)
+
+    assert mean_f1(16_000, "token") < 0.4 < 0.7 < mean_f1(16_000, "spine")
 
 
 def true_model(grammar, P):
@@ -200,6 +242,7 @@ def test_rule_probabilities_of_their_own():
         ({"tokens": np.zeros((20, 8))}, r"type float64"),
         ({"tokens": np.zeros((9, 8), int)}, r"9 samples are too few"),
         ({"profile": "cosine"}, r"profile='cosine' is unknown"),
+        ({"targets": "tokens"}, r"targets='tokens' is unknown"),
         ({"highest_level": 3}, r"highest_level=3 is too large: it must be at most 2"),
         ({"rhm": RHM(v=8, m=2, s=2, L=1)}, r"L=1 has no hidden level"),
         ({"rhm": RHM(v=999, m=2, s=2, L=3)}, r"need a table of 1000000 x 999 counts"),

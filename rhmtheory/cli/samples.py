@@ -28,6 +28,13 @@ from rhmtheory.cli.output import print_json, save_figure, write_figure
     help="Judge tuples, which the theory is about, or symbols.",
 )
 @click.option("--profile", type=click.Choice(["covariance", "hellinger"]), default="covariance", show_default=True)
+@click.option(
+    "--targets",
+    type=click.Choice(["token", "spine"]),
+    default="token",
+    show_default=True,
+    help="Group by the last token, or by symbols above it.",
+)
 @click.option("--record", type=OutputFile(), help="JSON lines to append to and to resume from.")
 @ensemble_options
 def learn_command(

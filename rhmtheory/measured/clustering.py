@@ -21,6 +21,9 @@ from rhmtheory.model.tuples import count, encode
 PROFILES = ("covariance", "hellinger")
 """What tuples are compared by: see `learn`."""
 
+TARGETS = ("token", "spine")
+"""What tuples are correlated with: see `learn`."""
+
 _LARGEST_TABLE = 1 << 27
 """Counts of one level (1 GiB)."""
 _LARGEST_LINKAGE = 4096
@@ -218,6 +221,7 @@ def learn(
     sharing: bool,
     highest_level: int | None = None,
     profile: str = "covariance",
+    targets: str = "token",
     predictor: bool = True,
     threads: int | None = None,
 ) -> ClusterModel:
@@ -247,6 +251,11 @@ def learn(
         ``"covariance"``: ``n_ab/P - n_a n_b/P**2``, as in the papers; tuples of one parent agree in it if its
         rules are equally likely. ``"hellinger"``: ``sqrt(n_ab/n_a)``, for any rules, of equal noise in every
         entry and sensitive to targets that never occur; needs fewer samples near the target.
+    targets : {"token", "spine"}
+        ``"token"``: tuples are correlated with the last token, wherever they are. ``"spine"``: those below the
+        siblings of the level-k ancestor of the target, with the ancestor of level k - 1, which context level
+        k - 1 and the target determine once the levels below k are known. Its symbols keep a covariance
+        ``m**(k - 1)`` times larger in mean square: see the page "What networks do beyond the law".
     predictor : bool
         Also learn to predict the target: up to a tenth of the samples (at most 10000) are set aside to choose
         how many levels it uses. Without it, all samples go into the groups.
@@ -272,6 +281,7 @@ def learn(
     [1.0, 1.0]
     """
     as_choice("profile", profile, PROFILES)
+    as_choice("targets", targets, TARGETS)
     if rhm.L < 2:
         raise InputError(f"L={rhm.L} has no hidden level below the root: use at least 2 levels")
     top = rhm.L - 1 if highest_level is None else as_int("highest_level", highest_level, low=1, high=rhm.L - 1)
@@ -280,13 +290,26 @@ def learn(
         raise InputError(f"{len(array)} samples are too few to group anything: give at least 10")
     aside = min(len(array) // 10, 10_000) if predictor else 0
     training = array[: len(array) - aside]
+    target = training[:, -1:]
+    if targets == "spine" and top > 1:
+        lower = learn(
+            training,
+            rhm,
+            sharing=sharing,
+            highest_level=top - 1,
+            profile=profile,
+            targets=targets,
+            predictor=False,
+            threads=threads,
+        )
+        target = np.stack([symbols[:, -1] for symbols in lower.symbols(training)], axis=1)
     tables: list[npt.NDArray[Any]] = []
     spine: list[npt.NDArray[np.int64]] = []
     below = np.ascontiguousarray(training[:, -rhm.span(top + 1) :])
     for level in range(1, top + 1):
         codes = _encode(rhm, level, below, threads)
         spine.append(_spine_counts(rhm, level, codes))
-        table = _group(rhm, level, codes, training[:, -1:], sharing, profile, threads)
+        table = _group(rhm, level, codes, target, sharing, profile, threads)
         tables.append(table)
         below = _look_up(codes, table, rhm.n_symbols(level), threads)
     spine.append(_spine_counts(rhm, top + 1, _encode(rhm, top + 1, below, threads)))
@@ -319,11 +342,18 @@ def _group(
     profile: str,
     threads: int | None,
 ) -> npt.NDArray[Any]:
-    """Table (positions, codes) of the level-``level`` symbol for each tuple; ``codes`` is (P, positions)."""
+    """Table (positions, codes) of the level-``level`` symbol for each tuple; ``codes`` is (P, positions).
+
+    ``target`` (P, 1 or k) holds the last token and, for tuples below siblings of h_k, the symbol of h_(k-1).
+    """
     width, siblings = codes.shape[1], rhm.n_children(level + 1) - 1
     beside = np.arange(width - 1 - siblings, width - 1)
     positions = beside if sharing else np.arange(width - 1)
-    views = _count(rhm, level, codes, positions, target, np.zeros_like(positions), rhm.n_symbols(0), threads)
+    ends = [rhm.span(k) // rhm.span(level) for k in range(level + 1, target.shape[1] + 1)]
+    branch = np.searchsorted(ends, width - 1 - positions, side="right") + level
+    at = np.minimum(branch, target.shape[1]) - 1
+    symbols = rhm.n_symbols(0) if target.shape[1] == 1 else max(map(rhm.n_symbols, range(target.shape[1]))) + 1
+    views = _count(rhm, level, codes, positions, target, at, symbols, threads)
     if sharing:
         # a symbol that never occurs beside the target has a profile of zeros there, which names it, too
         anywhere = np.bincount(codes[:, :-1].ravel(), minlength=views.shape[1])
@@ -333,9 +363,9 @@ def _group(
         tables = np.stack([_clusters(rhm, level, view[None], profile, view.sum(axis=1)) for view in views])
         near = tables[beside]
     # the last tuple holds the target: it is grouped by its correlation with the recovered symbols beside it
-    symbols = _look_up(codes[:, beside], near, rhm.n_symbols(level), threads)
+    recovered = _look_up(codes[:, beside], near, rhm.n_symbols(level), threads)
     last = np.full(siblings, width - 1)
-    counts = _count(rhm, level, codes, last, symbols, np.arange(siblings), rhm.n_symbols(level) + 1, threads)
+    counts = _count(rhm, level, codes, last, recovered, np.arange(siblings), rhm.n_symbols(level) + 1, threads)
     own = _clusters(rhm, level, counts[:, :, :-1], profile, counts.sum(axis=(0, 2)))
     return np.concatenate([tables, own[None]])
 

@@ -19,7 +19,7 @@ from rhmtheory._support.provenance import provenance
 from rhmtheory._support.types import FloatArray
 from rhmtheory.fitting.intervals import SlopeFit, bootstrap, resamples
 from rhmtheory.fitting.slopes import slope
-from rhmtheory.measured.clustering import PROFILES, learn
+from rhmtheory.measured.clustering import PROFILES, TARGETS, learn
 from rhmtheory.model.rhm import RHM
 from rhmtheory.theory.learners import Law
 from rhmtheory.theory.predictions import sample_complexity, step_factor
@@ -53,7 +53,7 @@ class Task:
         Bisection stops when the bracket is narrower than this, relative to its lower end.
     most : int
         Samples at which the search gives up.
-    profile : str
+    profile, targets : str
         See `clustering.learn`.
     criterion : {"symbols", "tuples"}
         What must reach the threshold: the symbols of the level (`LevelScore.pair_f1`), which need all steps from
@@ -71,6 +71,7 @@ class Task:
     most: int = 1 << 22
     profile: str = "covariance"
     criterion: str = "symbols"
+    targets: str = "token"
 
     def __post_init__(self) -> None:
         self.rhm.homogeneous()
@@ -78,6 +79,7 @@ class Task:
         as_int("seed", self.seed, low=0)
         as_int("most", self.most, low=_LEAST_SAMPLES)
         as_choice("profile", self.profile, PROFILES)
+        as_choice("targets", self.targets, TARGETS)
         as_choice("criterion", self.criterion, CRITERIA)
         if self.sharing:
             object.__setattr__(self, "criterion", "symbols")
@@ -115,6 +117,7 @@ class Task:
                 sharing=self.sharing,
                 highest_level=self.level,
                 profile=self.profile,
+                targets=self.targets,
                 predictor=False,
                 threads=threads,
             )
@@ -289,7 +292,7 @@ def measure_sample_complexity(
         not measured again, so that a run may be stopped and taken up. Files joined with ``cat`` are merged.
     threads : int, optional
     **options
-        ``threshold``, ``tolerance``, ``most``, ``profile``, ``criterion`` of `Task`.
+        ``threshold``, ``tolerance``, ``most``, ``profile``, ``targets``, ``criterion`` of `Task`.
 
     Returns
     -------
