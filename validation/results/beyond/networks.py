@@ -22,6 +22,7 @@ from rhmvalidation.optimisers import ReplicaOptimiser
 
 WIDTH, RATE, BATCH, TEST, GRAMMARS = 64, 4.0, 128, 4096, 5
 LEAST_STEPS, MOST_STEPS, PATIENCE = 1000, 20_000, 2.0
+PACKAGES = ("rhmtheory", "numpy", "numba", "torch")
 
 
 @dataclass(frozen=True)
@@ -146,15 +147,10 @@ def main(name: str, v: int, m: int, first: int, count: int) -> None:
     rhm = RHM(v=v, m=m, s=2, L=3)
     pairs = [(seed, first << i) for seed in range(GRAMMARS) for i in range(count)]
     results = train(rhm, CONDITIONS[name], pairs)
-    settings: dict[str, object] = {"width": WIDTH, "learning_rate": RATE, "batch_size": BATCH, "test_size": TEST}
-    settings |= {
-        "least_steps": LEAST_STEPS,
-        "most_steps": MOST_STEPS,
-        "patience": PATIENCE,
-        "torch": torch.__version__,
-    }
+    settings = {"width": WIDTH, "learning_rate": RATE, "batch_size": BATCH, "test_size": TEST, "patience": PATIENCE}
+    settings |= {"least_steps": LEAST_STEPS, "most_steps": MOST_STEPS}
     with Path("networks.jsonl").open("a") as file:
-        file.write(json.dumps({"provenance": provenance(), "settings": settings}) + "\n")
+        file.write(json.dumps({"provenance": provenance(PACKAGES), "settings": settings}) + "\n")
         for result in results:
             file.write(json.dumps({"condition": name, "v": v, "m": m, **result}) + "\n")
 

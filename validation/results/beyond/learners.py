@@ -1,0 +1,36 @@
+"""Losses of the clustering learner without sharing on the sentences of networks.py: `python learners.py V M FIRST_P N`.
+
+Appends to learners.jsonl the same lines as networks.py does, with the targets of the learner as condition.
+"""
+
+import json
+import sys
+from pathlib import Path
+
+from networks import CONDITIONS, GRAMMARS, TEST
+from rhmvalidation.data import stream_seed
+
+from rhmtheory import RHM
+from rhmtheory._support.provenance import provenance
+from rhmtheory.measured.clustering import TARGETS, learn
+
+
+def main(v: int, m: int, first: int, count: int) -> None:
+    """Both targets for all grammars and P."""
+    rhm = RHM(v=v, m=m, s=2, L=3)
+    with Path("learners.jsonl").open("a") as file:
+        file.write(json.dumps({"provenance": provenance()}) + "\n")
+        for seed in range(GRAMMARS):
+            grammar = rhm.grammar(seed=seed)
+            test = grammar.sample(TEST, stream_seed(seed, 1), trees=True)
+            ideal = CONDITIONS["whole"].losses(grammar, test)
+            for P in (first << i for i in range(count)):
+                training = grammar.sample(P, stream_seed(seed, 0))
+                for targets in TARGETS:
+                    loss = learn(training, rhm, sharing=False, targets=targets, threads=1).loss(test[0])
+                    result = {"seed": seed, "P": P, "loss": loss, "ideal": ideal}
+                    file.write(json.dumps({"condition": targets, "v": v, "m": m, **result}) + "\n")
+
+
+if __name__ == "__main__":
+    main(*map(int, sys.argv[1:]))
