@@ -86,10 +86,10 @@ def test_without_context_it_is_the_covariance_of_two_nodes():
     g = RHM(v=8, m=3, s=2, L=4).grammar(seed=0)
     for k in (1, 2, 3):
         i = g.rhm.d - 1
-        expected = covariance(g, i, g.rhm.width(k) - 1, levels=(0, k))
+        expected = covariance(g, i, g.rhm.width(k) - 1, hidden_levels=(0, k))
         np.testing.assert_allclose(spine_covariance(g, k), expected, rtol=0, atol=1e-14)
         # tuples of the nearest node below the sibling of h_k: the parent's covariance, spread over m rules
-        C = covariance(g, g.rhm.width(k) - 2, i, levels=(k, 0))
+        C = covariance(g, g.rhm.width(k) - 2, i, hidden_levels=(k, 0))
         assert tuple_detection(g, k, tuple_level=k).signal == pytest.approx((C**2).sum() / 3)
 
 

@@ -10,6 +10,3 @@ for ensemble in "--v 12 --m 3 --s 2 --L 3" "--v 16 --m 4 --s 2 --L 3"; do
         done
     done
 done
-# four levels: those of bare targets are recorded in ../learner
-rhmtheory learn --v 16 --m 4 --s 2 --L 4 --grammars 8 --most 4194304 --targets spine --no-sharing --criterion tuples \
-    --record clustering.jsonl

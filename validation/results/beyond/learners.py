@@ -1,6 +1,6 @@
-"""Losses of the clustering learner without sharing on the sentences of networks.py: `python learners.py V M FIRST_P N`.
+"""Losses of the clustering learner on the sentences of networks.py: `python learners.py V M FIRST_P NUMBER_OF_P`.
 
-Appends to learners.jsonl the same lines as networks.py does, with the targets of the learner as condition.
+Without sharing. Appends to learners.jsonl what networks.py does for networks; the condition is the targets.
 """
 
 import json
@@ -8,11 +8,11 @@ import sys
 from pathlib import Path
 
 from networks import CONDITIONS, GRAMMARS, TEST
-from rhmvalidation.data import stream_seed
 
 from rhmtheory import RHM
 from rhmtheory._support.provenance import provenance
 from rhmtheory.measured.clustering import TARGETS, learn
+from rhmvalidation.data import stream_seed
 
 
 def main(v: int, m: int, first: int, count: int) -> None:

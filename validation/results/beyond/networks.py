@@ -53,7 +53,7 @@ class Condition:
             masks = [np.arange(rhm.d) < rhm.d - rhm.span(k) for k in range(rhm.L + 1)]
             for mask in masks:
                 mask[-1] = True
-        p = [grammar.posterior(trees[0], mask, levels=self.target_level, threads=1)[:, -1] for mask in masks]
+        p = [grammar.posterior(trees[0], mask, hidden_levels=self.target_level, threads=1)[:, -1] for mask in masks]
         return [float(-np.log(x[np.arange(len(target)), target]).mean()) for x in p]
 
 
@@ -74,7 +74,7 @@ class Data:
 
         def split(trees: list[np.ndarray]) -> tuple[torch.Tensor, torch.Tensor]:
             # v stands for the mask
-            seen = np.where(mask, rhm.symbols(0), trees[0]).astype(np.uint8)
+            seen = np.where(mask, rhm.n_symbols(0), trees[0]).astype(np.uint8)
             return torch.from_numpy(seen), torch.from_numpy(trees[level][:, -1].astype(np.int64))
 
         grammars = {seed: rhm.grammar(seed=seed) for seed, _ in pairs}

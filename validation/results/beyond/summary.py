@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 from matplotlib.figure import Figure
-from scipy.stats import t as student
 
-from rhmtheory.fitting.slopes import crossing
+from rhmtheory.fitting.crossings import crossing
+from rhmtheory.fitting.intervals import Estimate, t_estimate
 
 Ensemble = tuple[int, int]
 LADDER = ((8, 2), (12, 3), (16, 4), (20, 5), (24, 6))
@@ -21,11 +21,9 @@ LAWS = {  # name: target j and context i of level k, tuples of tokens
 STYLES = dict(zip(LAWS, (("#000000", "-"), ("#E69F00", "--"), ("#0072B2", ":"), ("#009E73", "-.")), strict=True))
 
 
-def interval(values: np.ndarray) -> tuple[float, float, float]:
+def interval(values: np.ndarray) -> Estimate:
     """Geometric mean with a 95% t interval of the mean logarithm; NaN where a grammar did not cross."""
-    x = np.log(values)
-    half = student.ppf(0.975, len(x) - 1) * x.std(ddof=1) / len(x) ** 0.5
-    return tuple(float(np.exp(y)) for y in (x.mean(), x.mean() - half, x.mean() + half))
+    return t_estimate([np.log(values)]).exp()
 
 
 def exact() -> dict[tuple[tuple[int, ...], int, str], np.ndarray]:
@@ -40,10 +38,10 @@ def exact() -> dict[tuple[tuple[int, ...], int, str], np.ndarray]:
     return {(rhm, k, name): found[rhm, k, *law(k)] for rhm, k in sizes for name, law in LAWS.items()}
 
 
-def networks() -> dict[tuple[str, int, int, int], np.ndarray]:
+def crossings_in(record: str) -> dict[tuple[str, int, int, int], np.ndarray]:
     """P* of single grammars by condition, v, m and step: the best loss halfway from one ideal loss to the next."""
     runs = defaultdict(dict)
-    for line in Path("networks.jsonl").read_text().splitlines():
+    for line in Path(record).read_text().splitlines():
         r = json.loads(line)
         if "condition" in r:
             runs[r["condition"], r["v"], r["m"]].setdefault(r["seed"], {})[r["P"]] = r
@@ -73,14 +71,13 @@ def clustering() -> dict[tuple[str, str, bool, str, int], np.ndarray]:
 
 def show(name: str, low: np.ndarray | None, high: np.ndarray) -> None:
     """One line: the threshold, and the factor to it from the one before, by grammar."""
-    text = "{:.3g} [{:.3g}, {:.3g}]"
-    factor = "" if low is None else "   factor " + text.format(*interval(high / low))
-    print(f"  {name:58}{text.format(*interval(high))}{factor}   n = {len(high)}")
+    factor = "" if low is None else f"   factor {interval(high / low)}"
+    print(f"  {name:58}{interval(high)}{factor}   n = {len(high)}")
 
 
 def tables() -> None:
     """All thresholds with 95% intervals over grammars."""
-    laws, nets, learner = exact(), networks(), clustering()
+    laws, nets, learner = exact(), crossings_in("networks.jsonl"), clustering()
     for rhm in sorted({rhm for rhm, _, _ in laws}):
         print(f"(v, m, s, L) = {rhm}: exact thresholds signal = noise")
         for name in LAWS:
@@ -96,49 +93,57 @@ def tables() -> None:
             learner.get((*key[:3], "symbols" if sharing else criterion, level - 1)) if level > 1 else None,
             learner[key],
         )
-    print("networks")
-    for condition, v, m, step in sorted(nets):
-        low = nets.get((condition, v, m, step - 1))
-        show(f"({v}, {m}, 2, 3) {condition}, step {step}", low, nets[condition, v, m, step])
+    for record in ("learners.jsonl", "networks.jsonl"):
+        print(f"{record}: from losses")
+        found = crossings_in(record)
+        for condition, v, m, step in sorted(found):
+            low = found.get((condition, v, m, step - 1))
+            show(f"({v}, {m}, 2, 3) {condition}, step {step}", low, found[condition, v, m, step])
+    print("(12, 3, 2, 3), networks with the rest of the sentence and without it, grammar by grammar")
+    alone = [nets[f"level-{k}-alone", 12, 3, 0] for k in (1, 2)]
+    whole = [nets["whole", 12, 3, k] for k in (1, 2)]
+    show("alone, level 2 over level 1", None, alone[1] / alone[0])
+    show("level 1, whole sentence over alone", None, whole[0] / alone[0])
+    show("level 2, whole sentence over alone", None, whole[1] / alone[1])
+    show("factor of whole sentence over factor of alone", None, whole[1] / whole[0] * alone[0] / alone[1])
+    print("(12, 3, 2, 3), over the exact thresholds of the same grammars; correlation of the logarithms at k = 2")
+    for name in LAWS:
+        exact_1, exact_2 = (laws[(12, 3, 2, 3), k, name][: len(whole[0])] for k in (1, 2))
+        show(f"exact: {name}", exact_1, exact_2)
+        for seen, (low, high) in (("alone", alone), ("whole", whole)):
+            r = np.corrcoef(np.log(high), np.log(exact_2))[0, 1]
+            ratios = f"k = 1: {interval(low / exact_1)}   k = 2: {interval(high / exact_2)}"
+            print(f"    {seen:10}{ratios}   correlation {r:.2f}")
 
 
 def figure() -> None:
     """Factor P_2 / P_1 against m at f = 1/4, three levels: what each target would give, and what is measured."""
-    laws, nets, learner = exact(), networks(), clustering()
+    laws, nets, learners = exact(), crossings_in("networks.jsonl"), crossings_in("learners.jsonl")
     fig = Figure(figsize=(7.5, 4.8), layout="constrained")
     ax = fig.subplots()
     ms = [m for _, m in LADDER]
     for name, (color, style) in STYLES.items():
-        factors = [interval(laws[(v, m, 2, 3), 2, name] / laws[(v, m, 2, 3), 1, name])[0] for v, m in LADDER]
+        factors = [interval(laws[(v, m, 2, 3), 2, name] / laws[(v, m, 2, 3), 1, name]).best for v, m in LADDER]
         ax.plot(ms, factors, style, color=color, label=f"exact: {name}")
-    points = defaultdict(list)
-    for v, m in LADDER:
-        rhm = f"RHM(v={v}, m={m}, s=2, L=3)"
-        for targets, marker in (("token", "s"), ("spine", "D")):
-            key = rhm, targets, False, "tuples"
-            if (*key, 2) in learner:
-                points[f"clustering, targets: {targets}", marker, "#56B4E9"].append(
-                    (m, learner[*key, 2] / learner[*key, 1])
-                )
-        if ("whole", v, m, 2) in nets:
-            points["LCN, whole sentence", "o", "#D55E00"].append(
-                (m, nets["whole", v, m, 2] / nets["whole", v, m, 1])
-            )
-        if ("level-2-alone", v, m, 0) in nets and ("level-1-alone", v, m, 0) in nets:
-            ratio = nets["level-2-alone", v, m, 0] / nets["level-1-alone", v, m, 0]
-            points["LCN, one sibling seen and no context", "^", "#CC79A7"].append((m, ratio))
-    for i, ((label, marker, color), values) in enumerate(points.items()):
-        fits = np.array([interval(x) for _, x in values])
-        x = np.array([m for m, _ in values]) + 0.05 * (i - 1.5)
-        ax.errorbar(
-            x, fits[:, 0], np.abs(fits[:, 1:] - fits[:, :1]).T, fmt=marker, color=color, label=label, capsize=3
-        )
+    v, m = 12, 3
+    points = {
+        "clustering learner, bare targets": ("s", learners["token", v, m, 2] / learners["token", v, m, 1]),
+        "clustering learner, effective targets": ("D", learners["spine", v, m, 2] / learners["spine", v, m, 1]),
+        "LCN, one sibling seen, no context": ("^", nets["level-2-alone", v, m, 0] / nets["level-1-alone", v, m, 0]),
+        "LCN, whole sentence": ("o", nets["whole", v, m, 2] / nets["whole", v, m, 1]),
+    }
+    colors = ("#56B4E9", "#0072B2", "#CC79A7", "#D55E00")
+    for i, ((label, (marker, ratios)), color) in enumerate(zip(points.items(), colors, strict=True)):
+        fit = interval(ratios)
+        bars = [[fit.best - fit.low], [fit.high - fit.best]]
+        ax.errorbar([m * 1.03 ** (i - 1.5)], [fit.best], bars, fmt=marker, color=color, label=label, capsize=3)
     ax.set(xscale="log", yscale="log", xlabel="m (v = 4m)", ylabel="factor $P_2 / P_1$")
     ax.set_xticks(ms, [str(m) for m in ms])
     ax.minorticks_off()
     ticks = [3, 5, 10, 20, 40]
     ax.set_yticks(ticks, [str(x) for x in ticks])
-    ax.legend(fontsize="small")
+    ax.set_ylim(2.4, 75)
+    ax.legend(fontsize="small", ncols=2, loc="upper left")
     fig.savefig("beyond.png", dpi=150)
 
 
