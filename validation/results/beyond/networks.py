@@ -17,7 +17,8 @@ from torch.nn.functional import cross_entropy
 from rhmtheory import RHM, Grammar
 from rhmtheory._support.provenance import provenance
 from rhmvalidation.data import init_generators, stream_seed
-from rhmvalidation.models import Network, build
+from rhmvalidation.models import Network
+from rhmvalidation.networks import build
 from rhmvalidation.optimisers import ReplicaOptimiser
 
 WIDTH, RATE, BATCH, TEST, GRAMMARS = 64, 4.0, 128, 4096, 5
