@@ -25,7 +25,7 @@ FLOORS: dict[str, list[dict[str, list[str]]]] = {
                 "reading",
             ]
         },
-        {"_kernels": ["sampling", "counting", "spectral", "entropy", "inference"]},
+        {"_kernels": ["sampling", "counting", "spectral", "entropy", "inference", "inference_logs"]},
         # formulas of plain numbers, used from the model up
         {"theory.formulas": []},
         {"model": ["tuples", "rhm", "grammar", "sampling", "derivation", "interventions"]},

@@ -17,8 +17,11 @@ from rhmtheory.exact import inference, messages
 @pytest.fixture(params=["floats", "logarithms"])
 def arithmetic(request, monkeypatch):
     """Samples are done in floats; or say that each has underflowed, so that all are done in logarithms."""
-    if request.param == "floats":
-        return
+    if request.param == "logarithms":
+        use_logarithms(monkeypatch)
+
+
+def use_logarithms(monkeypatch):
     explain = messages.Block.explain
 
     def explain_in_logarithms(block, evidence, start, stop, logs):
@@ -334,6 +337,30 @@ def test_a_large_tree_with_half_its_tokens_hidden():
     stated = (found**2).sum(axis=1)
     true = found[np.arange(len(found)), tokens[mask]]
     assert abs((true - stated).mean()) < 4 * (true - stated).std() / np.sqrt(len(true))
+
+
+def test_floats_and_logarithms_agree(monkeypatch):
+    """The fast kernels and the plain ones, at a size where sentences cannot be listed: rules of any weight."""
+    rhm, rng = RHM(v=(9, 7, 6), m=(3, 4, 2), s=(2, 3, 2), L=3, n=5), np.random.default_rng(0)
+    weights = [rng.dirichlet(np.full(m, 0.5), size=v) for v, m in ((5, 2), (6, 4), (7, 3))]
+    grammar = rhm.grammar(seed=0).reweighted(weights, prior=rng.dirichlet(np.ones(5)))
+    trees = grammar.sample(2000, seed=1, trees=True)
+    mask = rng.random(trees[0].shape) < rng.random((2000, 1))
+    symbols = {
+        level: np.where(rng.random(trees[level].shape) < 0.8, -1, trees[level].astype(int)) for level in (1, 2)
+    }
+
+    def everything():
+        found = grammar.posterior(trees[0], mask, hidden_levels=range(4), symbols=symbols)
+        return found, grammar.posterior_sample(trees[0], mask, samples=3, seed=2, symbols=symbols, trees=True)
+
+    fast, fast_draws = everything()
+    use_logarithms(monkeypatch)
+    plain, plain_draws = everything()
+    for a, b in zip(fast, plain, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-11, atol=1e-14)
+    for a, b in zip(fast_draws, plain_draws, strict=True):
+        np.testing.assert_array_equal(a, b)
 
 
 def test_last_token_is_read_off_the_spine():

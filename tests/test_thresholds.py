@@ -112,6 +112,16 @@ def test_record_that_is_none(tmp_path):
         read_record(path)
 
 
+@pytest.mark.parametrize("content", [b"my thesis\n\nchapter one\n", b"my thesis", b"\xff\xfe\x00"])
+def test_a_record_is_no_other_file(content, tmp_path, monkeypatch):
+    monkeypatch.setattr(thresholds, "learn", learnable_from(300))
+    path = tmp_path / "thesis.txt"
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=r"thesis\.txt"):
+        measure_sample_complexity(SMALL, sharing=True, grammars=1, record=path)
+    assert path.read_bytes() == content
+
+
 def test_not_reached_is_reported_as_such(tmp_path, monkeypatch):
     monkeypatch.setattr(thresholds, "learn", learnable_from(10**9))
     result = measure_sample_complexity(SMALL, sharing=True, grammars=2, most=2000, record=tmp_path / "r.jsonl")

@@ -4,7 +4,7 @@ What is known of a node from its own subtree is its ``state``: a symbol (>= 0) w
 FREE where nothing is observed, else DENSE: several are possible.
 
 Work is in plain floats. Where a product leaves their range (_TINY) the sample is marked UNDERFLOW, to be done anew
-with ``logs``: then likelihoods are held by their logarithms.
+in logarithms, by `inference_logs`: that form is also the one to read first, without the shortcuts.
 
 A call handles the first ``len(failed)`` samples and leaves those alone that have failed. The loops over the
 children of a rule are written out: a helper that takes arrays would count references to them, and threads would
@@ -58,14 +58,8 @@ def _wrapped(p, s):
     return p if p < s else p - s
 
 
-@njit(inline="always")
-def _add_logs(x, y):
-    high, low = max(x, y), min(x, y)
-    return high if low == -np.inf else high + np.log1p(np.exp(low - high))
-
-
 @njit(nogil=True, cache=True)
-def upward(nodes, below, observed, failed, node_start, rules, logs):
+def upward(nodes, below, observed, failed, node_start, rules):
     """Messages of a level from those of the level below.
 
     observed (samples, width) symbols of the level, -1 where hidden, or empty where all are; node_start is the
@@ -75,7 +69,6 @@ def upward(nodes, below, observed, failed, node_start, rules, logs):
     child_state, child_beta, _, _ = below
     children, parent, weight, first_rule, order, codes, bucket, shift, base = rules
     s = children.shape[1]
-    zero, one = (-np.inf, 0.0) if logs else (0.0, 1.0)
     for i in range(len(failed)):
         if failed[i] != EXPLAINED:
             continue
@@ -118,7 +111,7 @@ def upward(nodes, below, observed, failed, node_start, rules, logs):
             agreeing[i, node, 0], agreeing[i, node, 1], agreeing[i, node, 2] = begin, start, stop
 
             if longest == s or free == s:
-                scale[i, node] = one
+                scale[i, node] = 1.0
                 if free == s:
                     state[i, node] = given if given >= 0 else FREE
                 elif start < stop and (given < 0 or given == parent[order[begin, start]]):
@@ -130,28 +123,28 @@ def upward(nodes, below, observed, failed, node_start, rules, logs):
             for child in range(first, first + s):
                 if child_state[i, child] != DENSE:
                     for b in range(base):
-                        child_beta[i, child, b] = one if child_state[i, child] == FREE else zero
+                        child_beta[i, child, b] = 1.0 if child_state[i, child] == FREE else 0.0
                     if child_state[i, child] >= 0:
-                        child_beta[i, child, child_state[i, child]] = one
+                        child_beta[i, child, child_state[i, child]] = 1.0
             for a in range(beta.shape[2]):
-                beta[i, node, a] = zero
-            largest, possible, tiny = zero, 0, False
+                beta[i, node, a] = 0.0
+            largest, possible, tiny = 0.0, 0, False
             for at in range(start, stop):
                 rule = order[begin, at]
                 if given >= 0 and given != parent[rule]:
                     continue
-                w = np.log(weight[rule]) if logs else weight[rule]
+                w = weight[rule]
                 for p in range(s):
                     b = child_beta[i, first + p, children[rule, p]]
-                    if b == zero:
-                        w = zero
+                    if b == 0:
+                        w = 0.0
                         break
-                    w = w + b if logs else w * b
-                    tiny |= not logs and w < _TINY
-                if w != zero:
+                    w = w * b
+                    tiny |= w < _TINY
+                if w != 0:
                     a = parent[rule]
-                    possible += beta[i, node, a] == zero
-                    w = _add_logs(beta[i, node, a], w) if logs else beta[i, node, a] + w
+                    possible += beta[i, node, a] == 0
+                    w = beta[i, node, a] + w
                     beta[i, node, a] = w
                     if w >= largest:
                         largest, likeliest = w, a
@@ -162,41 +155,40 @@ def upward(nodes, below, observed, failed, node_start, rules, logs):
                 failed[i] = node_start + node
                 break
             for a in range(beta.shape[2]):
-                beta[i, node, a] = beta[i, node, a] - largest if logs else beta[i, node, a] / largest
+                beta[i, node, a] = beta[i, node, a] / largest
             state[i, node] = likeliest if possible == 1 else DENSE
             scale[i, node] = largest
 
 
 @njit(nogil=True, cache=True)
-def weigh_root(gamma, nodes, prior, failed, root, logs):
+def weigh_root(gamma, nodes, prior, failed, root):
     """Marginals of the root, (samples, 1, n), the largest one, from its message and the prior."""
     state, beta, _, _ = nodes
-    zero = -np.inf if logs else 0.0
     for i in range(len(failed)):
         if failed[i] != EXPLAINED:
             continue
-        largest = zero
+        largest = 0.0
         for a in range(len(prior)):
-            g = zero
+            g = 0.0
             if prior[a] > 0 and state[i, 0] in (a, FREE, DENSE):
-                g = np.log(prior[a]) if logs else prior[a]
-                if state[i, 0] == DENSE and beta[i, 0, a] > zero:
-                    g = g + beta[i, 0, a] if logs else g * beta[i, 0, a]
-                    if not logs and g < _TINY:
+                g = prior[a]
+                if state[i, 0] == DENSE and beta[i, 0, a] > 0:
+                    g = g * beta[i, 0, a]
+                    if g < _TINY:
                         failed[i] = UNDERFLOW
                 elif state[i, 0] == DENSE:
-                    g = zero
+                    g = 0.0
             gamma[i, 0, a] = g
             largest = max(largest, g)
-        if largest == zero and failed[i] == EXPLAINED:
+        if largest == 0 and failed[i] == EXPLAINED:
             failed[i] = root
         if failed[i] == EXPLAINED:
             for a in range(len(prior)):
-                gamma[i, 0, a] = np.exp(gamma[i, 0, a] - largest) if logs else gamma[i, 0, a] / largest
+                gamma[i, 0, a] = gamma[i, 0, a] / largest
 
 
 @njit(nogil=True, cache=True)
-def downward(gamma_below, gamma, nodes, below, wanted_below, failed, rules, logs):
+def downward(gamma_below, gamma, nodes, below, wanted_below, failed, rules):
     """Marginals of the wanted nodes below: each parent's, spread over its rules as its subtree's evidence has it.
 
     gamma_child(b) = sum over parents a and their rules r with child b of gamma(a) P(r | a, observed below), for
@@ -229,14 +221,10 @@ def downward(gamma_below, gamma, nodes, below, wanted_below, failed, rules, logs
                 if free:
                     g *= weight[rule]
                 else:
-                    w = np.log(weight[rule]) if logs else weight[rule]
+                    w = weight[rule]
                     for p in range(s):
-                        b = child_beta[i, first + p, children[rule, p]]
-                        w = w + b if logs else w * b
-                    if logs:
-                        g *= np.exp(w - beta[i, node, a] - scale[i, node])
-                    else:
-                        g *= w / (beta[i, node, a] * scale[i, node])
+                        w *= child_beta[i, first + p, children[rule, p]]
+                    g *= w / (beta[i, node, a] * scale[i, node])
                 for p in range(s):
                     if wanted_below[row, first + p]:
                         gamma_below[i, first + p, children[rule, p]] += g
@@ -288,7 +276,7 @@ def draw_roots(symbol, sample, first_draw, gamma, failed, nodes, k0, k1):
 
 
 @njit(nogil=True, cache=True)
-def draw_children(symbol_below, symbol, sample, first_draw, nodes, below, failed, node_start, rules, logs, k0, k1):
+def draw_children(symbol_below, symbol, sample, first_draw, nodes, below, failed, node_start, rules, k0, k1):
     """Symbols (draws, width below) from those of the level: a rule for each node given what is observed below."""
     _, beta, scale, _ = nodes
     child_state, child_beta, _, _ = below
@@ -312,14 +300,10 @@ def draw_children(symbol_below, symbol, sample, first_draw, nodes, below, failed
             for rule in range(first_rule[a], first_rule[a + 1]):
                 share = weight[rule]
                 if not free:
-                    w = np.log(weight[rule]) if logs else weight[rule]
+                    w = weight[rule]
                     for p in range(s):
-                        b = child_beta[i, first + p, children[rule, p]]
-                        w = w + b if logs else w * b
-                    if logs:
-                        share = np.exp(w - beta[i, node, a] - scale[i, node])
-                    else:
-                        share = w / (beta[i, node, a] * scale[i, node])
+                        w *= child_beta[i, first + p, children[rule, p]]
+                    share = w / (beta[i, node, a] * scale[i, node])
                 if share > 0 and left >= 0:
                     chosen = rule
                     left -= share

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rhmtheory._kernels import inference as kernels
+from rhmtheory._kernels import inference_logs
 from rhmtheory._support.checks import InputError, as_choice
 from rhmtheory._support.parallel import for_ranges
 from rhmtheory._support.types import FloatArray
@@ -89,6 +90,7 @@ class Block:
 
         Equation inference-up of docs/theory_inference.md.
         """
+        form = inference_logs if logs else kernels
         failed = np.full(stop - start, kernels.EXPLAINED)
         for level, nodes in enumerate(self.nodes):
             observed = evidence.rows(start, stop, level, nodes.state.shape[1])
@@ -96,8 +98,8 @@ class Block:
                 nodes.state[: stop - start] = observed
                 continue
             below, rules = self.nodes[level - 1], self.rules[level - 1]
-            kernels.upward(nodes, below, observed, failed, self.start[level], rules, logs)
-        kernels.weigh_root(self.gamma[-1], self.nodes[-1], self.prior, failed, self.start[-2], logs)
+            form.upward(nodes, below, observed, failed, self.start[level], rules)
+        form.weigh_root(self.gamma[-1], self.nodes[-1], self.prior, failed, self.start[-2])
         return failed
 
     def descend(self, wanted: list[Mask], failed: npt.NDArray[np.int64], logs: bool) -> None:
@@ -105,11 +107,12 @@ class Block:
 
         Equation inference-down of docs/theory_inference.md.
         """
+        form = inference_logs if logs else kernels
         for level in range(len(self.rules), 0, -1):
             nodes, below = self.nodes[level], self.nodes[level - 1]
             gamma, gamma_below = self.gamma[level], self.gamma[level - 1]
             rules = self.rules[level - 1]
-            kernels.downward(gamma_below, gamma, nodes, below, wanted[level - 1], failed, rules, logs)
+            form.downward(gamma_below, gamma, nodes, below, wanted[level - 1], failed, rules)
 
     def draw(
         self,
@@ -120,13 +123,14 @@ class Block:
         key: tuple[np.uint64, np.uint64],
     ) -> list[npt.NDArray[np.int32]]:
         """Symbols (draws, width) of each level; draw ``first + j`` is of sample ``sample[j]`` of the block."""
+        form = inference_logs if logs else kernels
         drawn = [np.zeros((len(sample), b - a), np.int32) for a, b in pairwise(self.start)]
         kernels.draw_roots(drawn[-1], sample, first, self.gamma[-1], failed, self.start[-1], *key)
         for level in range(len(self.rules), 0, -1):
             nodes, below, rules = self.nodes[level], self.nodes[level - 1], self.rules[level - 1]
             start = self.start[level]
-            kernels.draw_children(
-                drawn[level - 1], drawn[level], sample, first, nodes, below, failed, start, rules, logs, *key
+            form.draw_children(
+                drawn[level - 1], drawn[level], sample, first, nodes, below, failed, start, rules, *key
             )
         return drawn
 

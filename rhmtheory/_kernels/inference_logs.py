@@ -1,0 +1,142 @@
+"""The sum-product of `inference` in logarithms: for samples whose products leave the range of floats.
+
+Functions of the same names and arguments do the same, written plainly: every rule is tried for every node, and the
+likelihoods ``beta`` and ``scale`` are held by their logarithms. None marks a sample UNDERFLOW.
+"""
+
+import numpy as np
+from numba import njit
+
+from rhmtheory._kernels.inference import DENSE, EXPLAINED, FREE, _uniform
+
+
+@njit(inline="always")
+def _add(x, y):
+    """``log(exp(x) + exp(y))``."""
+    high, low = max(x, y), min(x, y)
+    return high if low == -np.inf else high + np.log1p(np.exp(low - high))
+
+
+@njit(nogil=True, cache=True)
+def upward(nodes, below, observed, failed, node_start, rules):
+    """Messages of a level from those of the level below: beta(a) = sum_r p(r|a) prod_p beta_p(R(a,r)_p)."""
+    state, beta, scale, agreeing = nodes
+    child_state, child_beta, _, _ = below
+    children, parent, weight, _, _, _, _, _, base = rules
+    s = children.shape[1]
+    for i in range(len(failed)):
+        if failed[i] != EXPLAINED:
+            continue
+        for node in range(state.shape[1]):
+            first = node * s
+            given = observed[i, node] if observed.size else -1
+            agreeing[i, node, 0], agreeing[i, node, 1], agreeing[i, node, 2] = s, 0, len(parent)
+            free = True
+            for child in range(first, first + s):
+                free &= child_state[i, child] == FREE
+                if child_state[i, child] != DENSE:
+                    for b in range(base):
+                        fits = child_state[i, child] == b or child_state[i, child] == FREE
+                        child_beta[i, child, b] = 0.0 if fits else -np.inf
+            beta[i, node, :] = -np.inf
+            for rule in range(len(parent)):
+                a = parent[rule]
+                if given < 0 or given == a:
+                    w = np.log(weight[rule])
+                    for p in range(s):
+                        w += child_beta[i, first + p, children[rule, p]]
+                    beta[i, node, a] = _add(beta[i, node, a], w)
+            likeliest, possible = 0, 0
+            for a in range(beta.shape[2]):
+                possible += beta[i, node, a] > -np.inf
+                if beta[i, node, a] > beta[i, node, likeliest]:
+                    likeliest = a
+            if possible == 0:
+                failed[i] = node_start + node
+                break
+            state[i, node] = FREE if free and given < 0 else likeliest if possible == 1 else DENSE
+            scale[i, node] = beta[i, node, likeliest]
+            for a in range(beta.shape[2]):
+                beta[i, node, a] -= scale[i, node]
+
+
+@njit(nogil=True, cache=True)
+def weigh_root(gamma, nodes, prior, failed, root):
+    """Marginals of the root (not logarithms), the largest one, from its message and the prior."""
+    _, beta, _, _ = nodes
+    for i in range(len(failed)):
+        if failed[i] != EXPLAINED:
+            continue
+        largest = -np.inf
+        for a in range(len(prior)):
+            gamma[i, 0, a] = np.log(prior[a]) + beta[i, 0, a] if prior[a] > 0 else -np.inf
+            largest = max(largest, gamma[i, 0, a])
+        if largest == -np.inf:
+            failed[i] = root
+            continue
+        for a in range(len(prior)):
+            gamma[i, 0, a] = np.exp(gamma[i, 0, a] - largest)
+
+
+@njit(nogil=True, cache=True)
+def downward(gamma_below, gamma, nodes, below, wanted_below, failed, rules):
+    """Marginals of the wanted nodes below: gamma_p(b) = sum_a gamma(a) sum_r P(r|a, below) [R(a,r)_p = b]."""
+    state, beta, scale, _ = nodes
+    child_state, child_beta, _, _ = below
+    children, parent, weight, _, _, _, _, _, _ = rules
+    s = children.shape[1]
+    for i in range(len(failed)):
+        if failed[i] != EXPLAINED:
+            continue
+        row = i if len(wanted_below) > 1 else 0
+        for node in range(state.shape[1]):
+            first, wanted = node * s, False
+            for child in range(first, first + s):
+                if wanted_below[row, child] and child_state[i, child] < 0:
+                    wanted = True
+                    gamma_below[i, child, :] = 0.0
+            if not wanted:
+                continue
+            for rule in range(len(parent)):
+                a = parent[rule]
+                g = gamma[i, node, a] if state[i, node] < 0 else 1.0 * (state[i, node] == a)
+                if g == 0:
+                    continue
+                w = np.log(weight[rule]) - beta[i, node, a] - scale[i, node]
+                for p in range(s):
+                    w += child_beta[i, first + p, children[rule, p]]
+                for p in range(s):
+                    if wanted_below[row, first + p]:
+                        gamma_below[i, first + p, children[rule, p]] += g * np.exp(w)
+
+
+@njit(nogil=True, cache=True)
+def draw_children(symbol_below, symbol, sample, first_draw, nodes, below, failed, node_start, rules, k0, k1):
+    """Symbols (draws, width below) from those of the level: a rule for each node given what is observed below."""
+    _, beta, scale, _ = nodes
+    child_state, child_beta, _, _ = below
+    children, _, weight, first_rule, _, _, _, _, _ = rules
+    s = children.shape[1]
+    for j in range(len(sample)):
+        i = sample[j]
+        if failed[i] != EXPLAINED:
+            continue
+        for node in range(symbol.shape[1]):
+            first, a = node * s, symbol[j, node]
+            known = True
+            for child in range(first, first + s):
+                known &= child_state[i, child] >= 0
+                symbol_below[j, child] = child_state[i, child]
+            if known:
+                continue
+            left = _uniform(node_start + node, np.uint64(first_draw + j), k0, k1)
+            chosen = -1
+            for rule in range(first_rule[a], first_rule[a + 1]):
+                w = np.log(weight[rule]) - beta[i, node, a] - scale[i, node]
+                for p in range(s):
+                    w += child_beta[i, first + p, children[rule, p]]
+                if w > -np.inf and left >= 0:
+                    chosen = rule
+                    left -= np.exp(w)
+            for p in range(s):
+                symbol_below[j, first + p] = children[chosen, p]
