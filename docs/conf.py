@@ -17,10 +17,12 @@ version = release
 
 extensions = [
     "myst_nb",
+    "sphinx_gallery.gen_gallery",
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
     "sphinx.ext.napoleon",
     "sphinx.ext.viewcode",
+    "claims",
     "house",
     "mathml",
     "offline",
@@ -32,7 +34,13 @@ html_title = "rhmtheory"
 html_extra_path = ["_extra"]
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
-exclude_patterns = ["_build", "**.ipynb_checkpoints"]
+exclude_patterns = [
+    "_build",
+    "examples",
+    "sg_execution_times.rst",
+    "**/sg_execution_times.rst",
+    "**.ipynb_checkpoints",
+]
 
 myst_enable_extensions = ["dollarmath", "amsmath", "colon_fence", "deflist"]
 myst_heading_anchors = 3
@@ -42,6 +50,21 @@ nb_execution_mode = "cache"
 nb_execution_timeout = 600
 nb_execution_raise_on_error = True
 
+sphinx_gallery_conf = {
+    "examples_dirs": "examples",
+    "gallery_dirs": "gallery",
+    "image_scrapers": ("figures",),
+    "reset_modules": ("figures.reset",),
+    "capture_repr": (),  # what a last line returns is no output
+    "only_warn_on_example_error": False,
+    "abort_on_example_error": True,
+    "download_all_examples": False,
+    "show_memory": False,
+    "min_reported_time": 1e9,
+    "write_computation_times": False,
+    "show_signature": False,
+}
+
 templates_path = ["_templates"]
 autosummary_generate = True
 autodoc_typehints = "none"
@@ -50,3 +73,5 @@ napoleon_google_docstring = False
 napoleon_use_ivar = True
 # single back-ticks name objects of this package where they exist, and are plain code otherwise
 default_role = "code"
+# attributes of one name in several classes: plain code as well
+suppress_warnings = ["ref.python"]

@@ -77,7 +77,7 @@ def lay_out(package: str, rows: list[dict[str, list[str]]]) -> list[Room]:
 def room_of(module: str, rooms: dict[str, Room]) -> Room | None:
     """The room that a module lies in, or None where it is of the other package."""
     parts = module.split(".")
-    return next((rooms[name] for i in (2, 1) if (name := ".".join(parts[:i])) in rooms), None)
+    return next((rooms[name] for i in (3, 2, 1) if (name := ".".join(parts[:i])) in rooms), None)
 
 
 def drawing(package: str, floors: Any) -> str:
