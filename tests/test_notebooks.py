@@ -1,5 +1,6 @@
 """The notebooks of the documentation run: all code cells of each, in order, in one namespace, without Jupyter."""
 
+import ast
 import re
 from pathlib import Path
 
@@ -19,7 +20,7 @@ def cells(path):
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_notebook_runs(path, tmp_path, monkeypatch):
+def test_notebook_runs(path, monkeypatch):
     found = cells(path)
     assert found, f"{path.name} has no code cell"
     if any("rhmvalidation" in code for _, code in found):
@@ -27,7 +28,7 @@ def test_notebook_runs(path, tmp_path, monkeypatch):
     matplotlib.use("Agg")
     from matplotlib import pyplot as plt
 
-    monkeypatch.chdir(tmp_path)
+    monkeypatch.chdir(path.parent)  # where they run in the build, too
     namespace = {"__name__": "__main__"}
     try:
         for i, (above, code) in enumerate(found, start=1):
@@ -40,3 +41,22 @@ def test_notebook_runs(path, tmp_path, monkeypatch):
                 raise
     finally:
         plt.close("all")
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_cells_leave_no_stray_representation(path):
+    """A last line that draws ends in a semicolon, or its ``<matplotlib ...>`` is printed under the figure."""
+    for above, code in cells(path):
+        last = ast.parse(code).body[-1]
+        draws = isinstance(last, ast.Expr) and re.search(r"\b(plot\w*|ax|axes|figure|fig)\b", ast.unparse(last))
+        assert not draws or code.rstrip().endswith(";"), f"{path.name}, line {above + 1}: {ast.unparse(last)}"
+
+
+@pytest.mark.parametrize("path", sorted((DOCS / "notebooks").glob("*.md")), ids=lambda path: path.stem)
+def test_notebook_asks_sets_exercises_and_says_what_is_open(path):
+    text = path.read_text(encoding="utf-8")
+    question, exercises, still_open = (
+        text.find(x) for x in ("**The question.**", "## Exercises", "## What is open")
+    )
+    assert 0 < question < text.index("```{code-cell}") < exercises < still_open
+    assert "<details><summary>" in text[exercises:still_open]
