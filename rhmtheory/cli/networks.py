@@ -62,7 +62,7 @@ def compare_command(
 @click.argument("folder", type=click.Path(file_okay=False))
 def report_command(folder: str, write: bool, ending: str, plot: str | None, as_json: bool) -> None:
     """Compare the runs in FOLDER (of `compare`, or .pt files of the published code) with the theory."""
-    report = _validation()("report").report(folder)
+    report = _validation()("reports").report(folder)
     if write:
         report.write(ending)
     _print_report(report, plot, as_json)

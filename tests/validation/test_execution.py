@@ -9,7 +9,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from rhmtheory import InputError  # noqa: E402
-from rhmvalidation import execution, job, plan, preset, report, results, training  # noqa: E402
+from rhmvalidation import execution, job, plan, preset, reports, results, training  # noqa: E402
 
 CPU = torch.device("cpu")
 TINY = """
@@ -319,7 +319,7 @@ def test_the_job_leaves_runs_comparison_and_figures(preset_file, tmp_path):
 
     # a recorded study keeps runs.jsonl alone, and the single files add nothing
     shutil.rmtree(out / "runs")
-    again = report.report(out)
+    again = reports.report(out)
     assert json.dumps(again.to_dict()) == json.dumps(content)
     trained = []
     folder = results.ResultFolder(out, load(preset_file))
@@ -333,7 +333,7 @@ def test_a_report_of_merged_shards_writes_the_tables(preset_file, tmp_path):
     out = tmp_path / "out"
     for i in (1, 2):
         job.run(preset_file, out, "cpu", shard=f"{i}/2", workers=1)
-    report.report(out).write()
+    reports.report(out).write()
     with open(out / "runs.csv", newline="") as file:
         assert len(list(csv.DictReader(file))) == 6
     with pytest.raises(InputError, match=r"shard 4/4 is empty: the preset has 3 programs"):
@@ -342,12 +342,12 @@ def test_a_report_of_merged_shards_writes_the_tables(preset_file, tmp_path):
 
 def test_report_of_damaged_and_missing_folders(preset_file, tmp_path):
     with pytest.raises(InputError, match="is no results folder"):
-        report.report(tmp_path / "nowhere")
+        reports.report(tmp_path / "nowhere")
     job.run(str(preset_file), tmp_path / "out", "cpu", workers=1)
     with open(tmp_path / "out" / "runs.jsonl", "a") as file:
         file.write('{"run"\n')
     with pytest.raises(InputError, match=r"runs\.jsonl, line 7 is damaged"):
-        report.report(tmp_path / "out")
+        reports.report(tmp_path / "out")
 
 
 def test_folder_that_cannot_be_written(preset_file, tmp_path):

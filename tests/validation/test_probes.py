@@ -1,10 +1,14 @@
 """The representation diagnostic on networks of which we know what they see."""
 
+import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
 
+from own_models import ResidualMLP  # noqa: E402
+
 from rhmtheory import RHM, InputError  # noqa: E402
+from rhmtheory.model import redraw_symbol  # noqa: E402
 from rhmvalidation import models, networks, probes  # noqa: E402
 
 RHM_ = RHM(6, 2, 2, 3)
@@ -51,3 +55,115 @@ def test_ensembles_without_hidden_symbols_or_synonyms():
     single = RHM(4, 1, 2, 2)
     with pytest.raises(InputError, match="without synonyms"):
         probes.sensitivity(networks.build("cnn", single, 1, 4), single.grammar(0))
+
+
+class Shows(torch.nn.Module):
+    """A module whose parts show what they are told to: the exact posteriors of a level, noise, a pair."""
+
+    def __init__(self, grammar, levels):
+        super().__init__()
+        self.grammar, self.levels = grammar, levels
+        self.parts = torch.nn.ModuleList([torch.nn.Identity() for _ in levels])
+        self.noise, self.unused, self.pair = torch.nn.Identity(), torch.nn.Identity(), torch.nn.LSTM(2, 3)
+        self.weight = torch.nn.Parameter(torch.zeros(1))
+
+    def forward(self, ids):
+        hidden = np.arange(self.grammar.rhm.d) == self.grammar.rhm.d - 1
+        for level, part in zip(self.levels, self.parts, strict=True):
+            p = self.grammar.posterior(ids.numpy(), hidden, hidden_levels=level)
+            part(torch.from_numpy(np.log(p + 1e-9)).float().flatten(1))
+        generator = torch.Generator().manual_seed(len(ids))
+        self.noise(torch.randn(len(ids), 4, generator=generator))
+        self.pair(torch.zeros(5, 3, 2))
+        return ids
+
+
+def test_linear_probes_read_what_a_layer_shows_and_no_more():
+    grammar = RHM_.grammar(0)
+    network = Shows(grammar, [1, 2])
+    found = probes.linear_probes(
+        network, grammar, layers=["parts.0", "parts.1", "noise"], sentences=1024, penalty=1e-5
+    )
+    assert found.layers == ("parts.0", "parts.1", "noise")
+    assert [x.shape for x in found.divergence] == [(3, 4), (3, 2), (3, 1)]
+    # what there is to be read of the fully seen first node is its whole entropy
+    p = grammar.marginal(1, 0)
+    assert found.information[0][0] == pytest.approx(-(p * np.log(p)).sum(), abs=0.05)
+    assert found.share(1)[0] > 0.95  # posteriors of level 1 are there as they are
+    assert found.share(2)[1] > 0.95
+    assert found.share(1)[1] < 0.8  # level 2 does not tell which of its rules was used
+    assert abs(found.share(1)[2]) < 0.05
+    assert len(found.plot().lines) == 3
+
+
+def test_probes_of_a_position_see_the_tokens_before_it():
+    """A layer of one-hot tokens before each position tells at position 2 the first level-1 symbol for certain."""
+    grammar = RHM_.grammar(0)
+
+    class Past(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.out = torch.nn.Identity()
+            self.weight = torch.nn.Parameter(torch.zeros(1))
+
+        def forward(self, ids):
+            hot = torch.nn.functional.one_hot(ids, 6).float().flatten(1)
+            seen = torch.arange(8)[:, None] > torch.arange(48)[None] // 6
+            first = torch.nn.functional.one_hot(ids[:, :1] * 6 + ids[:, 1:2], 36).float().expand(-1, 8, -1)
+            self.out(torch.cat([hot[:, None] * seen, first * (torch.arange(8) >= 2)[:, None]], dim=2))
+            return ids
+
+    found = probes.linear_probes(Past(), grammar, position=2, sentences=1024, penalty=1e-5)
+    assert found.information[0][0] > 1.0
+    assert found.divergence[0][0, 0] < 0.1 * found.information[0][0]
+    assert found.information[0][1] < 0.5 * found.information[0][0]  # not yet seen
+    with pytest.raises(InputError, match="position needs"):
+        probes.linear_probes(Shows(grammar, [1]), grammar, layers=["noise"], position=2)
+
+
+def test_probes_look_into_any_module_by_its_names():
+    grammar = RHM_.grammar(0)
+    module = ResidualMLP(RHM_, width=16, blocks=2)
+    found = probes.sensitivity(module, grammar, sentences=500)
+    assert found.layers == ("embed", "enter", "blocks.0", "blocks.1", "readout")
+    inner = probes.sensitivity(module, grammar, layers=["blocks.1.2"], sentences=500)
+    assert inner.symbol.shape == (1, 2)
+    with pytest.raises(
+        InputError, match=r"layer 'block' does not exist: this network has embed, enter, blocks, blocks\.0"
+    ):
+        probes.sensitivity(module, grammar, layers=["block"])
+    network = networks.build("cnn", RHM_, 1, 4)
+    network.initialise([torch.Generator().manual_seed(0)])
+    with pytest.raises(
+        InputError, match="layer 'layer 4' does not exist: this network has layer 1, layer 2, layer 3"
+    ):
+        probes.linear_probes(network, grammar, layers=["layer 4"])
+    assert not any(part._forward_hooks for part in module.modules())
+
+
+@pytest.mark.parametrize(("layer", "message"), [("unused", "is not called"), ("pair", "a row for each sentence")])
+def test_layers_that_cannot_be_looked_at(layer, message):
+    grammar = RHM_.grammar(0)
+    with pytest.raises(InputError, match=message):
+        probes.linear_probes(Shows(grammar, [1]), grammar, layers=[layer], sentences=64)
+
+
+def test_published_normalisation_is_that_of_each_neuron():
+    """By hand: z-scores of each neuron over the sentences before, cosine similarity of sentence pairs."""
+    grammar = RHM_.grammar(0)
+    network = networks.build("cnn", RHM_, 1, 8)
+    network.initialise([torch.Generator().manual_seed(0)])
+    found = probes.sensitivity(network, grammar, normalise="standardise", sentences=400, seed=2)
+    rng = np.random.default_rng(2)
+    trees = grammar.sample(400, rng, trees=True)
+    after = redraw_symbol(grammar, trees, 1, RHM_.width(1) - 2, rng)[0]
+    with torch.no_grad():
+        a, b = (
+            network.layers(torch.from_numpy(x)[None])[0][0].flatten(1).double().numpy() for x in (trees[0], after)
+        )
+    std = a.std(axis=0, ddof=1)
+    z = [(x - a.mean(axis=0)) / np.where(std > 0, std, np.inf) for x in (a, b)]
+    cosine = (z[0] * z[1]).sum(axis=1) / np.linalg.norm(z[0], axis=1) / np.linalg.norm(z[1], axis=1)
+    assert found.symbol[0, 0] == pytest.approx(1 - cosine.mean(), abs=1e-5)
+    with pytest.raises(InputError, match="normalise='none' is unknown"):
+        probes.sensitivity(network, grammar, normalise="none")

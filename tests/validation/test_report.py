@@ -15,7 +15,7 @@ from rhmtheory import RHM, InputError
 from rhmtheory.comparison import study
 from rhmvalidation.job import more_grammars, run
 from rhmvalidation.preset import Preset, Sweep
-from rhmvalidation.report import Report, divergences, learning_curves, report
+from rhmvalidation.reports import Report, divergences, learning_curves, report
 from rhmvalidation.results import write_tables
 from rhmvalidation.runs import Outcome, Run, Settings
 

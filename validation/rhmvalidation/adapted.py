@@ -61,6 +61,7 @@ class AdaptedNetwork(Network):
         for i, buffer in enumerate(buffers.values()):
             self.register_buffer(f"buffer_{i}", buffer)
         self._base = (modules[0],)  # in a tuple, so that its parameters are not found among ours
+        self._places = _places(modules[0])
         self.vectorised = False
         self.vectorised = replicas > 1 and self._can_be_vectorised()
 
@@ -96,7 +97,12 @@ class AdaptedNetwork(Network):
 
     def _one(self, parameters: State, buffers: State, tokens: Tensor) -> Tensor:
         """One replica."""
-        logits: Any = functional_call(self._base[0], (dict(parameters), dict(buffers)), (tokens,))
+        state = {
+            place: tensor
+            for name, tensor in (*parameters.items(), *buffers.items())
+            for place in self._places[name]
+        }
+        logits: Any = functional_call(self._base[0], state, (tokens,), tie_weights=False)
         B = len(tokens)
         if not isinstance(logits, Tensor):
             raise InputError(
@@ -211,3 +217,22 @@ class AdaptedNetwork(Network):
         super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
         self._base[0]._apply(fn, recurse)  # type: ignore[no-untyped-call]
         return self
+
+
+def _places(module: nn.Module) -> dict[str, list[str]]:
+    """Where each parameter and buffer is kept, by its first name: twice or more where tensors are tied.
+
+    A submodule that has two names is one place. (Torch's own ``tie_weights`` takes it for two, and does not put
+    back what was there before.)
+    """
+    first: dict[int, str] = {}
+    known: set[tuple[int, str]] = set()
+    places: dict[str, list[str]] = {}
+    parameters = module.named_parameters(remove_duplicate=False)
+    for name, tensor in (*parameters, *module.named_buffers(remove_duplicate=False)):
+        path, _, leaf = name.rpartition(".")
+        place = id(module.get_submodule(path)), leaf
+        if place not in known:
+            known.add(place)
+            places.setdefault(first.setdefault(id(tensor), name), []).append(name)
+    return places

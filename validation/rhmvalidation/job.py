@@ -19,7 +19,7 @@ from rhmvalidation import networks
 from rhmvalidation.execution import Shard, execute, groups, pick_device
 from rhmvalidation.preset import Preset, Sweep, load_preset
 from rhmvalidation.progress import Display
-from rhmvalidation.report import Report, learning_curves, recorded_provenance
+from rhmvalidation.reports import Report, learning_curves, recorded_provenance
 from rhmvalidation.results import ResultFolder, write_tables
 
 

@@ -1,0 +1,99 @@
+"""Evaluation of predictors of which everything is known."""
+
+import json
+
+import numpy as np
+import pytest
+from tiny import tiny
+
+torch = pytest.importorskip("torch")
+
+import naive  # noqa: E402
+
+from rhmtheory import RHM, InputError  # noqa: E402
+from rhmtheory.exact.inference import next_token_posterior  # noqa: E402
+from rhmvalidation import evaluate, networks  # noqa: E402
+
+GRAMMAR = RHM(v=4, m=2, s=2, L=2).grammar(0)
+
+
+def ideal(grammar, k):
+    """The ideal predictor of context level k, at every position."""
+
+    def predict(ids):
+        tokens = ids.numpy()
+        columns = [next_token_posterior(grammar, tokens[:, :t], context_level=k) for t in range(tokens.shape[1])]
+        return np.log(np.stack(columns, axis=1) + 1e-30)
+
+    return predict
+
+
+@pytest.mark.parametrize("k", [0, 1, 2])
+def test_ideal_predictors_are_recognised(k):
+    found = evaluate(ideal(GRAMMAR, k), GRAMMAR)
+    np.testing.assert_allclose(found.divergence[k], 0, atol=1e-6)
+    np.testing.assert_allclose(found.loss, found.ideal_loss[k], atol=1e-6)
+    assert found.context_level[-1] == k
+    if k == 2:
+        np.testing.assert_allclose(found.excess, 0, atol=1e-6)
+        assert (np.abs(found.loss - found.entropies) < 4 * found.loss_error + 1e-9).all()
+    json.dumps(found.to_dict(), allow_nan=False)
+    assert len(str(found).splitlines()) == 5
+    assert found.plot().lines
+
+
+@pytest.mark.parametrize("name", ["levels differ", "weights per symbol", "zipf per level"])
+def test_floors_are_the_entropies_of_all_derivations(name):
+    """Of the last k-level context at every position, enumerated; within four standard errors of the sentences."""
+    case = tiny(name)
+    found = evaluate(ideal(case.grammar, case.rhm.L), case.grammar, sentences=4000)
+    tolerance = 5 / np.sqrt(4000)
+    for k in range(case.rhm.L + 1):
+        for t in range(case.rhm.d):
+            first = t - t % case.rhm.span(k) if k < case.rhm.L else 0
+            H = naive.conditional_entropy(
+                case.trees, lambda levels, t=t: levels[-1][t], lambda levels, a=first, t=t: levels[-1][a:t]
+            )
+            assert found.ideal_loss[k, t] == pytest.approx(H, abs=tolerance)
+    np.testing.assert_allclose(found.floors, found.ideal_loss.mean(axis=1))
+
+
+def test_predictors_of_the_last_token():
+    network = networks.build("cnn", GRAMMAR.rhm, 2, 8)
+    network.initialise([torch.Generator().manual_seed(r) for r in range(2)])
+    found = evaluate(network, GRAMMAR, sentences=500)
+    assert found.positions == (3,)
+    tokens = torch.from_numpy(GRAMMAR.sample(500, 0).astype(np.int64))
+    with torch.no_grad():
+        expected = torch.nn.functional.cross_entropy(network(tokens.expand(2, -1, -1))[0], tokens[:, -1])
+    assert found.loss[0] == pytest.approx(expected.item(), rel=1e-5)
+    np.testing.assert_allclose(found.entropies, GRAMMAR.plateaus()[-1:])
+
+
+def test_a_decoder_is_asked_for_every_token():
+    network = networks.build("decoder", GRAMMAR.rhm, 1, 8, heads=2)
+    network.initialise([torch.Generator().manual_seed(0)])
+    every, last = (evaluate(network, GRAMMAR, sentences=300, every_token=yes) for yes in (True, False))
+    assert every.positions == (0, 1, 2, 3)
+    assert every.loss[-1] == pytest.approx(last.loss[0], rel=1e-5)
+
+
+def test_batches_and_kinds_of_arrays_do_not_matter():
+    predict = ideal(GRAMMAR, 1)
+    first = evaluate(predict, GRAMMAR, sentences=300, batch_size=7)
+    second = evaluate(lambda ids: torch.from_numpy(predict(ids)) + 3.0, GRAMMAR, sentences=300)
+    np.testing.assert_allclose(first.loss, second.loss)
+    np.testing.assert_allclose(first.divergence, second.divergence, atol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("predict", "message"),
+    [
+        (lambda ids: torch.zeros(len(ids), 3), r"were mapped to \(\d+, 3\): logits must have shape \(B, v\)"),
+        (lambda ids: torch.zeros(len(ids), 2, 4), "logits must have shape"),
+        (lambda ids: torch.full((len(ids), 4), float("nan")), "not finite"),
+    ],
+)
+def test_predictors_that_cannot_be(predict, message):
+    with pytest.raises(InputError, match=message):
+        evaluate(predict, GRAMMAR, sentences=50)
