@@ -10,13 +10,19 @@ Index legend: r replica, b batch, i position, p child within a tuple, w width.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from rhmtheory import RHM, InputError
+from rhmvalidation import repeats
+
+_WORTH_SAVING = 2**14
+"""Looking for repeats on the CPU costs as much as products of so many activations with a column of weights."""
+_NO_REPEATS = 1e15
+"""So many kinds of blocks that no two of a batch are alike."""
 
 
 class Network(nn.Module):
@@ -71,6 +77,13 @@ class Network(nn.Module):
 
 class LayeredNetwork(Network):
     """The networks of this module: layers, and a readout of the last one."""
+
+    thrifty: bool | None = None
+    """Whether products are saved that the numbers do not need (what repeats in a batch is computed once, keys that
+    one query meets not at all): None where it pays, by size. The numbers are the same within rounding."""
+
+    def _saves(self, pays: bool) -> bool:
+        return pays if self.thrifty is None else self.thrifty
 
     def layers(self, tokens: Tensor) -> list[Tensor]:
         """Activations of every layer, (R, B, positions, w), from ids (R, B, d)."""
@@ -137,6 +150,15 @@ class _MeanField(LayeredNetwork):
         return torch.bmm(last[:, :, 0], self.readout) / self.width
 
 
+def _subtrees(rhm: RHM) -> list[float]:
+    """How many different blocks of tokens the symbols of each level 1..L produce."""
+    trees, out = 1.0, []
+    for level in range(1, rhm.L + 1):
+        trees = min(rhm.n_rules(level) * trees ** rhm.n_children(level), _NO_REPEATS)
+        out.append(rhm.n_symbols(level) * trees)
+    return out
+
+
 class _Hierarchical(_MeanField):
     """Filter = stride = s of each level, depth L: the architecture of the data (arXiv:2505.07070)."""
 
@@ -146,6 +168,7 @@ class _Hierarchical(_MeanField):
         levels = range(1, rhm.L + 1)
         self.branches = [rhm.n_children(level) for level in levels]
         self.positions = [rhm.width(level) for level in levels]
+        self.kinds = _subtrees(rhm)
         filters = [1] * rhm.L if shared else self.positions
         self.first = _Lookup(replicas, filters[0] * self.branches[0], self.v, width, whitened=True)
         self.hidden = nn.ParameterList(
@@ -162,20 +185,63 @@ class _Hierarchical(_MeanField):
     def layers(self, tokens: Tensor) -> list[Tensor]:
         """Hidden level by hidden level."""
         R, B, _ = tokens.shape
-        s, w = self.branches[0], self.width
-        children = _mask_last(tokens, self.v).view(R, B, -1, s)
-        table = torch.arange(s, device=tokens.device)
-        if not self.shared:
-            table = table + s * torch.arange(children.shape[2], device=tokens.device)[:, None]
-        out = [torch.relu(self.first(children, table) / math.sqrt(s * self.v))]  # (R, B, positions, w)
-        for weight, s in zip(self.hidden, self.branches[1:], strict=True):
-            scaled = weight / math.sqrt(s * w)
-            if self.shared:
-                h = torch.bmm(out[-1].view(R, -1, s * w), scaled[:, 0]).view(R, B, -1, w)
-            else:
-                h = torch.einsum("rbix,rixw->rbiw", out[-1].reshape(R, B, -1, s * w), scaled)
-            out.append(torch.relu(h))
+        out = []
+        for rows, index in self._levels(tokens):
+            h = rows if index is None else repeats.take(rows, index)
+            out.append(h.view(R, B, -1, self.width) if self.shared else h.view(R, -1, B, self.width).transpose(1, 2))
         return out
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Logits of the last token, (R, B, v), from ids (R, B, d)."""
+        *_, (top, _) = self._levels(tokens)
+        return self.read_out(top[:, :, None])
+
+    def _levels(self, tokens: Tensor) -> Iterator[tuple[Tensor, Tensor | None]]:
+        """Level by level the activations (G, K, w) of its blocks, and which of them stands where, (G, n).
+
+        A group is what meets one filter: of each replica n = B positions blocks, and where filters are not shared
+        the n = B blocks of one position. Where all blocks are computed as they stand the index is None; those above
+        are then, too, and in the last level always.
+        """
+        R, B, _ = tokens.shape
+        ids = _mask_last(tokens, self.v)
+        index: Tensor | None = ids.view(R, -1) if self.shared else ids.transpose(1, 2).reshape(-1, B)
+        rows, symbols = tokens, self.v + 1
+        for level, s in enumerate(self.branches):
+            blocks = None if index is None else self._tuples(index, s)
+            index = None
+            if blocks is not None and self._repeats(level, blocks, symbols):
+                blocks, index = repeats.distinct(blocks, symbols)
+            rows = torch.relu(self._pre_activations(level, rows, blocks))
+            symbols = rows.shape[1]
+            yield rows, index
+
+    def _tuples(self, children: Tensor, s: int) -> Tensor:
+        """Blocks (G, n, s, ...) of what stands for their children, (G', n', ...)."""
+        return children.unflatten(1, (-1, s)) if self.shared else children.unflatten(0, (-1, s)).transpose(1, 2)
+
+    def _pre_activations(self, level: int, below: Tensor, blocks: Tensor | None) -> Tensor:
+        """Those of blocks, (G, n, w); without ``blocks`` all that is below, in its order, is what they consist of."""
+        s, w = self.branches[level], self.width
+        if level == 0:
+            assert blocks is not None
+            children = blocks.unflatten(0, (len(self.readout), -1))  # (R, filters, n, s)
+            table = torch.arange(s * children.shape[1], device=blocks.device).view(-1, 1, s)
+            return self.first(children, table).flatten(0, 1) / math.sqrt(s * self.v)
+        weight = self.hidden[level - 1].flatten(0, 1) / math.sqrt(s * w)  # (G, s * w, w)
+        if blocks is None:
+            return torch.bmm(self._tuples(below, s).flatten(2), weight)
+        return repeats.linear(below, blocks, weight)
+
+    def _repeats(self, level: int, blocks: Tensor, symbols: int) -> bool:
+        """Whether the blocks (G, n, s) repeat so often that it pays to find the distinct ones."""
+        G, n, s = blocks.shape
+        if level == len(self.branches) - 1 or not repeats.can_be_numbered(symbols, s, G):
+            return False
+        saved = n - repeats.expected_distinct(self.kinds[level], n)
+        # a GPU would have to wait until the number of distinct blocks is known
+        pays = blocks.device.type == "cpu" and 2 * saved >= n and saved * self.width >= _WORTH_SAVING
+        return self._saves(pays)
 
 
 class ConvolutionalNetwork(_Hierarchical):
@@ -231,17 +297,47 @@ class _Attention(nn.Module):
 
     def forward(self, x: Tensor, queries: int, *, causal: bool = False) -> Tensor:
         """Attention output at the last ``queries`` positions, (R, B, queries, w), from x (R, B, T, w)."""
+        w = x.shape[-1]
+        return self.attend(
+            self._times(x[:, :, x.shape[2] - queries :], self.qkv[..., :w]),
+            self._times(x, self.qkv[..., w:]),
+            causal=causal and queries > 1,
+        )
+
+    def attend(self, queries: Tensor, keys_values: Tensor, *, causal: bool) -> Tensor:
+        """Attention output, (R, B, Q, w), of queries (R, B, Q, w) for keys beside values (R, B, T, 2 w)."""
+        R, B, Q, w = queries.shape
+        q = queries.reshape(R * B, Q, self.heads, -1).transpose(1, 2)
+        keys, values = keys_values.reshape(R * B, -1, 2, self.heads, q.shape[-1]).permute(2, 0, 3, 1, 4)
+        y = functional.scaled_dot_product_attention(q, keys, values, is_causal=causal)  # (R * B, heads, Q, w / heads)
+        return self._times(y.transpose(1, 2).reshape(R, B, Q, w), self.mix)
+
+    def project(self, x: Tensor) -> Tensor:
+        """Queries, keys and values side by side, (R, ..., 3 w), of x (R, ..., w)."""
+        return self._times(x, self.qkv)
+
+    def _times(self, x: Tensor, weight: Tensor) -> Tensor:
+        return torch.bmm(x.flatten(1, -2), weight * self.scale).view(*x.shape[:-1], -1)
+
+    def last(self, x: Tensor) -> Tensor:
+        """Attention output of the last position without the keys and values of any.
+
+        The score ``q . (x_t K)`` is ``(q K') . x_t``, and ``sum_t a_t (x_t V)`` is ``(sum_t a_t x_t) V``: of order
+        w**2 + H T w products per sentence instead of T w**2.
+        """
+        # r replica, h head, b batch, t position, e entry of a head
         R, B, T, w = x.shape
-        H = self.heads
-        qkv = self.qkv * self.scale
-        kv = torch.bmm(x.reshape(R, B * T, w), qkv[..., w:]).view(R * B, T, 2, H, w // H)
-        q = torch.bmm(x[:, :, T - queries :].reshape(R, B * queries, w), qkv[..., :w])
-        keys, values = kv.permute(2, 0, 3, 1, 4)  # (R * B, H, T, w / H) each
-        y = functional.scaled_dot_product_attention(
-            q.view(R * B, queries, H, w // H).transpose(1, 2), keys, values, is_causal=causal and queries > 1
-        )  # (R * B, H, queries, w / H)
-        y = y.transpose(1, 2).reshape(R, B * queries, w)
-        return torch.bmm(y, self.mix * self.scale).view(R, B, queries, w)
+        H, e = self.heads, x.shape[-1] // self.heads
+        matrices = (self.qkv * self.scale).view(R, w, 3, H, e).permute(2, 0, 3, 1, 4).reshape(3, R * H, w, e)
+        here = x[:, None, :, -1].expand(R, H, B, w).reshape(R * H, B, w)
+        q = torch.bmm(here, matrices[0])
+        probes = torch.bmm(q, matrices[1].transpose(1, 2)).view(R, H, B, w).transpose(1, 2).reshape(R * B, H, w)
+        flat = x.reshape(R * B, T, w)
+        scores = torch.bmm(probes, flat.transpose(1, 2)) / math.sqrt(e)  # (R * B, H, T)
+        means = torch.bmm(torch.softmax(scores, dim=-1), flat)  # (R * B, H, w)
+        means = means.view(R, B, H, w).transpose(1, 2).reshape(R * H, B, w)
+        y = torch.bmm(means, matrices[2]).view(R, H, B, e).transpose(1, 2).reshape(R, B, 1, w)
+        return self._times(y, self.mix)
 
 
 class _Transformer(LayeredNetwork):
@@ -274,6 +370,26 @@ class _Transformer(LayeredNetwork):
             embedded = embedded / math.sqrt(self.v)
         return embedded + self.position[:, None]
 
+    def _normed(self, x: Tensor) -> Tensor:
+        """What the attention layers make of their input before all else."""
+        return x
+
+    def _attend(self, layer: int, ids: Tensor, x: Tensor | None, queries: int, *, causal: bool = False) -> Tensor:
+        """Output of an attention layer at the last ``queries`` positions; without ``x``, from the embedded ids."""
+        attention = self.attention[layer]
+        R, B, d = ids.shape
+        if layer == 0 and queries == d and self._saves(2 * d * (self.v + 1) <= B * d):
+            # token and position decide: queries, keys and values of each pair, (R, (v + 1) d, 3 w), and who has which
+            pairs = torch.arange(self.v + 1, device=ids.device)[:, None].expand(R, -1, d)
+            table = attention.project(self._normed(self.embed(pairs))).flatten(1, 2)
+            place = ids * d + torch.arange(d, device=ids.device)
+            found = repeats.take(table, place.view(R, -1)).view(R, B, d, -1)
+            return attention.attend(*found.split([self.width, 2 * self.width], dim=-1), causal=causal)
+        x = self._normed(self.embed(ids) if x is None else x)
+        if queries == 1 and self._saves(attention.heads * d + self.width < self.width * d):
+            return attention.last(x)
+        return attention(x, queries, causal=causal)
+
     def read_out(self, last: Tensor) -> Tensor:
         """Logits of the only position left."""
         return torch.bmm(last[:, :, -1], self.readout * self._scale)
@@ -296,10 +412,9 @@ class AttentionOnly(_Transformer):
 
     def layers(self, tokens: Tensor) -> list[Tensor]:
         """Attention layer by layer; the last one computes the position read out and no other."""
-        x = self.embed(_mask_last(tokens, self.v))
-        out = []
-        for i, attention in enumerate(self.attention):
-            x = attention(x, queries=1 if i == len(self.attention) - 1 else self.d)
+        ids, x, out = _mask_last(tokens, self.v), None, []
+        for i in range(len(self.attention)):
+            x = self._attend(i, ids, x, queries=1 if i == len(self.attention) - 1 else self.d)
             out.append(x)
         return out
 
@@ -342,14 +457,17 @@ class Decoder(_Transformer):
         x = _normalise(self._blocks(tokens, last_only=False)[-1])
         return torch.einsum("rbtw,rwv->rbtv", x, self.readout)
 
+    def _normed(self, x: Tensor) -> Tensor:
+        return _normalise(x)
+
     def _blocks(self, tokens: Tensor, *, last_only: bool) -> list[Tensor]:
         tokens = tokens.long()
         mask = torch.full_like(tokens[..., :1], self.v)
-        x = self.embed(torch.cat([mask, tokens[..., :-1]], dim=-1))
-        out = []
-        for i, (attention, up, down) in enumerate(zip(self.attention, self.up, self.down, strict=True)):
+        ids = torch.cat([mask, tokens[..., :-1]], dim=-1)
+        x, out = self.embed(ids), []
+        for i, (up, down) in enumerate(zip(self.up, self.down, strict=True)):
             queries = 1 if last_only and i == len(self.up) - 1 else self.d
-            x = x[:, :, self.d - queries :] + attention(_normalise(x), queries, causal=True)
+            x = x[:, :, self.d - queries :] + self._attend(i, ids, x, queries, causal=True)
             R, B, T, w = x.shape
             hidden = functional.gelu(torch.bmm(_normalise(x).reshape(R, B * T, w), up))
             x = x + torch.bmm(hidden, down).view(R, B, T, w)
