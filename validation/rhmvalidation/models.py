@@ -228,7 +228,12 @@ class _Hierarchical(_MeanField):
             children = blocks.unflatten(0, (len(self.readout), -1))  # (R, filters, n, s)
             table = torch.arange(s * children.shape[1], device=blocks.device).view(-1, 1, s)
             return self.first(children, table).flatten(0, 1) / math.sqrt(s * self.v)
-        weight = self.hidden[level - 1].flatten(0, 1) / math.sqrt(s * w)  # (G, s * w, w)
+        weight = self.hidden[level - 1].flatten(0, 1)  # (G, s * w, w)
+        scale = (s * w) ** -0.5
+        if below.shape[1] < s * w * weight.shape[0] // below.shape[0]:  # on what has fewer entries
+            below = below * scale
+        else:
+            weight = weight * scale
         if blocks is None:
             return torch.bmm(self._tuples(below, s).flatten(2), weight)
         return repeats.linear(below, blocks, weight)
@@ -297,20 +302,25 @@ class _Attention(nn.Module):
 
     def forward(self, x: Tensor, queries: int, *, causal: bool = False) -> Tensor:
         """Attention output at the last ``queries`` positions, (R, B, queries, w), from x (R, B, T, w)."""
-        w = x.shape[-1]
-        return self.attend(
-            self._times(x[:, :, x.shape[2] - queries :], self.qkv[..., :w]),
-            self._times(x, self.qkv[..., w:]),
-            causal=causal and queries > 1,
-        )
+        T, w = x.shape[2:]
+        if queries == T:
+            return self.attend(self.project(x), causal=causal)
+        q = self._times(x[:, :, T - queries :], self.qkv[..., :w])
+        keys_values = self._times(x, self.qkv[..., w:])
+        return self._attended(*self._heads(q), *self._heads(keys_values), causal=causal and queries > 1)
 
-    def attend(self, queries: Tensor, keys_values: Tensor, *, causal: bool) -> Tensor:
-        """Attention output, (R, B, Q, w), of queries (R, B, Q, w) for keys beside values (R, B, T, 2 w)."""
-        R, B, Q, w = queries.shape
-        q = queries.reshape(R * B, Q, self.heads, -1).transpose(1, 2)
-        keys, values = keys_values.reshape(R * B, -1, 2, self.heads, q.shape[-1]).permute(2, 0, 3, 1, 4)
-        y = functional.scaled_dot_product_attention(q, keys, values, is_causal=causal)  # (R * B, heads, Q, w / heads)
-        return self._times(y.transpose(1, 2).reshape(R, B, Q, w), self.mix)
+    def attend(self, qkv: Tensor, *, causal: bool) -> Tensor:
+        """Attention output at every position, (R, B, T, w), from `project`, (R, B, T, 3 w)."""
+        return self._attended(*self._heads(qkv), causal=causal)
+
+    def _heads(self, x: Tensor) -> tuple[Tensor, ...]:
+        """Queries, keys or values (B, heads, T, w / heads) each, B over replicas and batch, side by side in x."""
+        R, B, T, _ = x.shape
+        return x.view(R * B, T, -1, self.heads, len(self.mix[0]) // self.heads).permute(2, 0, 3, 1, 4).unbind()
+
+    def _attended(self, q: Tensor, keys: Tensor, values: Tensor, *, causal: bool) -> Tensor:
+        y = functional.scaled_dot_product_attention(q, keys, values, is_causal=causal)
+        return self._times(y.transpose(1, 2).reshape(len(self.mix), -1, q.shape[2], self.mix.shape[-1]), self.mix)
 
     def project(self, x: Tensor) -> Tensor:
         """Queries, keys and values side by side, (R, ..., 3 w), of x (R, ..., w)."""
@@ -384,7 +394,7 @@ class _Transformer(LayeredNetwork):
             table = attention.project(self._normed(self.embed(pairs))).flatten(1, 2)
             place = ids * d + torch.arange(d, device=ids.device)
             found = repeats.take(table, place.view(R, -1)).view(R, B, d, -1)
-            return attention.attend(*found.split([self.width, 2 * self.width], dim=-1), causal=causal)
+            return attention.attend(found, causal=causal)
         x = self._normed(self.embed(ids) if x is None else x)
         if queries == 1 and self._saves(attention.heads * d + self.width < self.width * d):
             return attention.last(x)
