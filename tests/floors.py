@@ -44,7 +44,7 @@ FLOORS: dict[str, list[dict[str, list[str]]]] = {
         {"cli": ["options", "output", "ensembles", "sentences", "samples", "curves", "networks"]},
     ],
     "rhmvalidation": [
-        {"optimisers": [], "models": [], "data": [], "context": []},
+        {"optimisers": [], "repeats": [], "layers": [], "models": [], "data": [], "context": []},
         {"adapted": [], "networks": []},
         {"runs": [], "records": []},
         {"training": [], "activations": [], "probes": [], "sentences": [], "evaluation": []},

@@ -18,9 +18,10 @@ from torch.nn import functional
 
 from rhmtheory import RHM, InputError
 from rhmvalidation import repeats
+from rhmvalidation.layers import Attention, Lookup, mask_last, normalise
 
-_WORTH_SAVING = 2**14
-"""Looking for repeats on the CPU costs as much as products of so many activations with a column of weights."""
+_WORTH_SAVING = 6e6
+"""Multiplications below which looking for repeats costs as much as they do; measured on the CPU."""
 _NO_REPEATS = 1e15
 """So many kinds of blocks that no two of a batch are alike."""
 
@@ -79,8 +80,8 @@ class LayeredNetwork(Network):
     """The networks of this module: layers, and a readout of the last one."""
 
     thrifty: bool | None = None
-    """Whether products are saved that the numbers do not need (what repeats in a batch is computed once, keys that
-    one query meets not at all): None where it pays, by size. The numbers are the same within rounding."""
+    """Whether products are saved that the numbers do not need: what repeats in a batch is computed once, and the
+    last token attends without keys. None: where it pays, by size. The numbers are the same within rounding."""
 
     def _saves(self, pays: bool) -> bool:
         return pays if self.thrifty is None else self.thrifty
@@ -96,37 +97,6 @@ class LayeredNetwork(Network):
     def forward(self, tokens: Tensor) -> Tensor:
         """Logits of the last token, (R, B, v), from ids (R, B, d)."""
         return self.read_out(self.layers(tokens)[-1])
-
-
-class _Lookup(nn.Module):
-    """First linear layer on one-hot tokens, by lookup: ``tables`` weight tables, one per position class.
-
-    ``whitened``: a token is ``(x - 1/v) / sqrt(1 - 1/v)`` of its one-hot ``x``, mean zero over equally likely
-    tokens and norm one, as in the public training code of arXiv:2505.07070. The mask, ``v`` entries of
-    ``v**(-1/2)``, is not whitened there, and has norm one, too.
-    """
-
-    def __init__(self, replicas: int, tables: int, v: int, width: int, *, whitened: bool) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.empty(replicas, tables, v, width))
-        self.whitened = whitened
-
-    def forward(self, tokens: Tensor, table: Tensor) -> Tensor:
-        """Sum over the last axis of ``tokens`` (R, ..., p) of rows of the tables ``table`` (..., p)."""
-        R, tables, v, width = self.weight.shape
-        total = self.weight.sum(dim=2, keepdim=True)
-        token_rows = (self.weight - total / v) / math.sqrt(1 - 1 / v) if self.whitened else self.weight
-        rows = torch.cat([token_rows, total / math.sqrt(v)], dim=2).view(-1, width)
-        replica = torch.arange(R, device=tokens.device).view(-1, *[1] * (tokens.dim() - 1))
-        index = (replica * tables + table) * (v + 1) + tokens
-        summed = functional.embedding_bag(index.reshape(-1, tokens.shape[-1]), rows, mode="sum")
-        return summed.view(*tokens.shape[:-1], width)
-
-
-def _mask_last(tokens: Tensor, v: int) -> Tensor:
-    """Token ids as int64 with the last one replaced by ``v``, the index of the mask."""
-    tokens = tokens.long()
-    return torch.cat([tokens[..., :-1], torch.full_like(tokens[..., -1:], v)], dim=-1)
 
 
 class _MeanField(LayeredNetwork):
@@ -170,7 +140,7 @@ class _Hierarchical(_MeanField):
         self.positions = [rhm.width(level) for level in levels]
         self.kinds = _subtrees(rhm)
         filters = [1] * rhm.L if shared else self.positions
-        self.first = _Lookup(replicas, filters[0] * self.branches[0], self.v, width, whitened=True)
+        self.first = Lookup(replicas, filters[0] * self.branches[0], self.v, width, whitened=True)
         self.hidden = nn.ParameterList(
             nn.Parameter(torch.empty(replicas, count, s * width, width))
             for count, s in zip(filters[1:], self.branches[1:], strict=True)
@@ -188,7 +158,9 @@ class _Hierarchical(_MeanField):
         out = []
         for rows, index in self._levels(tokens):
             h = rows if index is None else repeats.take(rows, index)
-            out.append(h.view(R, B, -1, self.width) if self.shared else h.view(R, -1, B, self.width).transpose(1, 2))
+            out.append(
+                h.view(R, B, -1, self.width) if self.shared else h.view(R, -1, B, self.width).transpose(1, 2)
+            )
         return out
 
     def forward(self, tokens: Tensor) -> Tensor:
@@ -204,7 +176,7 @@ class _Hierarchical(_MeanField):
         are then, too, and in the last level always.
         """
         R, B, _ = tokens.shape
-        ids = _mask_last(tokens, self.v)
+        ids = mask_last(tokens, self.v)
         index: Tensor | None = ids.view(R, -1) if self.shared else ids.transpose(1, 2).reshape(-1, B)
         rows, symbols = tokens, self.v + 1
         for level, s in enumerate(self.branches):
@@ -218,16 +190,20 @@ class _Hierarchical(_MeanField):
 
     def _tuples(self, children: Tensor, s: int) -> Tensor:
         """Blocks (G, n, s, ...) of what stands for their children, (G', n', ...)."""
-        return children.unflatten(1, (-1, s)) if self.shared else children.unflatten(0, (-1, s)).transpose(1, 2)
+        groups, n, *rest = children.shape
+        if self.shared:
+            return children.view(groups, -1, s, *rest)
+        return children.view(-1, s, n, *rest).transpose(1, 2)
 
     def _pre_activations(self, level: int, below: Tensor, blocks: Tensor | None) -> Tensor:
-        """Those of blocks, (G, n, w); without ``blocks`` all that is below, in its order, is what they consist of."""
+        """Those of blocks, (G, n, w); without ``blocks`` they consist of all that is below, in its order."""
         s, w = self.branches[level], self.width
         if level == 0:
             assert blocks is not None
-            children = blocks.unflatten(0, (len(self.readout), -1))  # (R, filters, n, s)
+            children = blocks.reshape(len(self.readout), -1, *blocks.shape[1:])  # (R, filters, n, s)
             table = torch.arange(s * children.shape[1], device=blocks.device).view(-1, 1, s)
-            return self.first(children, table).flatten(0, 1) / math.sqrt(s * self.v)
+            looked_up: Tensor = self.first(children, table)
+            return looked_up.flatten(0, 1) / math.sqrt(s * self.v)
         weight = self.hidden[level - 1].flatten(0, 1)  # (G, s * w, w)
         scale = (s * w) ** -0.5
         if below.shape[1] < s * w * weight.shape[0] // below.shape[0]:  # on what has fewer entries
@@ -245,7 +221,7 @@ class _Hierarchical(_MeanField):
             return False
         saved = n - repeats.expected_distinct(self.kinds[level], n)
         # a GPU would have to wait until the number of distinct blocks is known
-        pays = blocks.device.type == "cpu" and 2 * saved >= n and saved * self.width >= _WORTH_SAVING
+        pays = blocks.device.type == "cpu" and 2 * saved >= n and G * saved * self.width**2 >= _WORTH_SAVING
         return self._saves(pays)
 
 
@@ -269,7 +245,7 @@ class FullyConnectedNetwork(_MeanField):
     def __init__(self, rhm: RHM, replicas: int, width: int, depth: int | None = None) -> None:
         super().__init__(rhm)
         self.width = width
-        self.first = _Lookup(replicas, self.d - 1, self.v, width, whitened=True)
+        self.first = Lookup(replicas, self.d - 1, self.v, width, whitened=True)
         self.hidden = nn.ParameterList(
             [nn.Parameter(torch.empty(replicas, width, width)) for _ in range((depth or rhm.L) - 1)]
         )
@@ -289,67 +265,6 @@ class FullyConnectedNetwork(_MeanField):
         return [h[:, :, None] for h in out]
 
 
-class _Attention(nn.Module):
-    """Multi-head self-attention of replicas, no biases; ``scale`` multiplies each product with a weight matrix."""
-
-    def __init__(self, replicas: int, width: int, heads: int, scale: float) -> None:
-        super().__init__()
-        if width % heads:
-            raise InputError(f"width={width} is no multiple of heads={heads}: choose one that is")
-        self.heads, self.scale = heads, scale
-        self.qkv = nn.Parameter(torch.empty(replicas, width, 3 * width))
-        self.mix = nn.Parameter(torch.empty(replicas, width, width))
-
-    def forward(self, x: Tensor, queries: int, *, causal: bool = False) -> Tensor:
-        """Attention output at the last ``queries`` positions, (R, B, queries, w), from x (R, B, T, w)."""
-        T, w = x.shape[2:]
-        if queries == T:
-            return self.attend(self.project(x), causal=causal)
-        q = self._times(x[:, :, T - queries :], self.qkv[..., :w])
-        keys_values = self._times(x, self.qkv[..., w:])
-        return self._attended(*self._heads(q), *self._heads(keys_values), causal=causal and queries > 1)
-
-    def attend(self, qkv: Tensor, *, causal: bool) -> Tensor:
-        """Attention output at every position, (R, B, T, w), from `project`, (R, B, T, 3 w)."""
-        return self._attended(*self._heads(qkv), causal=causal)
-
-    def _heads(self, x: Tensor) -> tuple[Tensor, ...]:
-        """Queries, keys or values (B, heads, T, w / heads) each, B over replicas and batch, side by side in x."""
-        R, B, T, _ = x.shape
-        return x.view(R * B, T, -1, self.heads, len(self.mix[0]) // self.heads).permute(2, 0, 3, 1, 4).unbind()
-
-    def _attended(self, q: Tensor, keys: Tensor, values: Tensor, *, causal: bool) -> Tensor:
-        y = functional.scaled_dot_product_attention(q, keys, values, is_causal=causal)
-        return self._times(y.transpose(1, 2).reshape(len(self.mix), -1, q.shape[2], self.mix.shape[-1]), self.mix)
-
-    def project(self, x: Tensor) -> Tensor:
-        """Queries, keys and values side by side, (R, ..., 3 w), of x (R, ..., w)."""
-        return self._times(x, self.qkv)
-
-    def _times(self, x: Tensor, weight: Tensor) -> Tensor:
-        return torch.bmm(x.flatten(1, -2), weight * self.scale).view(*x.shape[:-1], -1)
-
-    def last(self, x: Tensor) -> Tensor:
-        """Attention output of the last position without the keys and values of any.
-
-        The score ``q . (x_t K)`` is ``(q K') . x_t``, and ``sum_t a_t (x_t V)`` is ``(sum_t a_t x_t) V``: of order
-        w**2 + H T w products per sentence instead of T w**2.
-        """
-        # r replica, h head, b batch, t position, e entry of a head
-        R, B, T, w = x.shape
-        H, e = self.heads, x.shape[-1] // self.heads
-        matrices = (self.qkv * self.scale).view(R, w, 3, H, e).permute(2, 0, 3, 1, 4).reshape(3, R * H, w, e)
-        here = x[:, None, :, -1].expand(R, H, B, w).reshape(R * H, B, w)
-        q = torch.bmm(here, matrices[0])
-        probes = torch.bmm(q, matrices[1].transpose(1, 2)).view(R, H, B, w).transpose(1, 2).reshape(R * B, H, w)
-        flat = x.reshape(R * B, T, w)
-        scores = torch.bmm(probes, flat.transpose(1, 2)) / math.sqrt(e)  # (R * B, H, T)
-        means = torch.bmm(torch.softmax(scores, dim=-1), flat)  # (R * B, H, w)
-        means = means.view(R, B, H, w).transpose(1, 2).reshape(R * H, B, w)
-        y = torch.bmm(means, matrices[2]).view(R, H, B, e).transpose(1, 2).reshape(R, B, 1, w)
-        return self._times(y, self.mix)
-
-
 class _Transformer(LayeredNetwork):
     """Embedding, learnt positions and a linear readout at the last position.
 
@@ -361,9 +276,9 @@ class _Transformer(LayeredNetwork):
         super().__init__(rhm)
         self.width, depth = width, depth or rhm.L
         scale = width**-0.5 if scaled else 1.0
-        self.embedding = _Lookup(replicas, 1, self.v, width, whitened=scaled)
+        self.embedding = Lookup(replicas, 1, self.v, width, whitened=scaled)
         self.position = nn.Parameter(torch.empty(replicas, self.d, width))
-        self.attention = nn.ModuleList([_Attention(replicas, width, heads, scale) for _ in range(depth)])
+        self.attention = nn.ModuleList([Attention(replicas, width, heads, scale) for _ in range(depth)])
         self.readout = nn.Parameter(torch.empty(replicas, width, self.v))
         self.scaled, self._scale = scaled, scale
 
@@ -387,9 +302,10 @@ class _Transformer(LayeredNetwork):
     def _attend(self, layer: int, ids: Tensor, x: Tensor | None, queries: int, *, causal: bool = False) -> Tensor:
         """Output of an attention layer at the last ``queries`` positions; without ``x``, from the embedded ids."""
         attention = self.attention[layer]
+        assert isinstance(attention, Attention)
         R, B, d = ids.shape
         if layer == 0 and queries == d and self._saves(2 * d * (self.v + 1) <= B * d):
-            # token and position decide: queries, keys and values of each pair, (R, (v + 1) d, 3 w), and who has which
+            # token and position decide: queries, keys and values of each pair, (R, (v + 1) d, 3 w); who has which
             pairs = torch.arange(self.v + 1, device=ids.device)[:, None].expand(R, -1, d)
             table = attention.project(self._normed(self.embed(pairs))).flatten(1, 2)
             place = ids * d + torch.arange(d, device=ids.device)
@@ -398,7 +314,8 @@ class _Transformer(LayeredNetwork):
         x = self._normed(self.embed(ids) if x is None else x)
         if queries == 1 and self._saves(attention.heads * d + self.width < self.width * d):
             return attention.last(x)
-        return attention(x, queries, causal=causal)
+        attended: Tensor = attention(x, queries, causal=causal)
+        return attended
 
     def read_out(self, last: Tensor) -> Tensor:
         """Logits of the only position left."""
@@ -422,7 +339,7 @@ class AttentionOnly(_Transformer):
 
     def layers(self, tokens: Tensor) -> list[Tensor]:
         """Attention layer by layer; the last one computes the position read out and no other."""
-        ids, x, out = _mask_last(tokens, self.v), None, []
+        ids, x, out = mask_last(tokens, self.v), None, []
         for i in range(len(self.attention)):
             x = self._attend(i, ids, x, queries=1 if i == len(self.attention) - 1 else self.d)
             out.append(x)
@@ -460,15 +377,15 @@ class Decoder(_Transformer):
 
     def read_out(self, last: Tensor) -> Tensor:
         """Logits of the last position."""
-        return super().read_out(_normalise(last))
+        return super().read_out(normalise(last))
 
     def autoregressive(self, tokens: Tensor) -> Tensor:
         """Logits of every token given those before it, (R, B, d, v)."""
-        x = _normalise(self._blocks(tokens, last_only=False)[-1])
+        x = normalise(self._blocks(tokens, last_only=False)[-1])
         return torch.einsum("rbtw,rwv->rbtv", x, self.readout)
 
     def _normed(self, x: Tensor) -> Tensor:
-        return _normalise(x)
+        return normalise(x)
 
     def _blocks(self, tokens: Tensor, *, last_only: bool) -> list[Tensor]:
         tokens = tokens.long()
@@ -479,12 +396,7 @@ class Decoder(_Transformer):
             queries = 1 if last_only and i == len(self.up) - 1 else self.d
             x = x[:, :, self.d - queries :] + self._attend(i, ids, x, queries, causal=True)
             R, B, T, w = x.shape
-            hidden = functional.gelu(torch.bmm(_normalise(x).reshape(R, B * T, w), up))
+            hidden = functional.gelu(torch.bmm(normalise(x).reshape(R, B * T, w), up))
             x = x + torch.bmm(hidden, down).view(R, B, T, w)
             out.append(x)
         return out
-
-
-def _normalise(x: Tensor) -> Tensor:
-    """Layer norm over the width, without gains: the matrices behind it have them."""
-    return functional.layer_norm(x, x.shape[-1:])

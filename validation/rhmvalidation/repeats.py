@@ -1,8 +1,8 @@
 """The repeated parts of a batch, each computed once.
 
-Sentences of a grammar share their parts: of the thousand tuples in a batch less than a hundred differ. What a layer
-makes of a block depends on the block alone, so that it is computed for the distinct ones and looked up for the rest:
-the same numbers within rounding, gradients included, by fewer products.
+Sentences of a grammar share their parts: of the thousand tuples in a batch less than a hundred differ. What a
+layer makes of a block depends on the block alone, so that it is computed for the distinct ones and looked up for
+the rest: the same numbers within rounding, gradients included, by fewer products.
 
 Index legend: g group of blocks that meet the same weights (a replica, or a position of one), n block of the batch,
 k distinct block, p child within a block, w width.
@@ -28,7 +28,7 @@ def expected_distinct(kinds: float, n: int) -> float:
 
 def can_be_numbered(symbols: int, s: int, groups: int) -> bool:
     """Whether blocks of s out of so many symbols have numbers of 64 bits, in all groups together."""
-    return groups * symbols**s < _LARGEST_CODE
+    return groups * math.pow(symbols, s) < _LARGEST_CODE
 
 
 def distinct(blocks: Tensor, symbols: int) -> tuple[Tensor, Tensor]:
@@ -96,7 +96,7 @@ def linear(rows: Tensor, blocks: Tensor, weight: Tensor) -> Tensor:
     K, w = rows.shape[1:]
     own = len(rows) == G * s
     first = K * torch.arange(len(rows), device=rows.device).view(G, 1, -1)
-    if K >= n:
+    if n <= K:
         children = functional.embedding(blocks + first, rows.reshape(-1, w))
         return torch.bmm(children.view(G, n, s * w), weight)
     products = torch.matmul(rows.view(G, s if own else 1, K, w), weight.view(G, s, w, w))  # (G, s, K, w)

@@ -1,0 +1,111 @@
+"""Parts of the networks, all with a leading replica axis: lookups of tokens, attention, layer norm.
+
+Index legend: R replicas, B batch, T positions, w width, v symbols.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from rhmtheory import InputError
+
+
+class Lookup(nn.Module):
+    """First linear layer on one-hot tokens, by lookup: ``tables`` weight tables, one per position class.
+
+    ``whitened``: a token is ``(x - 1/v) / sqrt(1 - 1/v)`` of its one-hot ``x``, mean zero over equally likely
+    tokens and norm one, as in the public training code of arXiv:2505.07070. The mask, ``v`` entries of
+    ``v**(-1/2)``, is not whitened there, and has norm one, too.
+    """
+
+    def __init__(self, replicas: int, tables: int, v: int, width: int, *, whitened: bool) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(replicas, tables, v, width))
+        self.whitened = whitened
+
+    def forward(self, tokens: Tensor, table: Tensor) -> Tensor:
+        """Sum over the last axis of ``tokens`` (R, ..., p) of rows of the tables ``table`` (..., p)."""
+        R, tables, v, width = self.weight.shape
+        total = self.weight.sum(dim=2, keepdim=True)
+        token_rows = (self.weight - total / v) / math.sqrt(1 - 1 / v) if self.whitened else self.weight
+        rows = torch.cat([token_rows, total / math.sqrt(v)], dim=2).view(-1, width)
+        replica = torch.arange(R, device=tokens.device).view(-1, *[1] * (tokens.dim() - 1))
+        index = (replica * tables + table) * (v + 1) + tokens
+        summed = functional.embedding_bag(index.reshape(-1, tokens.shape[-1]), rows, mode="sum")
+        return summed.view(*tokens.shape[:-1], width)
+
+
+def mask_last(tokens: Tensor, v: int) -> Tensor:
+    """Token ids as int64 with the last one replaced by ``v``, the index of the mask."""
+    tokens = tokens.long()
+    return torch.cat([tokens[..., :-1], torch.full_like(tokens[..., -1:], v)], dim=-1)
+
+
+class Attention(nn.Module):
+    """Multi-head self-attention of replicas, no biases; ``scale`` multiplies each product with a weight matrix."""
+
+    def __init__(self, replicas: int, width: int, heads: int, scale: float) -> None:
+        super().__init__()
+        if width % heads:
+            raise InputError(f"width={width} is no multiple of heads={heads}: choose one that is")
+        self.heads, self.scale = heads, scale
+        self.qkv = nn.Parameter(torch.empty(replicas, width, 3 * width))
+        self.mix = nn.Parameter(torch.empty(replicas, width, width))
+
+    def forward(self, x: Tensor, queries: int, *, causal: bool = False) -> Tensor:
+        """Attention output at the last ``queries`` positions, (R, B, queries, w), from x (R, B, T, w)."""
+        T, w = x.shape[2:]
+        if queries == T:
+            return self.attend(self.project(x), causal=causal)
+        q = self._times(x[:, :, T - queries :], self.qkv[..., :w])
+        keys_values = self._times(x, self.qkv[..., w:])
+        return self._attended(*self._heads(q), *self._heads(keys_values), causal=causal and queries > 1)
+
+    def attend(self, qkv: Tensor, *, causal: bool) -> Tensor:
+        """Attention output at every position, (R, B, T, w), from `project`, (R, B, T, 3 w)."""
+        return self._attended(*self._heads(qkv), causal=causal)
+
+    def _heads(self, x: Tensor) -> tuple[Tensor, ...]:
+        """Queries, keys or values (B, heads, T, w / heads) each, B over replicas and batch, side by side in x."""
+        R, B, T, _ = x.shape
+        return x.view(R * B, T, -1, self.heads, len(self.mix[0]) // self.heads).permute(2, 0, 3, 1, 4).unbind()
+
+    def _attended(self, q: Tensor, keys: Tensor, values: Tensor, *, causal: bool) -> Tensor:
+        y = functional.scaled_dot_product_attention(q, keys, values, is_causal=causal)
+        return self._times(y.transpose(1, 2).reshape(len(self.mix), -1, q.shape[2], self.mix.shape[-1]), self.mix)
+
+    def project(self, x: Tensor) -> Tensor:
+        """Queries, keys and values side by side, (R, ..., 3 w), of x (R, ..., w)."""
+        return self._times(x, self.qkv)
+
+    def _times(self, x: Tensor, weight: Tensor) -> Tensor:
+        return torch.bmm(x.flatten(1, -2), weight * self.scale).view(*x.shape[:-1], -1)
+
+    def last(self, x: Tensor) -> Tensor:
+        """Attention output of the last position without the keys and values of any.
+
+        The score ``q . (x_t K)`` is ``(q K') . x_t``, and ``sum_t a_t (x_t V)`` is ``(sum_t a_t x_t) V``: of order
+        w**2 + H T w products per sentence instead of T w**2.
+        """
+        # r replica, h head, b batch, t position, e entry of a head
+        R, B, T, w = x.shape
+        H, e = self.heads, x.shape[-1] // self.heads
+        matrices = (self.qkv * self.scale).view(R, w, 3, H, e).permute(2, 0, 3, 1, 4).reshape(3, R * H, w, e)
+        here = x[:, None, :, -1].expand(R, H, B, w).reshape(R * H, B, w)
+        q = torch.bmm(here, matrices[0])
+        probes = torch.bmm(q, matrices[1].transpose(1, 2)).view(R, H, B, w).transpose(1, 2).reshape(R * B, H, w)
+        flat = x.reshape(R * B, T, w)
+        scores = torch.bmm(probes, flat.transpose(1, 2)) / math.sqrt(e)  # (R * B, H, T)
+        means = torch.bmm(torch.softmax(scores, dim=-1), flat)  # (R * B, H, w)
+        means = means.view(R, B, H, w).transpose(1, 2).reshape(R * H, B, w)
+        y = torch.bmm(means, matrices[2]).view(R, H, B, e).transpose(1, 2).reshape(R, B, 1, w)
+        return self._times(y, self.mix)
+
+
+def normalise(x: Tensor) -> Tensor:
+    """Layer norm over the width, without gains: the matrices behind it have them."""
+    return functional.layer_norm(x, x.shape[-1:])
