@@ -5,6 +5,7 @@ import sys
 
 import numpy as np
 import pytest
+import staircases
 
 import rhmtheory as rt
 from rhmtheory._support.progress import progress
@@ -113,6 +114,7 @@ COMMANDS = {
     "learn": ENSEMBLE,
     "corpus": [__file__],
     "compare": [],
+    "fit": [__file__, *ENSEMBLE],
     "report": ["results"],
 }
 
@@ -130,6 +132,7 @@ def test_a_figure_that_cannot_be_written_is_refused_before_anything_is_computed(
 
     monkeypatch.setattr(options, "_ensemble", computed)
     monkeypatch.setattr("rhmtheory.measured.corpus.analyse_corpus", computed)
+    monkeypatch.setattr("rhmtheory.comparison.own.read_curves", computed)
     monkeypatch.setattr("rhmtheory.cli.networks._validation", computed)
     code, out, err = run(capsys, command, *COMMANDS[command], "--plot", path)
     assert (code, out) == (2, "")
@@ -270,6 +273,56 @@ def test_bad_input_is_told_without_a_traceback(capsys, args, message):
     assert out == ""
 
 
+THREE = ["--v", "16", "--m", "4", "--s", "2", "--L", "3"]
+
+
+@pytest.fixture
+def curve_file(tmp_path):
+    """Curves of the CNN's law on grammars 0, 1 and 2, by the column grammar."""
+    given = staircases.curves(rt.RHM(16, 4, 2, 3), "net", "cnn", constant=5, grammars=3, noise=0.05)
+    rows = [
+        f"{P:.0f},{loss!r},{i}" for i in range(3) for P, loss in zip(given.P, given.loss[i].tolist(), strict=True)
+    ]
+    path = tmp_path / "curve.csv"
+    path.write_text("\n".join(["P,loss,grammar", *rows]))
+    return path
+
+
+def test_fit_measures_curves_of_a_file(capsys, curve_file, tmp_path):
+    figure = tmp_path / "figure.pdf"
+    content = run_json(capsys, "fit", str(curve_file), *THREE, "--plot", str(figure))
+    assert content["step_factor"]["measured"]["best"] == pytest.approx(4, rel=0.2)
+    assert content["step_factor"]["measured"]["count"] == 3
+    assert [one["law"] for one in content["step_factor"]["judged"]] == ["cnn", "cnn", "transformer", "transformer"]
+    assert figure.read_bytes().startswith(b"%PDF")
+    code, out, _ = run(capsys, "fit", str(curve_file), *THREE, "--law", "cnn", "--label", "my network")
+    assert code == 0
+    assert "my network" in out
+    assert "transformer, " not in out
+    assert max(map(len, out.splitlines())) <= 80
+
+
+def test_fit_takes_a_grammar_by_seed_or_file_or_none(capsys, curve_file, tmp_path):
+    lines = curve_file.read_text().splitlines()
+    one = tmp_path / "one.csv"
+    one.write_text("\n".join(line.rsplit(",", 1)[0] for line in lines if line.endswith((",0", "grammar"))))
+    by_seed = run_json(capsys, "fit", str(one), *THREE, "--seed", "0")
+    rt.RHM(16, 4, 2, 3).grammar(0).save(tmp_path / "g.npz")
+    assert run_json(capsys, "fit", str(one), "--grammar", str(tmp_path / "g.npz")) == by_seed
+    code, out, _ = run(capsys, "fit", str(one), *THREE)
+    assert code == 0
+    assert "plateaus are those of the ensemble" in out
+    assert "no interval" not in run(capsys, "fit", str(curve_file), *THREE)[1]
+    code, _, err = run(capsys, "fit", str(curve_file), *THREE, "--seed", "0")
+    assert code == 2
+    assert "one grammar is named, but the file has curves of 3" in err
+    named = tmp_path / "named.csv"
+    named.write_text("P,loss,grammar\n10,2,mine\n20,1.9,mine\n")
+    code, _, err = run(capsys, "fit", str(named), *THREE)
+    assert code == 2
+    assert "neither a seed nor a .npz file" in err
+
+
 def test_compare_without_the_extra_says_how_to_get_it(capsys, monkeypatch):
     monkeypatch.setitem(sys.modules, "torch", None)
     for name in [name for name in sys.modules if name.split(".")[0] == "rhmvalidation"]:
@@ -297,5 +350,5 @@ def test_version_and_help(capsys):
     assert run(capsys, "--version")[:2] == (0, f"rhmtheory, version {rt.__version__}\n")
     code, out, _ = run(capsys, "--help")
     assert code == 0
-    for command in ("predict", "correlations", "plateaus", "sample", "compare"):
+    for command in ("predict", "correlations", "plateaus", "sample", "compare", "fit", "report"):
         assert command in out

@@ -161,14 +161,24 @@ def _order(comparison: Comparison) -> tuple[Any, ...]:
 
 
 def compare(curves: Sequence[LearningCurves], *, seed: int = 0) -> list[Comparison]:
-    """Measure all curves, one `Comparison` per ensemble and protocol; raises `InputError` if there are none."""
+    """Measure all curves, one `Comparison` per ensemble and protocol.
+
+    Networks with weight sharing come first. Raises `InputError` if there are no curves.
+    """
     if not curves:
         raise InputError("there is no finished run to compare: train some first")
     comparisons = []
     for rhm, protocol in dict.fromkeys((c.rhm, c.protocol) for c in curves):
-        found = tuple(measure(c, seed=seed) for c in curves if (c.rhm, c.protocol) == (rhm, protocol))
+        mine = sorted((c for c in curves if (c.rhm, c.protocol) == (rhm, protocol)), key=_law_first)
+        found = tuple(measure(c, seed=seed) for c in mine)
         comparisons.append(Comparison(rhm, protocol, found, _first_ratio(found)))
     return comparisons
+
+
+def _law_first(curves: LearningCurves) -> tuple[Any, ...]:
+    """Order of networks in tables and figures: sharing first, what has no law last."""
+    order = ("cnn", "lcn", "transformer")
+    return order.index(curves.laws[0]) if curves.laws else len(order), curves.name
 
 
 def _first_ratio(measurements: Sequence[Measurement]) -> Ratio | None:

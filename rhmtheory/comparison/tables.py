@@ -55,7 +55,7 @@ def ladder_tables(ladders: Sequence[Ladder]) -> list[Table]:
             cells = {_m(m): m.step_factor.measured for m in one.measurements}
             rows.append((one.label, *(str(cells.get(m, "")) for m in ms)))
         out += _split(f"step factor against m, {name} [95%]", ("network", *(f"m = {m:g}" for m in ms)), rows)
-        slopes = [(one.label, one.slope) for one in members]
+        slopes = [(f"{one.label}, {_range(one)}", one.slope) for one in members]
         title = f"slope of ln factor against ln m, {name}: 1 with weight sharing, 2 without"
         out.append(Table(title, _FINDING, _finding_rows(slopes)))
     return out
@@ -136,10 +136,11 @@ def _crossings(measurements: Sequence[Measurement]) -> Table:
 def _split(title: str, columns: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> list[Table]:
     """A table in parts of three columns beside the first, which fit a terminal."""
     parts = [range(i, min(i + 3, len(columns))) for i in range(1, len(columns), 3)]
-    return [
-        Table(title, (columns[0], *(columns[i] for i in part)), tuple((r[0], *(r[i] for i in part)) for r in rows))
-        for part in parts
-    ]
+    out = []
+    for part in parts:
+        cells = tuple((row[0], *(row[i] for i in part)) for row in rows if any(row[i] for i in part))
+        out.append(Table(title, (columns[0], *(columns[i] for i in part)), cells))
+    return out
 
 
 def _list(steps: Sequence[int]) -> str:
@@ -148,6 +149,12 @@ def _list(steps: Sequence[int]) -> str:
 
 def _m(m: Measurement) -> float:
     return m.curves.rhm.effective_multiplicity(1)
+
+
+def _range(one: Ladder) -> str:
+    """The m that enter the fit."""
+    ms = [f"{_m(m):g}" for m in one.fitted]
+    return f"m {ms[0]} to {ms[-1]}" if ms else "no m"
 
 
 def _ladder_name(one: Ladder) -> str:

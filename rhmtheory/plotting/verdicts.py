@@ -60,7 +60,7 @@ def plot_curves(measurements: Sequence[Measurement], ax: Axes) -> Axes:
         curves.protocol, "samples, $P$"
     )
     several = any(len(m.units.names) > 1 for m in measurements)
-    moved = ", plateaus of each grammar moved to the mean" if several else ""
+    moved = "; plateaus of each grammar\nmoved to their mean" if several else ""
     ax.set(xscale="log", yscale="log", xlabel=samples, ylabel=f"test loss (nats){moved}")
     lowest = H[-1] if H[-1] > 0 else min(np.nanmin(m.curves.loss) for m in measurements)
     ax.set_ylim(lowest / 1.25, H[0] * 1.25)
