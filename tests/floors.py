@@ -16,6 +16,7 @@ FLOORS: dict[str, list[dict[str, list[str]]]] = {
                 "checks",
                 "lazy",
                 "facade",
+                "html",
                 "json",
                 "files",
                 "parallel",

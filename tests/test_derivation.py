@@ -105,3 +105,17 @@ def test_trees_that_nobody_can_read_are_refused():
     for draw in (grammar.draw, lambda tokens: plot_tree(grammar, tokens, Figure().subplots())):
         with pytest.raises(InputError, match="d=128 tokens cannot be read when drawn: at most 64"):
             draw(grammar.sample(1))
+
+
+def test_notebooks_show_ensembles_and_grammars():
+    table = ET.fromstring(RHM(v=16, m=4, s=2, L=3)._repr_html_())
+    assert [row[-1].text for row in table.iter("tr")] == ["16", "4", "2", "3", "16", "0.25", "8"]
+    assert "per level" in MIXED._repr_html_()
+    grammar = RHM(v=6, m=5, s=2, L=2).grammar(seed=0)
+    table = ET.fromstring(grammar._repr_html_())
+    rows = [[cell.text for cell in row] for row in table.iter("tr")]
+    assert [row[0] for row in rows] == ["level", "2", "1"]
+    first = " | ".join(" ".join(map(str, rule)) for rule in grammar.rules(2)[0, :4].tolist())
+    assert rows[1][1].startswith(f"0 → {first} | …; 1 → ")
+    assert rows[1][1].endswith("; and 2 symbols more")
+    assert grammar.fingerprint[:12] in table[0].text

@@ -399,3 +399,33 @@ def test_more_grammars_than_anyone_needs():
             InputError, match=r"grammars=1000000000000 is too large: with 1000000, the most that are"
         ):
             average(RHM(v=8, m=2, s=2, L=2), 10**12)
+
+
+@pytest.mark.parametrize(
+    "rhm",
+    [
+        RHM(v=8, m=2, s=2, L=4),
+        RHM(v=(5, 4, 6), m=(3, 2, 2), s=(3, 2, 2), L=3, n=4),
+        RHM(v=6, m=3, s=3, L=2, rule_probabilities=zipf(3, 0.5)),
+    ],
+    ids=str,
+)
+def test_correlation_function_is_the_mean_square_over_grammars_at_every_distance(rhm):
+    squares = np.array([rhm.grammar(seed).correlation_function() ** 2 for seed in range(1500)])
+    error = squares.std(axis=0, ddof=1) / np.sqrt(len(squares))
+    exact = rhm.correlation_function()
+    assert exact.shape == (rhm.d,)
+    assert (np.abs(squares.mean(axis=0) - exact**2) < 4.5 * error).all()
+
+
+def test_correlation_function_by_lca_level():
+    """Its mean square over the distances of one LCA level is that of `rms_correlation`."""
+    rhm = RHM(v=16, m=4, s=3, L=3)
+    for method in ("exact", "asymptotic"):
+        curve = rhm.correlation_function(method)
+        for level in (1, 2, 3):
+            part = curve[rhm.span(level - 1) : rhm.span(level)]
+            assert np.sqrt((part**2).mean()) == pytest.approx(rhm.rms_correlation(level, method), rel=1e-12)
+    assert rhm.correlation_function("asymptotic")[0] == pytest.approx(np.sqrt(15) / 256)
+    with pytest.raises(InputError, match="method='exakt' is unknown"):
+        rhm.correlation_function("exakt")

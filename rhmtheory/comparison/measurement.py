@@ -139,6 +139,8 @@ def measure(curves: LearningCurves, *, seed: int = 0) -> Measurement:
 
     A grammar whose curve ends before a step enters with the largest P it reached. That can only lower its factor,
     so that the lower end of the interval is a lower confidence bound for the true one: ``at_least``.
+
+    ``curves`` are those of one network on grammars of one ensemble.
     """
     units = unit_crossings(curves)
     used, steps, at_least = _window(curves, units)
@@ -177,6 +179,8 @@ def verdict(measured: Estimate, predicted: float) -> str:
 
     Narrow means that the upper bound is less than twice the lower one; a wider interval, or none, is ``undecided``.
     A lower bound is told as ``at least x``, and ``disagrees, at least x`` where it lies above the prediction.
+
+    ``measured`` and ``predicted`` are of one number.
     """
     if measured.at_least and not isnan(measured.best):
         bound = measured.best if isnan(measured.low) else measured.low
@@ -196,6 +200,8 @@ def step_curves(
 
     The part is one at ``H_k``, a half at the crossing level, zero at ``H_(k+1)``; the outer tenths are left out,
     where plateaus and neighbouring steps are seen more than the step itself.
+
+    ``curves`` and ``P_k`` are of one network; ``steps`` names the steps k to follow.
     """
     log_loss, log_H = np.log(curves.mean_loss), np.log(curves.mean_plateaus)
     out = []

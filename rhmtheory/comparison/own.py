@@ -52,6 +52,8 @@ def compare_curve(
         Standard errors. With one curve alone they make the interval, by draws with this noise (``seed``).
     label : str
         Name in table and figure.
+    seed : int
+        Of these draws.
 
     Returns
     -------
@@ -159,6 +161,8 @@ def read_curves(path: str | os.PathLike[str]) -> CurveTable:
     ------
     InputError
         For missing columns (they are named), entries that are not numbers, and two losses of one curve at one P.
+
+    The file at ``path`` is UTF-8 text.
     """
     points: dict[tuple[str, str], dict[float, tuple[float, float]]] = {}
     try:
@@ -207,6 +211,8 @@ def grammars_of(
     """The grammar of each row: the one named, or by the column of the file, or the ensemble where neither is given.
 
     Raises `InputError` where one grammar is named and the file has curves of several.
+
+    ``table`` is what `read_curves` read, ``rhm`` the ensemble, and ``draw`` makes a grammar from a seed.
     """
     entries = list(dict.fromkeys(table.grammars))
     if named is not None:

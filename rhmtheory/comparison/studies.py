@@ -142,7 +142,10 @@ class Study:
 
 
 def study(curves: Sequence[LearningCurves], *, seed: int = 0) -> Study:
-    """Set learning curves against theory; raises `InputError` if there are none."""
+    """Set learning curves against theory; raises `InputError` if there are none.
+
+    ``seed`` is that of the draws within a curve's own noise.
+    """
     comparisons = sorted(compare(curves, seed=seed), key=_order)
     groups: dict[Any, list[Measurement]] = {}
     for m in (m for comparison in comparisons for m in comparison.measurements):
@@ -161,9 +164,9 @@ def _order(comparison: Comparison) -> tuple[Any, ...]:
 
 
 def compare(curves: Sequence[LearningCurves], *, seed: int = 0) -> list[Comparison]:
-    """Measure all curves, one `Comparison` per ensemble and protocol.
+    """Measure all curves, one `Comparison` per ensemble and protocol; raises `InputError` if there are none.
 
-    Networks with weight sharing come first. Raises `InputError` if there are no curves.
+    Networks with weight sharing come first. ``seed`` is that of the draws within a curve's own noise.
     """
     if not curves:
         raise InputError("there is no finished run to compare: train some first")
@@ -237,6 +240,8 @@ def ladder(measurements: Sequence[Measurement]) -> Ladder:
     """Fit the slope of ln factor against ln m to ensembles of one network.
 
     Raises `InputError` for fewer than two different m.
+
+    ``measurements`` are of one network on ensembles that differ in m.
     """
     points = sorted(measurements, key=lambda m: multiplicity(m.curves.rhm))
     if len({multiplicity(m.curves.rhm) for m in points}) < 2:

@@ -2,6 +2,7 @@
 
 from rhmtheory.ensemble.correlations import (
     QuadraticForms,
+    correlation_function,
     marginal_moments,
     quadratic_forms,
     rms_correlation,
@@ -18,6 +19,7 @@ from rhmtheory.ensemble.quenched import (
 __all__ = [
     "QuadraticForms",
     "QuenchedAverage",
+    "correlation_function",
     "marginal_moments",
     "plateaus",
     "quadratic_forms",

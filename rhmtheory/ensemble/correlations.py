@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from fractions import Fraction
 from functools import lru_cache
+from itertools import product
 from math import prod, sqrt
 from typing import Any, Literal, NamedTuple, overload
 
+import numpy as np
+
 from rhmtheory._support.checks import InputError, as_choice, as_int
+from rhmtheory._support.types import FloatArray
 from rhmtheory.ensemble.moments import Level, Moments, check_branches, check_nodes, short, wide
 from rhmtheory.model.rhm import RHM
 from rhmtheory.theory import formulas
@@ -85,6 +89,56 @@ def _as_float(x: Fraction, rhm: RHM, root: bool = False) -> float:
             "second_moment(..., exact=True), a fraction"
         )
     return out
+
+
+def correlation_function(rhm: RHM, method: str = "exact") -> FloatArray:
+    """RMS, over entries and grammars, of the covariance with the last token, against distance.
+
+    Parameters
+    ----------
+    rhm : RHM
+    method : {"exact", "asymptotic"}
+        As in `rms_correlation`. ``"exact"`` is the root of the ensemble mean of the square of
+        `exact.correlation_function`, at each distance: it depends on the path to the token, not on the LCA level
+        alone. ``"asymptotic"`` is one step for each LCA level.
+
+    Returns
+    -------
+    array, shape (d,)
+        Entry ``t`` is of tokens ``d - 1 - t`` and ``d - 1``; entry 0 is that of the last token with itself,
+        asymptotically that of a uniform one, ``sqrt(v - 1) / v**2``.
+
+    Raises
+    ------
+    InputError
+        As `rms_correlation`.
+
+    Examples
+    --------
+    >>> curve = correlation_function(RHM(v=16, m=4, s=2, L=2))
+    >>> curve.shape, float(curve[1]) == rms_correlation(RHM(v=16, m=4, s=2, L=2), 1)
+    ((4,), True)
+    """
+    as_choice("method", method, ("exact", "asymptotic"))
+    v = rhm.n_symbols(0)
+    if method == "exact":
+        P2, P3, _, P22 = marginal_moments(rhm, 0)
+        out = [sqrt(P2 - 2 * P3 + P22) / v]
+    else:
+        out = [sqrt(v - 1) / v**2]
+    for level in range(1, rhm.L + 1):
+        if method == "asymptotic":
+            out += [rms_correlation(rhm, level, method)] * (rhm.span(level) - rhm.span(level - 1))
+            continue
+        below = [rhm.n_children(x) for x in range(level - 1, 0, -1)]
+        # the last token takes the last branch everywhere: the other one does, too, or not
+        value = {
+            same: rms_correlation(rhm, level, branches=same) for same in product((False, True), repeat=level - 1)
+        }
+        # from the nearest token to the farthest, branches below the ancestor's child count down
+        near = [value[tuple(p == 0 for p in path)] for path in product(*(range(s) for s in below))]
+        out += near * (rhm.n_children(level) - 1)
+    return np.array(out)
 
 
 class QuadraticForms(NamedTuple):

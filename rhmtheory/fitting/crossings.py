@@ -91,6 +91,8 @@ def crossing(x: npt.ArrayLike, y: npt.ArrayLike, level: float) -> float:
     --------
     >>> crossing([1, 100], [1.0, 0.01], 0.1).__round__(6)
     10.0
+
+    ``x`` and ``y`` are one curve, as a row there.
     """
     if not level > 0:
         raise InputError(f"level={level} has no logarithm: it must be positive")

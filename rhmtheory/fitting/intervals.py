@@ -140,6 +140,8 @@ def t_bounds(
         The last axis holds independent values; the others are repetitions.
     coefficients : sequence of floats
         One per sample.
+    confidence : float
+        How often such an interval holds the truth.
 
     Returns
     -------
@@ -170,7 +172,10 @@ def t_estimate(
     best: float | None = None,
     confidence: float = CONFIDENCE,
 ) -> Estimate:
-    """An `Estimate` by `t_bounds`; ``best``, where given, stands in place of the mean of pseudo-values."""
+    """An `Estimate` by `t_bounds`; ``best``, where given, stands in place of the mean of pseudo-values.
+
+    ``samples``, ``coefficients`` and ``confidence`` as there; ``unit`` is what the values are of.
+    """
     centre, low, high = (float(x) for x in t_bounds(samples, coefficients, confidence))
     count = min(as_floats(sample).shape[-1] for sample in samples)
     return Estimate(centre if best is None else best, low, high, confidence, count, unit)

@@ -26,6 +26,7 @@ from rhmtheory._support.checks import (
 )
 from rhmtheory._support.facade import Forward
 from rhmtheory._support.files import write_atomically
+from rhmtheory._support.html import html_table
 from rhmtheory._support.types import FloatArray, IntArray, as_floats
 from rhmtheory.model.rhm import PER_SYMBOL, RHM
 from rhmtheory.model.tuples import count, decode, encode
@@ -47,6 +48,8 @@ UNGRAMMATICAL = -1
 
 _Scalar = TypeVar("_Scalar", bound=np.generic)
 _FILE_FORMAT = 1
+_SHOWN = 4
+"""Symbols of a level, and rules of a symbol, that a notebook shows."""
 _LARGEST_TABLE = 1 << 27
 """Floats of the transition matrices of one level (1 GiB)."""
 _WAY_OUT = "lower v or s (predictions for the ensemble need no grammar and work at any size)"
@@ -411,6 +414,20 @@ class Grammar:
     def __reduce__(self) -> tuple[Any, ...]:
         # by way of the constructor: arrays restored by pickle or copy would be writable
         return Grammar, (self.rhm, self._rules, self._probabilities, self.prior)
+
+    def _repr_html_(self) -> str:
+        """Table for notebooks: the first rules of each level."""
+        rows = []
+        for level in range(self.rhm.L, 0, -1):
+            table = self.rules(level)
+            shown = [
+                f"{c} → {' | '.join(' '.join(map(str, rule)) for rule in rules[:_SHOWN].tolist())}"
+                + (" | …" if len(rules) > _SHOWN else "")
+                for c, rules in enumerate(table[:_SHOWN])
+            ]
+            rest = [f"and {len(table) - _SHOWN} symbols more"] if len(table) > _SHOWN else []
+            rows.append((level, "; ".join(shown + rest)))
+        return html_table(f"Grammar {self.fingerprint[:12]} of {self.rhm}", ("level", "rules"), rows)
 
     def __repr__(self) -> str:
         return f"<Grammar {self.fingerprint[:12]} of {self.rhm}>"

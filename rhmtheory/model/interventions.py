@@ -122,10 +122,12 @@ def redraw_rule(
 
     Parameters
     ----------
-    grammar, trees, seed
+    grammar, trees
         As in `redraw_symbol`.
     level, node : int
         Level 1..L, and the position of the node from the left, from the right if negative.
+    seed
+        As in `redraw_symbol`.
 
     Returns
     -------

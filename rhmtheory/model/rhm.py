@@ -10,10 +10,12 @@ import numpy as np
 
 from rhmtheory._support.checks import InputError, as_int, as_probabilities
 from rhmtheory._support.facade import Forward
+from rhmtheory._support.html import html_table
 from rhmtheory._support.types import FloatArray
 from rhmtheory.theory import formulas
 
 if TYPE_CHECKING:
+    from rhmtheory.ensemble.correlations import correlation_function as _correlation_function
     from rhmtheory.ensemble.correlations import rms_correlation as _rms_correlation
     from rhmtheory.ensemble.loss_plateaus import plateaus as _plateaus
     from rhmtheory.model.grammar import Grammar
@@ -125,6 +127,19 @@ class RHM:
         texts = [_shown(p) for p in (levels if isinstance(self.rule_probabilities[0], tuple) else levels[:1])]
         shown = texts[0] if len(texts) == 1 else "(" + ", ".join(texts) + ")"
         return f"{repr(replace(self, rule_probabilities=None))[:-1]}, rule_probabilities={shown})"
+
+    def _repr_html_(self) -> str:
+        """Table for notebooks."""
+        rows = [
+            ("v", "symbols per level", self.v),
+            ("m", "rules per symbol", self.m),
+            ("s", "children per rule", self.s),
+            ("L", "levels", self.L),
+            ("n", "classes", self.n),
+            ("f", "grammatical tuples", f"{self.f:.4g}" if self.is_homogeneous else "per level"),
+            ("d", "tokens", self.d),
+        ]
+        return html_table(str(self), ("", "", ""), rows)
 
     def __post_init__(self) -> None:
         L = as_int("L", self.L, low=1)
@@ -343,8 +358,10 @@ class RHM:
         def grammar(self, seed: int | np.random.Generator = 0) -> Grammar: ...  # noqa: D102
 
         rms_correlation = _rms_correlation
+        correlation_function = _correlation_function
         plateaus = _plateaus
     else:
         grammar = Forward("rhmtheory.model.grammar:Grammar.from_ensemble")
         rms_correlation = Forward("rhmtheory.ensemble.correlations:rms_correlation")
+        correlation_function = Forward("rhmtheory.ensemble.correlations:correlation_function")
         plateaus = Forward("rhmtheory.ensemble.loss_plateaus:plateaus")

@@ -25,6 +25,8 @@ def plot_predictions(predictions: Sequence[Prediction], ax: Axes) -> Axes:
     """Predicted staircases of the loss, one line an architecture, with the plateaus as horizontal lines.
 
     Raises `InputError` where ``f = 1`` and no step is ever made.
+
+    ``predictions`` are those of one ensemble; the figure goes into ``ax``, which is returned.
     """
     steps = np.concatenate([p.sample_complexity for p in predictions])
     if not np.isfinite(steps).any():
@@ -40,7 +42,10 @@ def plot_predictions(predictions: Sequence[Prediction], ax: Axes) -> Axes:
 
 
 def plot_plateaus(plateaus: npt.ArrayLike, ax: Axes) -> Axes:
-    """Horizontal lines at ``H_k``, named at the right edge; a floor of zero has no place on a log axis."""
+    """Horizontal lines at ``H_k``, named at the right edge; a floor of zero has no place on a log axis.
+
+    ``plateaus`` in nats, shape (L + 1,); drawn into ``ax``, which is returned.
+    """
     for k, H in enumerate(np.asarray(plateaus, dtype=float)):
         if H > 0:
             ax.axhline(H, color="0.6", lw=0.8, zorder=0)
@@ -52,17 +57,17 @@ def plot_plateaus(plateaus: npt.ArrayLike, ax: Axes) -> Axes:
 
 
 def plot_correlations(grammar: Grammar, ax: Axes) -> Axes:
-    """RMS covariance with the last token against distance, exact for one grammar, and the ensemble's levels."""
+    """RMS covariance with the last token against distance: one grammar, and its ensemble, exact and asymptotic.
+
+    The exact curve of the ensemble lies over the asymptotic one, thinner. Draws into ``ax``, which is returned.
+    """
     rhm = grammar.rhm
     C = grammar.correlation_function()
     t = np.arange(1, len(C))
     ax.plot(t, C[1:], ".", ms=3, color="0.3", label="this grammar (exact)")
-    for level in range(1, rhm.L + 1):
-        span = rhm.span(level - 1), rhm.span(level)
-        for method, color in (("asymptotic", "tab:orange"), ("exact", "tab:blue")):
-            value = rhm.rms_correlation(level, method=method)
-            label = f"ensemble ({method})" if level == 1 else None
-            ax.plot([span[0], span[1] - 0.5], [value, value], color=color, lw=2, label=label)
+    for method, color, width in (("asymptotic", "#E69F00", 4.0), ("exact", "#0072B2", 1.5)):
+        curve = rhm.correlation_function(method)[1:]
+        ax.plot(t, curve, color=color, lw=width, drawstyle="steps-mid", label=f"ensemble ({method})")
     ax.set(xscale="log", yscale="log", xlabel="distance from the last token", ylabel="RMS covariance")
     ax.set_title(f"correlations, {ensemble_name(rhm)}", fontsize=10)
     ax.legend(fontsize=8)
@@ -70,7 +75,10 @@ def plot_correlations(grammar: Grammar, ax: Axes) -> Axes:
 
 
 def plot_plateau_methods(rows: Mapping[str, npt.ArrayLike], rhm: RHM, ax: Axes) -> Axes:
-    """Plateaus ``H_k`` against k, one line a method."""
+    """Plateaus ``H_k`` against k, one line a method.
+
+    ``rows`` maps the name of a method to plateaus in nats; ``rhm`` is their ensemble, ``ax`` where they are drawn.
+    """
     for name, H in rows.items():
         H = np.asarray(H, dtype=float)
         ax.plot(np.arange(len(H)), np.where(H > 0, H, np.nan), marker="o", ms=4, label=name)
@@ -82,12 +90,18 @@ def plot_plateau_methods(rows: Mapping[str, npt.ArrayLike], rhm: RHM, ax: Axes) 
 
 
 def plot_tree(grammar: Grammar, sentence: npt.ArrayLike | Sequence[npt.ArrayLike], ax: Axes) -> Axes:
-    """Derivation tree of a sentence, root at the top; ``sentence`` as for `Grammar.draw`."""
+    """Derivation tree of a sentence, root at the top; ``sentence`` as for `Grammar.draw`.
+
+    The ``grammar`` reads the sentence; the tree goes into ``ax``, which is returned.
+    """
     return plot_derivation(draw(grammar, sentence), ax)
 
 
 def plot_derivation(derivation: Derivation, ax: Axes) -> Axes:
-    """One derivation tree, root at the top; "?" stands where no rule produces the tuple below."""
+    """One derivation tree, root at the top; "?" stands where no rule produces the tuple below.
+
+    The tree goes into ``ax``, which is returned.
+    """
     rhm = derivation.grammar.rhm
     # a width of about half an inch a token, at most that of 16, holds symbols of two digits
     size = 8 if rhm.d <= 16 else max(3.5, 128 / rhm.d)

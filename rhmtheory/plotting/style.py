@@ -48,13 +48,19 @@ _OTHERS = (
 
 
 def styles(labels: Sequence[str]) -> dict[str, Style]:
-    """A style per label: that of its network where the label is one's name, else the next of the others."""
+    """A style per label: that of its network where the label is one's name, else the next of the others.
+
+    ``labels`` may repeat; each has one style.
+    """
     free = iter(_OTHERS * (1 + len(labels) // len(_OTHERS)))
     return {label: STYLES[label] if label in STYLES else next(free) for label in dict.fromkeys(labels)}
 
 
 def new_figure(columns: int = 1, width: float = 6.4, height: float = 4.6) -> tuple[Figure, list[Axes]]:
-    """Make a figure outside pyplot's global state, with axes side by side."""
+    """Make a figure outside pyplot's global state, with axes side by side.
+
+    As many ``columns`` of axes, each of this ``width`` and ``height`` in inches.
+    """
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(width * columns, height), layout="constrained")
@@ -72,7 +78,10 @@ def plain_ticks(axis: Axis) -> None:
 
 
 def save_figure(figure: Figure, path: str | os.PathLike[str]) -> None:
-    """Write a figure as PNG, PDF or SVG, by the ending of the file; raises `InputError` for one of no format."""
+    """Write a figure as PNG, PDF or SVG, by the ending of the file; raises `InputError` for one of no format.
+
+    The ``path`` is overwritten.
+    """
     try:
         figure.savefig(path, dpi=150)
     except ValueError as error:

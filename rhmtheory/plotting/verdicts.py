@@ -25,7 +25,10 @@ if TYPE_CHECKING:
 
 
 def plot_measurement(measurement: Measurement, axes: Sequence[Axes] | None = None) -> list[Axes]:
-    """The verdict on one network: see `plot_verdict`."""
+    """The verdict on one network: see `plot_verdict`.
+
+    Draws the ``measurement`` into two ``axes``, new ones by default, and returns them.
+    """
     return plot_verdict([measurement], axes)
 
 
@@ -33,6 +36,8 @@ def plot_verdict(measurements: Sequence[Measurement], axes: Sequence[Axes] | Non
     """The verdict on networks of one ensemble: `plot_curves` on the left, `plot_crossings` on the right.
 
     Draws into the two axes given, or into a new figure: ``plot_verdict(...)[0].figure``.
+
+    Draws the ``measurements`` into two ``axes``, new ones by default, and returns them.
     """
     left, right = new_figure(2, height=5.0)[1] if axes is None else axes
     plot_curves(measurements, left)
@@ -46,6 +51,8 @@ def plot_curves(measurements: Sequence[Measurement], ax: Axes) -> Axes:
     Grammars have different plateaus: before the mean, each curve is moved (piecewise linearly in the logarithm) so
     that the plateaus of its grammar come to lie on the mean ones. Thin steps of the same colour are the published
     prediction of the network's own law, times the one factor that puts its first fitted step where it was measured.
+
+    ``measurements`` are those of one network each; the figure goes into ``ax``, which is returned.
     """
     style = styles([m.curves.name for m in measurements])
     H = max(measurements, key=lambda m: len(m.units.names)).curves.mean_plateaus
@@ -78,6 +85,8 @@ def plot_crossings(measurements: Sequence[Measurement], ax: Axes) -> Axes:
 
     On these axes a power of m per level is a straight line. Dashes are the exact prediction of each law. What a
     network did not reach is a lower bound, with an arrow.
+
+    ``measurements`` are those of one network each; the figure goes into ``ax``, which is returned.
     """
     rhm = measurements[0].curves.rhm
     first, style = first_step(rhm.L), styles([m.curves.name for m in measurements])
@@ -118,7 +127,10 @@ def plot_crossings(measurements: Sequence[Measurement], ax: Axes) -> Axes:
 
 
 def plot_ladders(ladders: Sequence[Ladder], ax: Axes) -> Axes:
-    """Step factor against m, one network per colour, between the lines ``m`` and ``m**2`` of the published laws."""
+    """Step factor against m, one network per colour, between the lines ``m`` and ``m**2`` of the published laws.
+
+    ``ladders`` are those of one network each; the figure goes into ``ax``, which is returned.
+    """
     if not ladders:
         raise InputError("there is no ladder to draw: it needs one network on ensembles with several m")
     style = styles([one.label for one in ladders])
@@ -160,6 +172,8 @@ def plot_exponents(measurements: Sequence[Measurement], ax: Axes, *, prediction:
 
     ``prediction`` is ``many levels`` (the asymptotic exponent), ``published`` or ``exact``: the same fit on the
     same steps of the predicted staircase.
+
+    ``measurements`` are those of one network each; the figure goes into ``ax``, which is returned.
     """
     known = (*METHODS, "many levels")
     if prediction not in known:
@@ -202,6 +216,8 @@ def plot_collapse(measurements: Sequence[Measurement], ax: Axes) -> Axes:
     """Steps of the learning curves over one another, against P / P_k of the published law.
 
     Where theory has the factor between the steps right, those of a network fall onto one curve.
+
+    ``measurements`` are those of one network each; the figure goes into ``ax``, which is returned.
     """
     markers = "osD^v<>P"
     style = styles([m.curves.name for m in measurements])
@@ -226,6 +242,8 @@ def plot_context(rhm: RHM, curves: Sequence[tuple[str, npt.ArrayLike, npt.ArrayL
     """Divergence of networks from ideal predictors with ``s**k - 1`` tokens of context, against samples.
 
     ``curves`` holds (label, P, divergence) with divergence of shape (sizes, L + 1).
+
+    ``rhm`` names the ensemble in the title; the figure goes into ``ax``, which is returned.
     """
     lines = ["-", "--", "-.", ":"]
     for i, (label, P, divergence) in enumerate(curves):
@@ -243,6 +261,8 @@ def study_figures(study: Study) -> dict[str, Figure]:
 
     With several ensembles, ``comparison`` and ``collapse`` are of the one that tells most: most networks with an
     interval of their factor, then the largest m; those of the others have its parameters in their names.
+
+    Of a ``study``, as `comparison.study` makes it.
     """
     out: dict[str, Figure] = {}
     for i, comparison in enumerate(sorted(study.comparisons, key=_tells_most, reverse=True)):
