@@ -43,25 +43,58 @@ def philox(*words):
     return [int(word) for word in kernels.philox(*map(np.uint64, words))]
 
 
-def below(bound, word, node=3, sample=2**33 + 5, k0=11, k1=13):
-    return int(kernels._below.py_func(*map(np.uint64, (bound, word, node, sample, k0, k1))))
+def refused(words, *outcomes, first=2**33, k0=11, k1=13):
+    """Words (samples, words of a sample) after those that would bias are redrawn; the first is number 2**33 + 1."""
+    buffer = np.concatenate([[0], np.ravel(words)]).astype(np.uint32)
+    together = np.array(outcomes, np.uint64)
+    kernels.refuse_words(buffer, first, 1, len(words), together, np.uint64(k0), np.uint64(k1))
+    return buffer[1:].reshape(len(words), -1)
+
+
+def test_words_are_a_function_of_their_number():
+    words = np.empty(40, np.uint32)
+    key = np.uint64(3), np.uint64(4)
+    kernels.fill_words(words, 2**34 - 8, *key)
+    for block in range(10):
+        number = 2**32 - 2 + block
+        assert words[4 * block : 4 * block + 4].tolist() == philox(number % 2**32, 0, number >> 32, 0, *key)
 
 
 def test_a_word_that_would_bias_is_redrawn():
-    """Lemire's method refuses 2**32 mod bound words: none for a power of two."""
-    assert [below(4, word) for word in (0, 2**30, 2**31, 2**32 - 1)] == [0, 1, 2, 3]
-    # bound 3 refuses one word, zero; the next is the first of block (node, retry=1) of the same sample
-    assert below(3, 0) == philox(3, 1, 5, 2, 11, 13)[0] * 3 >> 32
-    assert below(3, 1) == 0
-    assert below(3, 2**32 - 1) == 2
-    assert below(1, 2**31) == 0
+    """Lemire's method refuses words whose rest is below 2**32 mod outcomes: none for a power of two."""
+    every = np.array([[0], [1], [2**30], [2**32 - 1]])
+    assert (refused(every, 4) == every).all()
+    assert (refused(every, 2**32) == every).all()
+    # three outcomes refuse one word, zero; what replaces it has counter word 1 set; word 2**33 + 1 is in its place
+    assert refused(every, 3)[1:].tolist() == every[1:].tolist()
+    assert refused(every, 3)[0, 0] == philox(1, 1, 2, 0, 11, 13)[0]
+    # of 3 * 5 * 7 outcomes 2**32 mod 105 = 46 words are refused, wherever the choices are cut
+    rests = np.arange(105) * pow(105, -1, 2**32) % 2**32  # word * 105 mod 2**32 = 0..104
+    assert (refused(rests[:, None], 105)[:, 0] != rests).tolist() == [True] * 46 + [False] * 59
 
 
-def test_bounded_integers_are_uniform_where_many_words_are_refused():
-    """With 3 * 2**30 outcomes a quarter of the words; kept, they would make half of the outcomes multiples of 3."""
-    words = np.random.default_rng(0).integers(2**32, size=6000)
-    remainders = [below(3 * 2**30, word, node) % 3 for node, word in enumerate(words)]
-    assert chisquare(np.bincount(remainders)).pvalue > 1e-3
+def test_each_word_of_a_sample_has_its_own_outcomes():
+    zeros = np.zeros((50, 4), int)
+    assert (refused(zeros, 3, 2, 1, 7) != 0).all(axis=0).tolist() == [True, False, False, True]
+
+
+@pytest.mark.parametrize("outcomes", [(3, 5, 7), (2, 3, 2), (32, 8, 8), (1, 6)])
+def test_choices_that_share_a_word_are_uniform_exactly(outcomes):
+    """All words of 12 bits, in place of 32, that are not refused: each joint outcome comes up equally often."""
+    together = int(np.prod(outcomes))
+    counts = np.zeros(outcomes, int)
+    for word in range(2**12):
+        if word * together % 2**12 < 2**12 % together:
+            continue
+        # the kernel's own steps on 32 bits, the word in the upper 12, reach the same outcomes
+        words, taken = np.array([word << 20], np.uint32), []
+        for N in outcomes:
+            choice = np.empty((1, 1), np.int64)
+            none = np.empty(0, np.uint64)
+            kernels.choose(choice, np.zeros((1, 1), np.uint8), words, (0, 1, 0, 1, 0), N, none, none)
+            taken.append(int(choice[0, 0]))
+        counts[tuple(taken)] += 1
+    assert counts.min() == counts.max() == 2**12 // together
 
 
 # --- reproducibility ------------------------------------------------------------------------------------
@@ -82,9 +115,9 @@ def grammar(request):
 def test_the_bytes_are_pinned():
     """Recorded experiments name their data by a seed: the sentences behind it must not change."""
     g = RHM(v=8, m=2, s=2, L=2).grammar(seed=0)
-    assert g.sample(3, seed=1).tolist() == [[3, 4, 2, 0], [3, 2, 3, 4], [3, 4, 2, 0]]
+    assert g.sample(3, seed=1).tolist() == [[6, 5, 5, 2], [5, 4, 4, 1], [5, 2, 2, 7]]
     w = g.reweighted(prior=np.arange(8) / 28)
-    assert w.sample(3, seed=1).tolist() == [[3, 4, 2, 0], [3, 2, 3, 0], [3, 4, 2, 0]]
+    assert w.sample(3, seed=1).tolist() == [[5, 2, 2, 7], [6, 5, 5, 2], [5, 2, 2, 0]]
 
 
 @pytest.mark.parametrize("trees", [False, True])
@@ -203,10 +236,10 @@ def test_a_stream_does_not_depend_on_what_is_drawn_meanwhile(grammar):
 
 def test_samples_beyond_the_32nd_bit_of_their_number(grammar):
     """A long stream crosses sample 2**32 without repeating itself."""
-    layout, start = sampling._Layout(grammar), 2**32 - 5
+    start = 2**32 - 5
 
     def draw(n, first):
-        return sampling._draw(layout, n, first, 1234, trees=False, threads=1)
+        return sampling._draw(grammar, n, first, 1234, trees=False, threads=1)[0]
 
     across = draw(10, start)
     for i in range(10):
@@ -395,14 +428,45 @@ def test_rules_of_probability_zero_are_never_taken():
 @given(grammars())
 def test_alias_tables_hold_the_probabilities(g):
     """What the alias method takes of each outcome adds up to its probability."""
-    weights = [g.rule_probabilities(level) for level in range(1, g.rhm.L + 1)] + [g.prior[None]]
-    accept, alias = sampling._alias_tables(weights)
-    start = 0
-    for row in (row for table in weights for row in table):
-        here = slice(start, start + len(row))
-        kept = accept[here].astype(float) / 2**32
-        total = kept.copy()
-        np.add.at(total, alias[here], 1 - kept)
-        np.testing.assert_allclose(total / len(row), row, rtol=0, atol=2**-31)
-        assert (total[row == 0] == 0).all()
-        start += len(row)
+    for weights in [g.rule_probabilities(level) for level in range(1, g.rhm.L + 1)] + [g.prior[None]]:
+        accept, alias = (table.reshape(-1, weights.shape[1]) for table in sampling._alias_tables(weights))
+        if not accept.size:
+            np.testing.assert_allclose(weights, 1 / weights.shape[1], rtol=1e-12)
+        for row, threshold, other in zip(weights, accept, alias, strict=False):
+            kept = threshold.astype(float) / 2**32
+            total = kept.copy()
+            np.add.at(total, other.astype(int), 1 - kept)
+            np.testing.assert_allclose(total / len(row), row, rtol=0, atol=2**-31)
+            assert (total[row == 0] == 0).all()
+
+
+# --- stages ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("size", [1, 8, 64, 4096])
+def test_stages_of_any_size_draw_sentences_by_their_law(monkeypatch, tiny, size):
+    """Tables of one level each, of some, of all: never anything but the law."""
+    monkeypatch.setattr(sampling, "_LARGEST_TABLE", size)
+    sampling._plan.cache_clear()
+    assert p_value(*law_of_sentences(tiny, 50_000, seed=31)) > 1e-3
+    trees = tiny.grammar.sample(500, seed=32, trees=True)
+    assert (trees[0] == tiny.grammar.sample(500, seed=32)).all()
+    for drawn, parsed in zip(trees, tiny.grammar.parse(trees[0]), strict=True):
+        assert (drawn == parsed).all()
+    sampling._plan.cache_clear()
+
+
+def test_stages_take_several_levels_and_words_several_choices():
+    """(32, 8, 2, 3): root and first rule, then two levels at once; 256 * 512 * 512 outcomes fit one word."""
+    plan = sampling._plan(RHM(v=32, m=8, s=2, L=3).grammar(seed=0))
+    assert [(stage.top, stage.bottom, stage.outcomes) for stage in plan.stages] == [(4, 2, 256), (2, 0, 512)]
+    assert plan.outcomes.tolist() == [2**26]
+    # what does not divide 2**32 leaves more of a word unused, so that few words are refused
+    odd = sampling._plan(RHM(v=9, m=3, s=2, L=12).grammar(seed=0))
+    assert max(int(2**32 % M) for M in odd.outcomes.tolist()) <= 2**28
+
+
+def test_blocks_change_nothing(monkeypatch, grammar):
+    whole = grammar.sample(3000, seed=6)
+    monkeypatch.setattr(sampling, "_LARGEST_BLOCK", 7 * grammar.rhm.d)
+    assert (grammar.sample(3000, seed=6, threads=1) == whole).all()

@@ -1,4 +1,10 @@
-"""Drawing derivation trees with a counter-based generator: a node's rule depends on (key, sample, node) alone."""
+"""Drawing derivation trees: a stream of random words by their number, and choices taken from them without bias.
+
+A word is a number below 2**32. A choice among N outcomes multiplies it by N: the high half of the product is the
+outcome, the low half is the word that is left for the next choice. With M the product of all N that share a word,
+the low half ends as word * M mod 2**32, and the outcomes are jointly uniform once words that end below 2**32 mod M
+are refused (Lemire's method, for several choices at once): nothing is refused where M divides 2**32.
+"""
 
 import numpy as np
 from numba import njit
@@ -28,75 +34,80 @@ def philox(c0, c1, c2, c3, k0, k1):
     return _philox(c0, c1, c2, c3, k0, k1)
 
 
-@njit(inline="always")
-def _below(bound, word, node, sample, k0, k1):
-    """Unbiased integer in [0, bound) from one word (Lemire's multiply-shift); rejected words are redrawn."""
-    scaled = word * bound
-    if (scaled & _MASK) < bound:
-        least = (_MASK + np.uint64(1) - bound) % bound
-        retry = np.uint64(0)
-        while (scaled & _MASK) < least:
-            retry += np.uint64(1)
-            word, _, _, _ = _philox(node, retry, sample & _MASK, sample >> _SHIFT, k0, k1)
-            scaled = word * bound
-    return scaled >> _SHIFT
-
-
-@njit(inline="always")
-def _weighted(outcome, first, accept, alias, node, sample, k0, k1):
-    """Turn a uniform outcome into a weighted one: keep it, or take its alias (Walker's method, 2**-32 fine)."""
-    # counter word 1 = all ones: a stream of its own beside the blocks (0) and the retries (1, 2, ...)
-    word, _, _, _ = _philox(np.uint64(node), _MASK, sample & _MASK, sample >> _SHIFT, k0, k1)
-    return outcome if word < accept[first + outcome] else alias[first + outcome]
-
-
-@njit(inline="always")
-def _expand(row, words, tables, sample, k0, k1):
-    """Fill ``row`` with one tree: level l at node_start[l] .. node_start[l] + width[l]."""
-    rules, rule_start, m, s, width, node_start, n, accept, alias, slot_start = tables
-    weighted = len(accept) > 0
+@njit(nogil=True, cache=True)
+def fill_words(words, first, k0, k1):
+    """``words[j]`` becomes word ``first + j`` of the stream; first and len(words) are multiples of four."""
     zero = np.uint64(0)
     for block in range(len(words) // 4):
-        w0, w1, w2, w3 = _philox(np.uint64(block), zero, sample & _MASK, sample >> _SHIFT, k0, k1)
+        number = np.uint64(first // 4 + block)
+        w0, w1, w2, w3 = _philox(number & _MASK, zero, number >> _SHIFT, zero, k0, k1)
         words[4 * block], words[4 * block + 1] = w0, w1
         words[4 * block + 2], words[4 * block + 3] = w2, w3
-    L = len(m)
-    root = np.int64(_below(n, np.uint64(words[0]), zero, sample, k0, k1))
-    if weighted:
-        root = _weighted(root, slot_start[L], accept, alias, 0, sample, k0, k1)
-    row[node_start[L]] = root
-    node = 1
-    for level in range(L, 0, -1):
-        parents, children = node_start[level], node_start[level - 1]
-        m_l, s_l = m[level - 1], s[level - 1]
-        start = rule_start[level - 1]
-        for i in range(width[level]):
-            rule = np.int64(_below(np.uint64(m_l), np.uint64(words[node]), np.uint64(node), sample, k0, k1))
-            # rules of a level lie as (symbol, rule, child)
-            slot = np.int64(row[parents + i]) * m_l
-            if weighted:
-                rule = _weighted(rule, slot_start[level - 1] + slot, accept, alias, node, sample, k0, k1)
-            at = start + (slot + rule) * s_l
-            for p in range(s_l):
-                row[children + i * s_l + p] = rules[at + p]
-            node += 1
 
 
 @njit(nogil=True, cache=True)
-def sample_trees(out, first, tables, k0, k1):
-    """Rows of ``out`` (samples, nodes) become the trees of samples first, first + 1, ..."""
-    nodes = out.shape[1]
-    words = np.empty((nodes + 3) // 4 * 4, np.uint32)
-    for i in range(out.shape[0]):
-        _expand(out[i], words, tables, np.uint64(first + i), k0, k1)
+def refuse_words(words, first, start, samples, outcomes, k0, k1):
+    """Redraw the words that would bias: the choices from word j of a sample have ``outcomes[j]`` outcomes jointly.
+
+    ``words[start]`` is the first word of the first sample, and word ``first + start`` of the stream.
+    """
+    stride = len(outcomes)
+    for j in range(stride):
+        together = np.uint64(outcomes[j])
+        least = (_MASK + np.uint64(1)) % together
+        if least == 0:
+            continue
+        for r in range(samples):
+            k = start + r * stride + j
+            retry = np.uint64(0)
+            while (np.uint64(words[k]) * together) & _MASK < least:
+                # counter word 1 = 0: the stream; 1, 2, ...: what replaces its refused words
+                retry += np.uint64(1)
+                number = np.uint64(first + k)
+                words[k] = _philox(number & _MASK, retry, number >> _SHIFT, np.uint64(0), k0, k1)[0]
+
+
+@njit(inline="always")
+def _choose(words, k, N, slot, accept, alias, k_accept):
+    """Take a choice among N outcomes from word k and leave the rest of the word; then its alias, if weighted.
+
+    Walker's method: keep the outcome if a second word is below the threshold ``accept[slot + outcome]`` out of
+    2**32, else take ``alias`` for it.
+    """
+    product = np.uint64(words[k]) * N
+    words[k] = product & _MASK
+    at = slot + (product >> _SHIFT)
+    if len(accept) > 0 and np.uint64(words[k_accept]) >= accept[at]:
+        at = slot + alias[at]
+    return at
 
 
 @njit(nogil=True, cache=True)
-def sample_tokens(out, first, nodes, tables, k0, k1):
-    """Rows of ``out`` (samples, d) become the leaves of samples first, first + 1, ..."""
-    row = np.empty(nodes, tables[0].dtype)
-    # one word for the root symbol and one for the rule of every node above the tokens, in whole blocks of four
-    words = np.empty((nodes - out.shape[1] + 1 + 3) // 4 * 4, np.uint32)
-    for i in range(out.shape[0]):
-        _expand(row, words, tables, np.uint64(first + i), k0, k1)
-        out[i] = row[nodes - out.shape[1] :]
+def expand(children, parents, table, words, place, outcomes, accept, alias):
+    """Children of every node of a stage, as one number or as a row of symbols for each.
+
+    children (samples, width) or (samples, width, span); parents (samples, width) symbols; table
+    (symbols * outcomes,) or (symbols * outcomes, span). place = (start, stride, first, share, weigh): node c of
+    sample r takes its choice from word start + r * stride + first + c // share, and its alias from word
+    start + r * stride + weigh + c.
+    """
+    start, stride, first, share, weigh = place
+    N = np.uint64(outcomes)
+    for c in range(parents.shape[1]):
+        for r in range(parents.shape[0]):
+            k = start + r * stride
+            slot = np.uint64(parents[r, c]) * N
+            children[r, c] = table[_choose(words, k + first + c // share, N, slot, accept, alias, k + weigh + c)]
+
+
+@njit(nogil=True, cache=True)
+def choose(choice, parents, words, place, outcomes, accept, alias):
+    """The choices themselves, (samples, width): what `expand` looks up in its table."""
+    start, stride, first, share, weigh = place
+    N = np.uint64(outcomes)
+    for c in range(parents.shape[1]):
+        for r in range(parents.shape[0]):
+            k = start + r * stride
+            slot = np.uint64(parents[r, c]) * N
+            at = _choose(words, k + first + c // share, N, slot, accept, alias, k + weigh + c)
+            choice[r, c] = at - slot
