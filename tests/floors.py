@@ -26,13 +26,13 @@ FLOORS: dict[str, list[dict[str, list[str]]]] = {
                 "reading",
             ]
         },
-        {"_kernels": ["sampling", "counting", "spectral", "entropy", "inference", "inference_logs"]},
+        {"_kernels": ["sampling", "counting", "spectral", "spine", "entropy", "inference", "inference_logs"]},
         # formulas of plain numbers, used from the model up
         {"theory.formulas": []},
         {"model": ["tuples", "rhm", "grammar", "sampling", "derivation", "interventions"]},
         {
             "fitting": ["slopes", "crossings", "intervals", "curves"],
-            "exact": ["correlations", "residuals", "entropy", "evidence", "messages", "inference"],
+            "exact": ["correlations", "residuals", "spine", "entropy", "evidence", "messages", "inference"],
             "ensemble": ["moments", "correlations", "loss_plateaus", "quenched"],
         },
         {

@@ -8,7 +8,7 @@ import pytest
 import tiny as tiny_grammars
 from hypothesis import given
 
-from rhmtheory import RHM, InputError
+from rhmtheory import RHM, InputError, zipf
 from rhmtheory.exact import entropy
 
 
@@ -45,6 +45,33 @@ def test_any_grammar_matches_enumeration(grammar):
     )
 
 
+def filtered(grammar):
+    """The plain form: beliefs about every token, kept and joined."""
+    rhm = grammar.rhm
+    views = {x: [entropy.see(grammar, x, p) for p in range(rhm.n_children(x))] for x in range(1, rhm.L + 1)}
+    ends = entropy._leaves(rhm.L, entropy._certain(grammar.prior), entropy._exact(grammar, views))
+    return [entropy._mean(end) for end in ends]
+
+
+@pytest.mark.parametrize(
+    "rhm",
+    [
+        RHM(32, 8, 2, 4),
+        RHM(8, 8, 3, 3),
+        RHM(6, 3, 4, 2),
+        RHM(5, 2, 2, 1),
+        RHM(v=(9, 4, 5), m=(3, 2, 2), s=(2, 3, 2), L=3, n=7),
+        RHM(8, 3, 2, 5, rule_probabilities=zipf(3, 0.7)),
+    ],
+    ids=repr,
+)
+def test_the_chain_rule_and_the_filter_agree(monkeypatch, rhm):
+    """Last children by difference, and two levels at once in small pieces, against every token by its beliefs."""
+    monkeypatch.setattr(entropy, "_LARGEST_WEIGHTS", 1000)
+    grammar = rhm.grammar(seed=3)
+    np.testing.assert_allclose(grammar.next_token_entropies(), filtered(grammar), rtol=0, atol=1e-11)
+
+
 @pytest.mark.parametrize("parameters", [(8, 2, 2, 6), (32, 8, 2, 4), (8, 8, 3, 3), (6, 3, 4, 2)])
 def test_chain_rule_in_closed_form(parameters):
     """sum_n H_n = ln n + (number of hidden nodes) ln m, for equally likely rules and classes."""
@@ -71,7 +98,7 @@ def test_distinct_beliefs_stay_apart():
     """Beliefs of few symbols are round numbers; the keys that tell them apart must not be."""
     v = 5000
     grammar = RHM(v=v, m=1, s=2, L=1).grammar(seed=0)
-    states = entropy._observe(grammar, 1, entropy._certain(grammar.prior), entropy._view(grammar, 1, 1))
+    states = entropy._observe(grammar, 1, entropy._certain(grammar.prior), entropy.see(grammar, 1, 1))
     rules = grammar.rules(1)[:, 0]
     compatible = {tuple(sorted(rules[rules[:, 0] == left, 1].tolist())) for left in np.unique(rules[:, 0])}
     assert len(states.beliefs) == len(compatible)

@@ -1,5 +1,6 @@
 """Bayes-optimal posteriors: against enumeration, where numbers underflow, by draws, and for bad input."""
 
+from fractions import Fraction
 from functools import partial
 
 import naive
@@ -9,9 +10,9 @@ import tiny as tiny_grammars
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rhmtheory import RHM, Grammar, InputError
+from rhmtheory import RHM, Grammar, InputError, zipf
 from rhmtheory._kernels import inference as kernels
-from rhmtheory.exact import inference, messages
+from rhmtheory.exact import inference, messages, spine
 
 
 @pytest.fixture(params=["floats", "logarithms"])
@@ -173,6 +174,87 @@ def test_next_token_with_a_context_level(tiny):
     np.testing.assert_array_equal(last, g.next_token_posterior(tokens[:, -2:-1], position=rhm.d - 1))
     with pytest.raises(InputError, match="context=1 and context_level=1 are two contexts: give one"):
         g.next_token_posterior(tokens[:, :1], 1, context_level=1)
+
+
+# --- the filter down the spine, against the sum-product -----------------------------------------------------
+
+
+def both_forms(monkeypatch, call):
+    """What a call gives by the filter, and by the sum-product."""
+    fast = call()
+    with monkeypatch.context() as patch:
+        patch.setattr(spine, "fits", lambda rhm, window: False)
+        return fast, call()
+
+
+@given(tiny_grammars.grammars(derivations=10**5), st.integers(0, 2**32))
+def test_filter_and_sum_product_agree(grammar, seed):
+    """For every window before every token, of sentences and of tokens at random."""
+    rng, d = np.random.default_rng(seed), grammar.rhm.d
+    some = np.concatenate([grammar.sample(20, seed=rng), rng.integers(grammar.rhm.n_symbols(0), size=(20, d))])
+    some = some[rng.integers(40, size=60)]
+    for position in range(d):
+        t = int(rng.integers(position + 1))
+        window = some[:, position - t : position]
+        with pytest.MonkeyPatch.context() as patch:
+            fast, plain = both_forms(
+                patch,
+                lambda window=window, position=position: grammar.next_token_posterior(
+                    window, position=position, impossible="nan"
+                ),
+            )
+        np.testing.assert_allclose(fast, plain, rtol=1e-12, atol=0)
+
+
+@pytest.mark.parametrize("parameters", [(16, 4, 2, 4), (7, 5, 3, 3), (32, 8, 2, 3)])
+@pytest.mark.parametrize("weights", [None, zipf(4, 2.0)])
+def test_filter_and_sum_product_agree_at_real_sizes(monkeypatch, parameters, weights):
+    v, m, s, L = parameters
+    rhm = RHM(v, m if weights is None else 4, s, L, rule_probabilities=weights)
+    grammar = rhm.grammar(seed=0)
+    tokens = grammar.sample(3000, seed=1)
+    fast, plain = both_forms(monkeypatch, lambda: grammar.posterior(tokens))
+    np.testing.assert_allclose(fast, plain, rtol=1e-12, atol=0)
+
+
+def test_the_filter_does_not_depend_on_blocks_and_threads(monkeypatch):
+    grammar = RHM(v=9, m=3, s=2, L=4, rule_probabilities=zipf(3, 1.0)).grammar(seed=0)
+    tokens = grammar.sample(5000, seed=1)
+    whole = grammar.posterior(tokens)
+    monkeypatch.setattr(spine, "_MOST_CONTEXTS", 17)
+    for threads in (1, 3):
+        np.testing.assert_array_equal(grammar.posterior(tokens, threads=threads), whole)
+
+
+def test_the_filter_fits_complete_subtrees_only():
+    rhm = RHM(v=8, m=2, s=2, L=3)
+    fitting = {first for first in range(8) if spine.fits(rhm, spine.Window(first, 7))}
+    assert fitting == {0, 4, 6, 7}
+    assert {first for first in range(5) if spine.fits(rhm, spine.Window(first, 4))} == {0, 4}
+    three = RHM(v=4, m=2, s=3, L=2)
+    assert {first for first in range(9) if spine.fits(three, spine.Window(first, 8))} == {0, 3, 6, 7, 8}
+
+
+def test_weights_at_the_edge_of_floats():
+    """Down to 1e-320, against exact fractions: never a NaN."""
+    rng = np.random.default_rng(0)
+    for seed in range(40):
+        L = 1 + seed % 3
+        even = RHM(v=3, m=2, s=2, L=L).grammar(seed=seed)
+        weights = [10.0 ** -rng.choice([0, 1, 100, 250, 300, 310, 320], size=(3, 2)) for _ in range(L)]
+        prior = 10.0 ** -rng.choice([0, 1, 160, 300, 315], size=3)
+        g = even.reweighted([w / w.sum(axis=1, keepdims=True) for w in weights], prior / prior.sum())
+        tables, probabilities, first = naive.tables_of(g)
+        exact = [[[Fraction(p) for p in row] for row in table] for table in probabilities]
+        trees = naive.derivations(tables, exact, [Fraction(p) for p in first])
+        row = even.sample(1, seed=seed)[0]
+        for hidden in (np.arange(2**L) == 2**L - 1, rng.random(2**L) < 0.5):
+            observed = {(0, i): int(x) for i, x in enumerate(row) if not hidden[i]}
+            for i, found in zip(np.flatnonzero(hidden), g.posterior(row, hidden), strict=True):
+                seen = naive.agreeing(trees, observed)
+                total = sum(p for _, p in seen)
+                expected = [float(sum(p for tree, p in seen if tree[-1][i] == x) / total) for x in range(3)]
+                np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-300)
 
 
 # --- shapes --------------------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.stats import chi2, chisquare
+from scipy.stats import chi2
 from tiny import Tiny, grammars
 from tiny import tiny as tiny_case
 

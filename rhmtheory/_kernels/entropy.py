@@ -96,3 +96,60 @@ def filter_samples(out, beliefs, observed, rules):
             total += w
         for x in range(out.shape[1]):
             out[i, x] /= total
+
+
+@njit(nogil=True, cache=True)
+def weigh_two_levels(out, states, upper, lower):
+    """Joint probabilities of state, observation and symbol, of a child and of a child of the child, to four rows.
+
+    From beliefs over a node (states, parents) and their probabilities. Row 0 of out gets those of each observation
+    of the child's siblings, row 1 with the child as well, row 2 those of each observation of both generations of
+    siblings, row 3 with the grandchild as well; each as positive entries one after the other. Returns how many.
+    The upper rules come by observation; the lower ones as (first rule of each parent, cell of a rule, weight,
+    group of a cell), where cells are pairs of an observation, the group, and a grandchild.
+    """
+    beliefs, probability = states
+    start, parent, child, weight = upper
+    first, cell, lower_weight, group_of = lower
+    row, cells = np.zeros(len(first) - 1), np.zeros(len(group_of))
+    groups = np.zeros(group_of.max() + 1)
+    touched, touched_cells = np.empty(len(row) + 1, np.int64), np.empty(len(cells) + 1, np.int64)
+    n0, n1, n2, n3 = 0, 0, 0, 0
+    for i in range(len(beliefs)):
+        for seen in range(len(start) - 1):
+            total, children = 0.0, 0
+            for r in range(start[seen], start[seen + 1]):
+                w = probability[i] * beliefs[i, parent[r]] * weight[r]
+                # listed when first reached; without a branch, which would be guessed wrongly
+                touched[children] = child[r]
+                children += (row[child[r]] == 0) & (w > 0)
+                row[child[r]] += w
+                total += w
+            if total == 0:
+                continue
+            out[0, n0] = total
+            n0 += 1
+            count = 0
+            for j in range(children):
+                x = touched[j]
+                out[1, n1] = row[x]
+                n1 += 1
+                for r in range(first[x], first[x + 1]):
+                    w = row[x] * lower_weight[r]
+                    touched_cells[count] = cell[r]
+                    count += (cells[cell[r]] == 0) & (w > 0)
+                    cells[cell[r]] += w
+                row[x] = 0.0
+            for j in range(count):
+                w = cells[touched_cells[j]]
+                out[3, n3] = w
+                n3 += 1
+                groups[group_of[touched_cells[j]]] += w
+            for j in range(count):
+                c = touched_cells[j]
+                cells[c] = 0.0
+                if groups[group_of[c]] > 0:
+                    out[2, n2] = groups[group_of[c]]
+                    n2 += 1
+                    groups[group_of[c]] = 0.0
+    return n0, n1, n2, n3

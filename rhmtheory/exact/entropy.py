@@ -12,14 +12,17 @@ from scipy.special import entr
 
 from rhmtheory._kernels import entropy as kernels
 from rhmtheory._support.checks import InputError, as_choice, as_generator, as_int
+from rhmtheory._support.parallel import for_ranges
 from rhmtheory._support.types import FloatArray, as_floats
+from rhmtheory.exact.spine import View, see
 from rhmtheory.model.grammar import Grammar
-from rhmtheory.model.tuples import encode
 
 _RESOLUTION = 2.0**-40
 """Beliefs that agree to this absolute precision (1e-12) are one state."""
 _LARGEST_STATES = 1 << 26
 """Floats of distinct beliefs kept for one node (512 MiB); a grammar that needs more is refused."""
+_LARGEST_WEIGHTS = 1 << 17
+"""Joint probabilities listed at once (1 MiB for each of four lists), by one thread."""
 _LARGEST_BATCH = 1 << 22
 """Floats of sampled beliefs held for one node (32 MiB)."""
 
@@ -59,17 +62,6 @@ class _Samples(NamedTuple):
 
     beliefs: FloatArray
     symbol: _IntArray
-
-
-class _View(NamedTuple):
-    """What of a level's rules is seen when child ``p`` is next: its left siblings."""
-
-    group: _IntArray
-    """(v_l, m_l) number of each rule's tuple of left siblings."""
-    rules: tuple[_IntArray, _IntArray, _IntArray, FloatArray]
-    """The rules by group: see the kernels."""
-    below: int
-    """Symbols of the level below."""
 
 
 @overload
@@ -127,7 +119,7 @@ def plateaus(
     """
     L = grammar.rhm.L
     # only the last child of a node leads to the last token
-    views = {level: [_view(grammar, level, grammar.rhm.n_children(level) - 1)] for level in range(1, L + 1)}
+    views = {level: [see(grammar, level, grammar.rhm.n_children(level) - 1)] for level in range(1, L + 1)}
     marginals = [grammar.marginal(k, grammar.rhm.width(k) - 1) for k in range(L + 1)]
     if as_choice("method", method, ("exact", "montecarlo")) == "exact":
         ends = (next(_leaves(k, _certain(pi), _exact(grammar, views))) for k, pi in enumerate(marginals))
@@ -161,8 +153,9 @@ def next_token_entropies(
     The tokens before token n are the subtrees to the left of its spine; each is read off as one symbol, and
     what comes later is summed out. All tokens share the upper parts of their spines, so the filter runs once
     over the tree; beliefs that agree are merged as in `plateaus`. Where a spine turns left, nothing is seen
-    and beliefs stay apart, so exact values take far more work than `plateaus` in deep trees: 1 s at
-    (v, m, s, L) = (32, 8, 2, 6), ten times that for each level more.
+    and beliefs stay apart, so exact values take far more work than `plateaus` in deep trees. Of the children of a
+    node the last one has what the chain rule leaves, and the last two levels are done without keeping beliefs; yet
+    each level more takes seven times longer: about 10 s of one processor core at (v, m, s, L) = (32, 8, 2, 8).
 
     Parameters
     ----------
@@ -189,11 +182,9 @@ def next_token_entropies(
     True
     """
     rhm = grammar.rhm
-    views = {
-        level: [_view(grammar, level, p) for p in range(rhm.n_children(level))] for level in range(1, rhm.L + 1)
-    }
+    views = {level: [see(grammar, level, p) for p in range(rhm.n_children(level))] for level in range(1, rhm.L + 1)}
     if as_choice("method", method, ("exact", "montecarlo")) == "exact":
-        return np.array([_mean(end) for end in _leaves(rhm.L, _certain(grammar.prior), _exact(grammar, views))])
+        return _by_the_chain_rule(grammar, views)
 
     def entropies(batch: int, rng: np.random.Generator) -> Iterator[FloatArray]:
         root = _draw_roots(grammar.prior, batch, rng)
@@ -247,17 +238,79 @@ def _leaves(level: int, node: _Node, step: Callable[[int, _Node], Iterator[_Node
         yield from _leaves(level - 1, child, step)
 
 
-def _view(grammar: Grammar, level: int, p: int) -> _View:
-    rules = grammar.rules(level).astype(np.int64)  # (v_l, m, s)
-    weight = grammar.rule_probabilities(level).ravel()
-    children = grammar.rhm.n_symbols(level - 1)
-    siblings = encode(rules[:, :, :p][:, :, ::-1], children)
-    _, group = np.unique(siblings, return_inverse=True)
-    group = group.reshape(siblings.shape)
-    order = np.argsort(group, axis=None, kind="stable")
-    order = order[weight[order] > 0]
-    start = np.searchsorted(group.ravel()[order], np.arange(group.max() + 2))
-    return _View(group, (start, order // rules.shape[1], rules[:, :, p].ravel()[order], weight[order]), children)
+def _by_the_chain_rule(grammar: Grammar, views: dict[int, list[View]]) -> FloatArray:
+    """Entropies of all tokens given those before them; the last child of every node has what the others leave.
+
+    Given the past, the children of a node have the entropy of its symbol and of its rule together, whose sum over
+    the children in order is theirs; so the last one's is a difference, and its beliefs are needed for what is below
+    it alone. The last two levels are done state by state: their beliefs are neither kept nor joined.
+    """
+    rhm = grammar.rhm
+    out = np.empty(rhm.d)
+
+    def descend(level: int, node: int, states: _States, H: float) -> None:
+        """Fill in the tokens below a node, from the states and the entropy of its symbol given all before it."""
+        left = H + float(grammar.marginal(level, node) @ shannon(grammar.rule_probabilities(level)))
+        s = rhm.n_children(level)
+        for p, seen in enumerate(views[level]):
+            child = node * s + p
+            if level == 1:
+                H_child = left if p == s - 1 else _mean(_observe(grammar, level, states, seen))
+                out[child] = H_child
+            elif level == 2:
+                H_child, *known = _two_levels(states, seen, views[1])
+                H_child = left if p == s - 1 else H_child
+                first = child * rhm.n_children(1)
+                rule = float(grammar.marginal(1, child) @ shannon(grammar.rule_probabilities(1)))
+                out[first : first + len(known)] = known
+                out[first + len(known)] = H_child + rule - sum(known)
+            else:
+                below = _observe(grammar, level, states, seen)
+                H_child = left if p == s - 1 else _mean(below)
+                descend(level - 1, child, below, H_child)
+            left -= H_child
+
+    descend(rhm.L, 0, _certain(grammar.prior), float(shannon(grammar.prior)))
+    return out
+
+
+def _two_levels(states: _States, upper: View, lower: list[View]) -> list[float]:
+    """Entropy of a child given its siblings to the left, and of each of its children but the last."""
+    found = [_sums_of_logs(states, upper, seen) for seen in lower[:-1]]
+    return [float(found[0][0] - found[0][1]), *(float(total[2] - total[3]) for total in found)]
+
+
+def _sums_of_logs(states: _States, upper: View, lower: View) -> FloatArray:
+    """Sums of p ln p over the four lists of joint probabilities that the kernel makes, (4,)."""
+    cells = _cells(lower)
+    # from a state to a grandchild, over the rules of both levels
+    paths = len(upper.rules[1]) * int(np.diff(cells[0]).max())
+    size = max(1, _LARGEST_WEIGHTS // paths)
+    # pieces do not depend on the number of threads, so neither does the sum
+    parts = np.empty((-(-len(states.beliefs) // size), 4))
+
+    def work(first: int, last: int) -> None:
+        out, spare = np.empty((4, size * paths)), np.empty(size * paths)
+        for piece in range(first, last):
+            here = slice(piece * size, (piece + 1) * size)
+            some = _States(states.beliefs[here], states.probability[here])
+            counts = kernels.weigh_two_levels(out, some, upper.rules, cells)
+            for row, n in enumerate(counts):
+                logs = np.log(out[row, :n], out=spare[:n])
+                parts[piece, row] = np.multiply(logs, out[row, :n], out=logs).sum()
+
+    for_ranges(work, len(parts))
+    return np.asarray(parts.sum(axis=0))
+
+
+def _cells(seen: View) -> tuple[_IntArray, _IntArray, FloatArray, _IntArray]:
+    """Rules by parent, with the pair of what is seen and of the next child that each makes: see the kernel."""
+    start, parent, child, weight = seen.rules
+    group = np.repeat(np.arange(len(start) - 1), np.diff(start))
+    pairs, cell = np.unique(group * seen.below + child, return_inverse=True)
+    order = np.argsort(parent, kind="stable")
+    first = np.searchsorted(parent[order], np.arange(len(seen.group) + 1))
+    return first, cell[order], weight[order], pairs // seen.below
 
 
 def _certain(pi: FloatArray) -> _States:
@@ -268,7 +321,7 @@ def _mean(states: _States) -> float:
     return float(states.probability @ shannon(states.beliefs))
 
 
-def _exact(grammar: Grammar, views: dict[int, list[_View]]) -> Callable[[int, _States], Iterator[_States]]:
+def _exact(grammar: Grammar, views: dict[int, list[View]]) -> Callable[[int, _States], Iterator[_States]]:
     def step(level: int, states: _States) -> Iterator[_States]:
         for view in views[level]:
             yield _observe(grammar, level, states, view)
@@ -276,7 +329,7 @@ def _exact(grammar: Grammar, views: dict[int, list[_View]]) -> Callable[[int, _S
     return step
 
 
-def _observe(grammar: Grammar, level: int, states: _States, view: _View) -> _States:
+def _observe(grammar: Grammar, level: int, states: _States, view: View) -> _States:
     """From beliefs about a node to those about a child, for every observation of the siblings to its left.
 
     Equations inference-filter and inference-branch of docs/theory_inference.md.
@@ -312,7 +365,7 @@ def _grown(array: npt.NDArray[_Scalar], room: int) -> npt.NDArray[_Scalar]:
 
 
 def _sampled(
-    grammar: Grammar, views: dict[int, list[_View]], rng: np.random.Generator
+    grammar: Grammar, views: dict[int, list[View]], rng: np.random.Generator
 ) -> Callable[[int, _Samples], Iterator[_Samples]]:
     def step(level: int, node: _Samples) -> Iterator[_Samples]:
         # one rule a sample, whatever the child that comes next

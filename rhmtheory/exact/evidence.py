@@ -41,6 +41,15 @@ class Evidence(NamedTuple):
             np.copyto(out[:, first : first + symbols.shape[1]], given, casting="unsafe", where=seen)
         return out
 
+    def some(self, samples: npt.NDArray[np.int64]) -> Evidence:
+        """The evidence of these samples alone."""
+
+        def of(array: npt.NDArray[_Scalar]) -> npt.NDArray[_Scalar]:
+            return array if len(array) == 1 else array[samples]
+
+        pieces = [Piece(p.level, p.first, of(p.symbols), of(p.hidden)) for p in self.pieces]
+        return Evidence(len(samples), pieces)
+
 
 def read_evidence(
     grammar: Grammar,

@@ -16,6 +16,7 @@ from rhmtheory._kernels import inference_logs
 from rhmtheory._support.checks import InputError, as_choice
 from rhmtheory._support.parallel import for_ranges
 from rhmtheory._support.types import FloatArray
+from rhmtheory.exact import spine
 from rhmtheory.exact.evidence import Evidence, Mask, rows_of
 from rhmtheory.model.grammar import Grammar
 from rhmtheory.model.tuples import count, encode
@@ -142,8 +143,46 @@ def marginals(
     impossible: Impossible,
     threads: int | None,
 ) -> dict[int, FloatArray]:
-    """Marginals (nodes, v_l) of the nodes asked for, (samples or 1, width) a level, sample by sample."""
+    """Marginals (nodes, v_l) of the nodes asked for, (samples or 1, width) a level, sample by sample.
+
+    One token given those right before it is found by the filter down its spine, all else by the sum-product.
+    """
     as_choice("impossible", impossible, ("raise", "nan"))
+    window = _window(evidence, asked)
+    if window is None or not spine.fits(grammar.rhm, window):
+        out, failed = _sum_product(grammar, evidence, asked, threads)
+    else:
+        tokens = evidence.pieces[0].symbols[:, window.first - evidence.pieces[0].first :]
+        tokens = tokens[:, : window.position - window.first]
+        p = allocate((evidence.samples, grammar.rhm.n_symbols(0)), np.dtype(np.float64))
+        found = spine.next_token(p, grammar, tokens, window, threads)
+        out, failed = {0: p}, np.full(evidence.samples, kernels.EXPLAINED)
+        left = np.flatnonzero(~found)
+        if len(left):
+            rest, failed[left] = _sum_product(grammar, evidence.some(left), asked, threads)
+            p[left] = rest[0]
+    if impossible == "raise":
+        check_explained(grammar, failed)
+    return out
+
+
+def _window(evidence: Evidence, asked: dict[int, Mask]) -> spine.Window | None:
+    """The tokens that are seen, where all samples show the same ones, right before the only one asked for."""
+    if list(asked) != [0] or len(asked[0]) > 1 or asked[0].sum() != 1 or len(evidence.pieces) != 1:
+        return None
+    _, first, symbols, hidden = evidence.pieces[0]
+    position = int(asked[0][0].argmax())
+    if len(hidden) > 1 or len(symbols) != evidence.samples or not first <= position <= first + symbols.shape[1]:
+        return None
+    seen = first + np.flatnonzero(~hidden[0])
+    begin = position - len(seen)
+    return spine.Window(begin, position) if np.array_equal(seen, np.arange(begin, position)) else None
+
+
+def _sum_product(
+    grammar: Grammar, evidence: Evidence, asked: dict[int, Mask], threads: int | None
+) -> tuple[dict[int, FloatArray], npt.NDArray[np.int64]]:
+    """The plain form, for any evidence: marginals, NaN where there are none, and what failed in each sample."""
     rhm, n = grammar.rhm, evidence.samples
     failed = np.empty(n, np.int64)
     begin, out = {}, {}
@@ -164,9 +203,7 @@ def marginals(
         return failed[start:stop]
 
     in_blocks(grammar, n, 1, solve, threads)
-    if impossible == "raise":
-        check_explained(grammar, failed)
-    return out
+    return out, failed
 
 
 def in_blocks(
