@@ -119,7 +119,7 @@ def test_many_tuples_need_no_table_of_them():
 def test_too_many_beliefs_are_refused(monkeypatch, function):
     monkeypatch.setattr(entropy, "_LARGEST_STATES", 1 << 13)
     with pytest.raises(InputError, match=r"more than 512 distinct beliefs about a node of level .*montecarlo"):
-        function(RHM(v=16, m=12, s=2, L=4).grammar(seed=0))
+        function(RHM(v=16, m=12, s=2, L=6).grammar(seed=0))
 
 
 @pytest.mark.parametrize("function", ["plateaus", "next_token_entropies"])

@@ -6,6 +6,16 @@ import pytest
 from rhmtheory import RHM
 
 
+@pytest.mark.parametrize("L", [4, 8])
+def test_posterior_of_the_last_token(benchmark, L):
+    """Contexts per second at (16, 4, 2, L), on all cores."""
+    grammar = RHM(v=16, m=4, s=2, L=L).grammar(seed=0)
+    tokens = grammar.sample(16_000_000 // grammar.rhm.d, seed=1)
+    benchmark.pedantic(grammar.posterior, (tokens,), rounds=5, warmup_rounds=1)
+    if benchmark.stats is not None:
+        benchmark.extra_info["contexts per second"] = len(tokens) / benchmark.stats.stats.median
+
+
 @pytest.fixture(scope="module")
 def grammar():
     return RHM(v=32, m=8, s=2, L=4).grammar(seed=0)
@@ -43,8 +53,8 @@ def test_plateaus_of_ten_levels(benchmark):
 
 
 def test_entropies_of_all_tokens(benchmark):
-    grammar = RHM(v=32, m=8, s=2, L=5).grammar(seed=0)
-    benchmark.pedantic(grammar.next_token_entropies, rounds=3, warmup_rounds=1)
+    grammar = RHM(v=32, m=8, s=2, L=8).grammar(seed=0)
+    benchmark.pedantic(grammar.next_token_entropies, rounds=3)
 
 
 def test_estimated_entropies_of_all_tokens(benchmark):

@@ -1,0 +1,146 @@
+"""Write the page on performance from a benchmark: ``python docs/performance.py benchmark.json``.
+
+The JSON comes from ``pytest tests/benchmarks --benchmark-only --benchmark-json benchmark.json``. Beside the page,
+``performance.md``, a figure with the scaling plots is written, ``performance.svg``.
+"""
+
+import json
+import sys
+from collections import defaultdict
+from pathlib import Path
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.figure import Figure
+
+HERE = Path(__file__).parent
+PAGE = """# Performance
+
+Measured on {cpu} ({cores} cores), Python {python}, on {date}. Times are medians over the rounds of one run of
+the benchmark; what ran beside it on the machine is in them. The page is written from the benchmark's output:
+
+```
+pytest tests/benchmarks --benchmark-only --benchmark-json benchmark.json
+python docs/performance.py benchmark.json
+```
+
+## Times
+
+{times}
+
+## How the cost grows
+
+![Time per call against L, v, m and P, both axes logarithmic](performance.svg)
+
+Exponents x of a fit time ~ value^x over the last points of each curve (up to {points}), both axes logarithmic.
+Small cases are ruled by what a call costs in any case, so the first points are left out. The number of tokens
+is s^L: costs that follow it are exponential in L, and their exponent rises with L.
+
+{exponents}
+
+## Where the time goes, and what was done about it
+
+**Sampling.** A choice among N rules takes the upper half of word times N and leaves the lower half to the next
+choice, so one 32-bit word of the counter-based generator serves several nodes, exactly uniformly: words that
+would bias are refused for all their choices at once. Several levels are expanded by one look-up in a table that
+fits the cache. At (32, 8, 2, 3) a sentence is one word and three look-ups. Levels of unequal rules take a step
+each, and a second word by the alias method.
+
+**Last token.** Complete subtrees before the token are read off by parent look-up. Contexts with the same belief
+about a node of the path to the token, and the same left siblings there, have the same belief about the next
+node: each is computed once in a block of contexts. Everything else is done by the sum-product.
+
+**Entropies of all tokens.** The number of distinct beliefs grows with depth, sevenfold a level at (32, 8, 2):
+wherever the path to a token turns to a first child nothing is observed, and what is seen later weighs more and
+more mixtures apart. Two things save work. The children of a node have together the entropy of its symbol and
+its rule, so the last child needs no evaluation. And the last two levels are evaluated from the beliefs two
+levels above, without keeping or joining those between. The exponential growth stays: it is the number of
+distinct conditional laws of a hidden Markov chain, for whose entropy no closed form is known. Beyond that
+depth, `method="montecarlo"` estimates with a standard error.
+
+**A check on ratios.** `python tests/benchmarks/ratios.py` compares fast forms with plain forms of the same work
+in one run, by processor time, and fails where a ratio leaves a wide band. It is part of `.ci/run`.
+"""
+
+
+def table(head, rows):
+    """A Markdown table; the first column to the left, numbers to the right."""
+    lines = ["| " + " | ".join(head) + " |", "|---" + "|---:" * (len(head) - 1) + "|"]
+    return "\n".join(lines + ["| " + " | ".join(row) + " |" for row in rows])
+
+
+def in_words(seconds):
+    """A time with three digits and a unit."""
+    for factor, unit in ((1, "s"), (1e3, "ms"), (1e6, "µs")):
+        if seconds * factor >= 1 or unit == "µs":
+            return f"{seconds * factor:.3g} {unit}"
+    raise AssertionError
+
+
+def curves(benchmarks):
+    """Points (value, median seconds) by what is measured and against what."""
+    out = defaultdict(list)
+    for b in benchmarks:
+        info = b["extra_info"]
+        if "curve" in info:
+            out[info["curve"], info["against"]].append((info["value"], b["stats"]["median"]))
+    return {key: np.array(sorted(points), float) for key, points in out.items()}
+
+
+def exponent(points, last):
+    """Slope of the last points, both axes logarithmic."""
+    x, y = np.log(points[-last:]).T
+    return float(np.polyfit(x, y, 1)[0])
+
+
+def draw(found, path):
+    """One panel for each of L, v, m and P."""
+    panels = list(dict.fromkeys(against for _, against in found))
+    names = list(dict.fromkeys(name for name, _ in found))
+    # text stays text, and the file is the same for the same numbers
+    with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": "performance"}):
+        figure = Figure(figsize=(4 * len(panels), 3.6), layout="constrained")
+        axes = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
+        for ax, against in zip(axes, panels, strict=True):
+            for i, name in enumerate(names):
+                if (name, against) in found:
+                    ax.loglog(*found[name, against].T, "o-", color=f"C{i}", label=name)
+            ax.set(xlabel=against, title=f"against {against}")
+            ax.grid(alpha=0.3)
+        axes[0].set_ylabel("median time of a call (s)")
+        handles = {label: h for ax in axes for h, label in zip(*ax.get_legend_handles_labels(), strict=True)}
+        figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=3, frameon=False)
+        figure.savefig(path, metadata={"Date": None})
+
+
+def main(path, folder=HERE, last=3):
+    """Write the page and its figure into a folder."""
+    data = json.loads(Path(path).read_text(encoding="utf-8"))
+    found = curves(data["benchmarks"])
+    machine = data["machine_info"]
+    times = []
+    for b in data["benchmarks"]:
+        if "curve" not in b["extra_info"]:
+            notes = "; ".join(f"{key}: {value:.3g}" for key, value in b["extra_info"].items())
+            name = b["name"].removeprefix("test_").replace("_", " ").replace("|", "\\|")
+            times.append([name, in_words(b["stats"]["median"]), str(b["stats"]["rounds"]), notes])
+    against = list(dict.fromkeys(x for _, x in found))
+    rows = [
+        [name, *(f"{exponent(found[name, x], last):.2f}" if (name, x) in found else "" for x in against)]
+        for name in dict.fromkeys(name for name, _ in found)
+    ]
+    draw(found, Path(folder) / "performance.svg")
+    page = PAGE.format(
+        cpu=machine["cpu"].get("brand_raw", machine["machine"]),
+        cores=machine["cpu"].get("count", "?"),
+        python=machine["python_version"],
+        date=data["datetime"][:10],
+        times=table(["what", "median", "rounds", "rates"], times),
+        points=last,
+        exponents=table(["what", *against], rows),
+    )
+    (Path(folder) / "performance.md").write_text(page, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
