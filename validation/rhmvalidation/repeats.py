@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-_LARGEST_CODE = 2**62
+_BITS = 62
 _TABLE_PER_BLOCK = 16
 """Distinct codes are marked in a table of all up to this many entries per block, and sorted beyond."""
 
@@ -28,7 +28,7 @@ def expected_distinct(kinds: float, n: int) -> float:
 
 def can_be_numbered(symbols: int, s: int, groups: int) -> bool:
     """Whether blocks of s out of so many symbols have numbers of 64 bits, in all groups together."""
-    return groups * math.pow(symbols, s) < _LARGEST_CODE
+    return math.log2(groups) + s * math.log2(symbols) < _BITS
 
 
 def distinct(blocks: Tensor, symbols: int) -> tuple[Tensor, Tensor]:
