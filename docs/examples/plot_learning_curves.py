@@ -8,9 +8,9 @@ prediction, with one prefactor for each network (`arXiv:2505.07070 <https://arxi
 """
 
 from matplotlib import pyplot as plt
+from rhmvalidation.report import report
 
 from rhmtheory.plotting import plot_curves
-from rhmvalidation.report import report
 
 comparisons = report("../../validation/results/cpu").study.comparisons
 
