@@ -12,7 +12,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from rhmtheory import RHM  # noqa: E402
-from rhmvalidation.models import build  # noqa: E402
+from rhmvalidation.networks import build  # noqa: E402
 from rhmvalidation.optimisers import ReplicaOptimiser  # noqa: E402
 from rhmvalidation.training import cross_entropy  # noqa: E402
 
@@ -21,8 +21,8 @@ NETWORKS = {
     "cnn 256": ("cnn", {"width": 256}),
     "cnn 512": ("cnn", {"width": 512}),
     "lcn 256": ("lcn", {"width": 256}),
-    "attention 128, 4 heads": ("transformer", {"width": 128, "heads": 4}),
-    "attention 256, 16 heads": ("transformer", {"width": 256, "heads": 16}),
+    "attention 128, 4 heads": ("attention", {"width": 128, "heads": 4}),
+    "attention 256, 16 heads": ("attention", {"width": 256, "heads": 16}),
     "decoder 128, 4 heads": ("decoder", {"width": 128, "heads": 4}),
 }
 
@@ -53,7 +53,7 @@ def one_step(name, replicas):
     network = build(kind, RHM(v=16, m=4, s=2, L=4), replicas, **options)
     network.initialise([torch.Generator().manual_seed(r) for r in range(replicas)])
     rates = torch.full((replicas,), 1e-3 * network.rate_scale())
-    optimiser = ReplicaOptimiser(network.parameters(), rates, adam=kind in ("transformer", "decoder"))
+    optimiser = ReplicaOptimiser(network.parameters(), rates, adam=kind in ("attention", "decoder"))
     tokens = torch.randint(16, (replicas, BATCH, 16))
 
     def step():
