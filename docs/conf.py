@@ -55,6 +55,7 @@ sphinx_gallery_conf = {
     "gallery_dirs": "gallery",
     "image_scrapers": ("figures",),
     "reset_modules": ("figures.reset",),
+    "within_subsection_order": "figures.order",
     "notebook_extensions": set(),  # myst-nb would take them for pages
     "capture_repr": (),  # what a last line returns is no output
     "only_warn_on_example_error": False,

@@ -89,3 +89,55 @@ def test_drawing_of_the_house_has_every_room_and_marks_what_points_up():
         assert 'class="upward"' not in svg
     floors.upward = lambda pairs, table: [("rhmtheory.exact.entropy", "rhmtheory.model.grammar")]
     assert house.drawing("rhmtheory", floors).count('class="upward"') == 1
+
+
+# --- the page of claims -----------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def invented_study():
+    """Networks that obey the published laws to the letter, but for the LCN, which does as the CNN does."""
+    import staircases
+
+    import rhmtheory as rt
+    from rhmtheory.comparison import study
+
+    return study(
+        [
+            staircases.curves(rt.RHM(v=4 * m, m=m, s=2, L=3), label, law, true=true, noise=0.02, seed=m)
+            for m in (3, 4, 5)
+            for label, law, true in (
+                ("cnn", "cnn", "cnn"),
+                ("lcn", "lcn", "cnn"),
+                ("decoder", "transformer", "transformer"),
+            )
+        ]
+    )
+
+
+def test_claims_are_told_with_number_and_verdict_of_the_study(invented_study):
+    pytest.importorskip("sphinx", reason="the docs extra is not installed")
+    import claims
+
+    found = {claim.says.partition(" (")[0]: claim for claim in claims.claims(invented_study)}
+    for law, verdict in (("transformer", "agrees"), ("cnn", "agrees"), ("lcn", "disagrees")):
+        steps = found[claims.STEPS[law][1]]
+        assert len(steps.evidence) == 4  # three ensembles and the slope against m
+        for (_, number, judged), m in zip(steps.evidence, claims._networks(invented_study, law), strict=False):
+            assert number == str(m.step_factor.measured)
+            assert re.search(rf"published [\d.]+: \*\*{verdict}\*\*", judged)
+    assert "not measured" in str(found["Learning the class of a sentence"])
+    for claim in [*found.values(), *claims.loose_claims(invented_study)]:
+        assert claim.evidence
+        assert all(len(row) == 3 and all(row) for row in claim.evidence)
+
+
+def test_gain_of_the_cnn_is_that_of_the_laws(invented_study):
+    """From level to level a factor m; none at the first step."""
+    pytest.importorskip("sphinx", reason="the docs extra is not installed")
+    import claims
+
+    for comparison in invented_study.comparisons:
+        gains = claims._gains(*claims._pair(comparison))
+        assert gains[1] == pytest.approx(1, rel=0.1)
+        assert gains[2] == pytest.approx(comparison.rhm.m, rel=0.1)

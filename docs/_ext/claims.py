@@ -277,7 +277,7 @@ def _verdicts(finding: Finding) -> str:
 
 def recorded(folder: Path = RESULTS) -> Study:
     """The study of the recorded runs; raises where there are none."""
-    from rhmvalidation.report import report
+    from rhmvalidation import report
 
     return report(folder).study
 

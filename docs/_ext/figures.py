@@ -5,6 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+# as they follow from one another; a script that is not named comes last
+ORDER = (
+    "verdict", "learning_curves", "step_factor", "exponents", "collapse", "context", "layers", "correlation_steps",
+    "plateaus", "corpus",
+)  # fmt: skip
 STYLE = Path(__file__).parents[1] / "_static" / "figures.mplstyle"
 
 
@@ -24,6 +29,12 @@ def reset(settings: Any, script: str) -> None:
     mpl.use("Agg")
     mpl.rcdefaults()
     plt.style.use(STYLE)
+
+
+def order(script: str) -> tuple[int, str]:
+    """Where a script stands in the gallery."""
+    name = Path(script).stem.removeprefix("plot_")
+    return (ORDER.index(name) if name in ORDER else len(ORDER)), name
 
 
 def _get_sg_image_scraper() -> Any:  # by this name the gallery finds it

@@ -8,9 +8,9 @@ the prefactor, which theory leaves open.
 """
 
 from matplotlib import pyplot as plt
-from rhmvalidation.report import report
 
 from rhmtheory.plotting import plot_collapse
+from rhmvalidation import report
 
 study = report("../../validation/results/cpu").study
 largest = max(study.comparisons, key=lambda c: (len(c.measurements), c.rhm.m))

@@ -8,9 +8,9 @@ staircase is the fair prediction. Points on the diagonal are networks that do wh
 """
 
 from matplotlib import pyplot as plt
-from rhmvalidation.report import report
 
 from rhmtheory.plotting import plot_exponents
+from rhmvalidation import report
 
 measurements = report("../../validation/results/cpu").study.measurements
 

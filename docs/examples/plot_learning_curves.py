@@ -8,12 +8,15 @@ prediction, with one prefactor for each network (`arXiv:2505.07070 <https://arxi
 """
 
 from matplotlib import pyplot as plt
-from rhmvalidation.report import report
 
 from rhmtheory.plotting import plot_curves
+from rhmvalidation import report
 
 comparisons = report("../../validation/results/cpu").study.comparisons
 
-fig, axes = plt.subplots(len(comparisons), 1, figsize=(7, 4.6 * len(comparisons)), squeeze=False)
-for comparison, ax in zip(comparisons, axes[:, 0], strict=True):
+rows = (len(comparisons) + 1) // 2
+fig, axes = plt.subplots(rows, 2, figsize=(13, 4.6 * rows), squeeze=False)
+for comparison, ax in zip(comparisons, axes.flat, strict=False):
     plot_curves(comparison.measurements, ax)
+for ax in axes.flat[len(comparisons) :]:
+    ax.remove()

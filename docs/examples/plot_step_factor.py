@@ -8,9 +8,9 @@ Dashes are the same laws with the exact second moment of correlations in place o
 """
 
 from matplotlib import pyplot as plt
-from rhmvalidation.report import report
 
 from rhmtheory.plotting import plot_ladders
+from rhmvalidation import report
 
 ladders = report("../../validation/results/cpu").study.ladders
 

@@ -9,9 +9,9 @@ m² without.
 """
 
 from matplotlib import pyplot as plt
-from rhmvalidation.report import report
 
 from rhmtheory.plotting import plot_verdict
+from rhmvalidation import report
 
 study = report("../../validation/results/cpu").study
 largest = max(study.comparisons, key=lambda c: (len(c.measurements), c.rhm.m))
