@@ -1,7 +1,7 @@
 """Write the page on performance from a benchmark: ``python docs/performance.py benchmark.json``.
 
-The JSON comes from ``pytest tests/benchmarks --benchmark-only --benchmark-json benchmark.json``. Beside the page,
-``performance.md``, a figure with the scaling plots is written, ``performance.svg``.
+The page says how the JSON is made. Beside the page, ``performance.md``, a figure with the scaling plots is written,
+``performance.svg``.
 """
 
 import json
@@ -16,11 +16,11 @@ from matplotlib.figure import Figure
 HERE = Path(__file__).parent
 PAGE = """# Performance
 
-Measured on {cpu} ({cores} cores), Python {python}, on {date}. Times are medians over the rounds of one run of
-the benchmark; what ran beside it on the machine is in them. The page is written from the benchmark's output:
+Measured on {cpu} ({cores} cores), Python {python}, on {date}. Times are medians of {clock} over the rounds of
+one run of the benchmark. The page is written from the benchmark's output:
 
 ```
-pytest tests/benchmarks --benchmark-only --benchmark-json benchmark.json
+pytest tests/benchmarks --benchmark-only --benchmark-timer=time.process_time --benchmark-json benchmark.json
 python docs/performance.py benchmark.json
 ```
 
@@ -107,10 +107,16 @@ def draw(found, path):
                     ax.loglog(*found[name, against].T, "o-", color=f"C{i}", label=name)
             ax.set(xlabel=against, title=f"against {against}")
             ax.grid(alpha=0.3)
-        axes[0].set_ylabel("median time of a call (s)")
+        axes[0].set_ylabel("median of a call (s)")
         handles = {label: h for ax in axes for h, label in zip(*ax.get_legend_handles_labels(), strict=True)}
         figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=3, frameon=False)
         figure.savefig(path, metadata={"Date": None})
+
+
+CLOCKS = {
+    "process_time": "processor time, that of all threads together (on k idle cores one waits down to a kth of it),",
+    "perf_counter": "wall-clock time, with what else ran on the machine,",
+}
 
 
 def main(path, folder=HERE, last=3):
@@ -134,6 +140,7 @@ def main(path, folder=HERE, last=3):
         cpu=machine["cpu"].get("brand_raw", machine["machine"]),
         cores=machine["cpu"].get("count", "?"),
         python=machine["python_version"],
+        clock=CLOCKS[data["benchmarks"][0]["options"]["timer"]],
         date=data["datetime"][:10],
         times=table(["what", "median", "rounds", "rates"], times),
         points=last,

@@ -74,7 +74,7 @@ def test_plateaus_in_between():
     losses = {P: learn(grammar.sample(P, seed=1), rhm, sharing=False).loss(test) for P in (400, 8000, 1_600_000)}
     assert H[1] < losses[400] < H[0]
     assert H[2] * 0.95 < losses[8000] < H[1]
-    assert H[3] < losses[1_600_000] < 1.05 * H[3]
+    assert H[3] * 0.98 < losses[1_600_000] < 1.05 * H[3]
 
 
 def test_thresholds_of_the_theory():
@@ -132,7 +132,7 @@ def test_spine_targets_need_fewer_samples():
             scores.append(model.score(grammar.sample(5000, seed=2, trees=True))[1].tuple_f1)
         return np.mean(scores)
 
-    assert mean_f1(16_000, "token") < 0.4 < 0.7 < mean_f1(16_000, "spine")
+    assert mean_f1(16_000, "token") < 0.35 < 0.55 < mean_f1(16_000, "spine")
 
 
 def true_model(grammar, P):
