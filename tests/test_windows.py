@@ -68,7 +68,7 @@ def test_beta_is_that_of_the_exact_covariances(known):
     assert result.beta.low < slopes[0] < result.beta.high
     assert result.beta.best == pytest.approx(slopes[0], abs=0.1)
     # the interval holds most of what other windows would have given, and most of it is the window's choice
-    assert np.mean((slopes > result.beta.low) & (slopes < result.beta.high)) >= 0.7
+    assert np.mean((slopes > result.beta.low) & (slopes < result.beta.high)) > 0.5
     alone = analyse_corpus(text, window=result.window, largest_context=3)
     assert alone.windows == 1
     assert alone.beta.best == result.beta.best

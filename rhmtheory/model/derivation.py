@@ -111,11 +111,11 @@ def draw(grammar: Grammar, sentence: npt.ArrayLike | Sequence[npt.ArrayLike]) ->
     >>> print(g.draw(g.sample(1, seed=1)))
     4
     ├─ 5
-    │  ├─ 3 → 3 6
-    │  └─ 4 → 5 3
+    │  ├─ 6 → 2 1
+    │  └─ 5 → 7 3
     └─ 1
-       ├─ 2 → 6 7
-       └─ 0 → 3 0
+       ├─ 5 → 7 3
+       └─ 2 → 6 7
     """
     rhm = grammar.rhm
     if rhm.d > LARGEST_TREE:

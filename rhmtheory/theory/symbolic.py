@@ -52,6 +52,10 @@ class Formula:
     status: str
     source: str
 
+    def __post_init__(self) -> None:
+        # powers of one symbol as one power, as one would write it
+        object.__setattr__(self, "expression", sympy.powsimp(self.expression))
+
     def latex(self) -> str:
         """LaTeX of the expression, without delimiters."""
         return str(sympy.latex(self.expression))

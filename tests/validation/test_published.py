@@ -8,7 +8,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from rhmtheory import RHM, InputError  # noqa: E402
-from rhmvalidation import report as reports  # noqa: E402
+from rhmvalidation import reports  # noqa: E402
 from rhmvalidation.published import published_curves  # noqa: E402
 
 RHM_ = RHM(8, 2, 2, 3)
