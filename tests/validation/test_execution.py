@@ -367,3 +367,18 @@ def test_dry_run_lists_every_program(preset_file):
     assert sorted(P for program in planned.programs for P in program["P"]) == [16, 32, 64, 640]
     assert all(program["memory_MiB"] > 0 for program in planned.programs)
     assert planned.seconds == pytest.approx(sum(p["seconds"] for p in planned.programs), abs=0.05 * 4)
+
+
+@pytest.mark.parametrize(
+    "content", ["{}", "[]", '{"sweeps": 3}', '{"sweeps": [{}]}', '{"sweeps": [{"rhm": 1}]}', "null"]
+)
+def test_a_stamp_that_is_no_preset_is_refused(tmp_path, content):
+    (tmp_path / "preset.json").write_text(content)
+    with pytest.raises(InputError, match="preset"):
+        results.ResultFolder(tmp_path, preset.load_preset("quick"))
+
+
+@pytest.mark.parametrize("name", ["hpu", "no such device", "cuda:99", ""])
+def test_devices_that_cannot_be_used_are_refused(name):
+    with pytest.raises(InputError, match="try auto"):
+        execution.pick_device(name)

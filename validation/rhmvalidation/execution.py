@@ -69,8 +69,9 @@ def pick_device(name: str = "auto") -> torch.device:
         device = torch.device(name)
         torch.empty(1, device=device)
         torch.Generator(device)
-    except (RuntimeError, AssertionError) as error:
-        raise InputError(f"device={name!r} cannot be used here: {str(error).splitlines()[0]}; try auto") from error
+    except Exception as error:  # each backend that is not built in fails in its own way
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise InputError(f"device={name!r} cannot be used here: {reason}; try auto") from error
     return device
 
 

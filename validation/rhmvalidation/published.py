@@ -71,6 +71,8 @@ def _read(path: Path) -> tuple[Grammar, str, str, list[tuple[int, float]]]:
         ValueError,
         AttributeError,
         EOFError,
+        OverflowError,
+        MemoryError,
     ) as error:
         raise InputError(
             f"{path} is no run of the published training code: it must hold config and output with rules, best and "

@@ -35,7 +35,7 @@ class ResultFolder:
         try:
             self._runs.mkdir(parents=True, exist_ok=True)
             mine = _settings(content)
-            known = _settings(read_json(stamp)) if stamp.exists() else mine
+            known = _stamped(stamp) if stamp.exists() else mine
             shared = known.keys() & mine.keys()
             same = bool(shared) and all(known[name] == mine[name] for name in shared)
             if same:
@@ -112,6 +112,16 @@ def _settings(content: dict[str, Any]) -> dict[str, Any]:
         )
         for sweep in content["sweeps"]
     }
+
+
+def _stamped(stamp: Path) -> dict[str, Any]:
+    try:
+        return _settings(read_json(stamp))
+    except (KeyError, TypeError, AttributeError) as error:
+        raise InputError(
+            f"{stamp} is no preset of a results folder: choose another folder with --out, or remove the file "
+            f"({type(error).__name__}: {error})"
+        ) from error
 
 
 def recorded_runs(folder: Path) -> list[tuple[Run, Outcome]]:
