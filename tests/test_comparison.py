@@ -395,6 +395,9 @@ def test_a_ladder_leaves_out_lower_bounds_and_needs_two_m():
 def test_tables_fit_a_terminal(ladders):
     text = str(ladders)
     assert max(map(len, text.splitlines())) <= 80
+    bound = study([curves(THREE, "attention", "transformer", noise=0.1, grammars=8, until=8e3)])
+    assert max(map(len, str(bound).splitlines())) <= 80
+    assert ">= " in str(bound)
     for part in ("slope of ln factor against ln m", "exponent measured", "RHM(v=12, m=3, s=2, L=3)", "agrees"):
         assert part in text
     assert "<table>" in ladders._repr_html_()

@@ -55,8 +55,9 @@ def ladder_tables(ladders: Sequence[Ladder]) -> list[Table]:
             cells = {_m(m): m.step_factor.measured for m in one.measurements}
             rows.append((one.label, *(str(cells.get(m, "")) for m in ms)))
         out += _split(f"step factor against m, {name} [95%]", ("network", *(f"m = {m:g}" for m in ms)), rows)
-        slopes = [(f"{one.label}, {_range(one)}", one.slope) for one in members]
-        title = f"slope of ln factor against ln m, {name}: 1 with weight sharing, 2 without"
+        slopes = [(one.label, one.slope) for one in members]
+        over = ", ".join(f"{one.label} {_range(one)}" for one in members)
+        title = f"slope of ln factor against ln m, {name}: 1 with weight sharing, 2 without ({over})"
         out.append(Table(title, _FINDING, _finding_rows(slopes)))
     return out
 
@@ -114,7 +115,7 @@ def _finding_rows(rows: Sequence[tuple[str, Finding]]) -> tuple[tuple[str, ...],
     for name, finding in rows:
         start = (name, str(finding.measured))
         for one in finding.judged:
-            out.append((*start, f"{one.law}, {one.method}", _number(one.predicted), one.verdict))
+            out.append((*start, f"{one.law}, {one.method}", _number(one.predicted), one.verdict.split(", ")[0]))
             start = ("", "")
         if not finding.judged:
             out.append((*start, "no law", "-", "-"))
@@ -154,7 +155,7 @@ def _m(m: Measurement) -> float:
 def _range(one: Ladder) -> str:
     """The m that enter the fit."""
     ms = [f"{_m(m):g}" for m in one.fitted]
-    return f"m {ms[0]} to {ms[-1]}" if ms else "no m"
+    return f"m = {ms[0]} to {ms[-1]}" if ms else "no m"
 
 
 def _ladder_name(one: Ladder) -> str:
