@@ -169,3 +169,12 @@ def test_a_lower_bound_gets_no_more_grammars_and_too_few_get_three():
 def test_bad_widths_are_refused(given, message, tmp_path):
     with pytest.raises(InputError, match=message):
         run("quick", tmp_path / "out", "cpu", **given)
+
+
+def test_a_curve_whose_runs_all_diverged_is_left_out_and_said():
+    points = [(8, 1.3), (64, 0.5)]
+    wild = finished("cnn", 0, 640, 1.3, diverged=True, curve=points, protocol="online", learning_rate=16.0)
+    tame = finished("cnn", 0, 640, 0.5, curve=points, protocol="online", learning_rate=4.0)
+    with pytest.warns(UserWarning, match="all 1 runs of cnn .* at rate 16 diverged"):
+        (curve,) = learning_curves([wild, tame])
+    assert curve.variant == "rate 4"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -101,6 +102,13 @@ def learning_curves(finished: Sequence[tuple[Run, Outcome]]) -> list[LearningCur
     for (_, _, _, _), rates in curves.items():
         for rate, members in sorted(rates.items()):
             variant = f"rate {rate:g}" if len(rates) > 1 else ""
+            if all(outcome.diverged for _, outcome in members):
+                run = members[0][0]
+                warnings.warn(
+                    f"left out: all {len(members)} runs of {run.network} on {run.rhm} at rate {rate:g} diverged",
+                    stacklevel=2,
+                )
+                continue
             out.append(_curves(members, variant))
     return out
 
