@@ -2,9 +2,11 @@
 
 import copy
 import json
+import re
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -268,3 +270,36 @@ def test_the_front_door_shows_itself():
     code = "import sys, rhmvalidation; print('torch' in sys.modules)"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "False"
+
+
+HOWTO = (Path(__file__).parents[2] / "docs" / "howto_own_network.md").read_text(encoding="utf-8")
+
+
+def block(text):
+    """The one block of the how-to that has this text."""
+    (found,) = (
+        code for code in re.findall(r"^```\w+\n(.*?)^```$", HOWTO, re.MULTILINE | re.DOTALL) if text in code
+    )
+    return found
+
+
+def test_the_network_and_the_preset_of_the_how_to(tmp_path, monkeypatch):
+    (tmp_path / "mymodels.py").write_text(block("class ResidualMLP"))
+    (tmp_path / "mine.toml").write_text(block("mymodels:ResidualMLP"))
+    monkeypatch.syspath_prepend(tmp_path)
+    run = preset.load_preset(tmp_path / "mine.toml").runs()[0]
+    stack = run.build(2)
+    assert stack.vectorised
+    stack.check("last")
+    namespace = {"ResidualMLP": sys.modules["mymodels"].ResidualMLP}
+    short = block("rt.compare_curve").replace("samples=600_000", "samples=2560").replace("print", "repr")
+    exec(short.replace("linear_probes(module, grammar)", "linear_probes(module, grammar, sentences=64)"), namespace)
+    exec(block("SentenceStream"), namespace)
+    assert namespace["batch"]["tokens"].shape == (128, 8)
+
+
+def test_the_hugging_face_network_of_the_how_to():
+    pytest.importorskip("transformers")
+    namespace = {}
+    exec(block("GPT2Config").replace("samples=2_000_000", "samples=1280"), namespace)
+    assert namespace["found"].outcomes[0].steps == 10
