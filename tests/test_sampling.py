@@ -1,7 +1,11 @@
 """The sampler: its generator, its reproducibility, and its law against the list of all derivations."""
 
 import os
+import shutil
+import subprocess
+import sys
 from itertools import islice, product
+from pathlib import Path
 
 import naive
 import numpy as np
@@ -12,6 +16,7 @@ from scipy.stats import chi2
 from tiny import Tiny, grammars
 from tiny import tiny as tiny_case
 
+import rhmtheory
 from rhmtheory import RHM, InputError, zipf
 from rhmtheory._kernels import sampling as kernels
 from rhmtheory._support.parallel import for_ranges, thread_count
@@ -470,3 +475,19 @@ def test_blocks_change_nothing(monkeypatch, grammar):
     whole = grammar.sample(3000, seed=6)
     monkeypatch.setattr(sampling, "_LARGEST_BLOCK", 7 * grammar.rhm.d)
     assert (grammar.sample(3000, seed=6, threads=1) == whole).all()
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc"), reason="needs a folder that nobody can write to")
+def test_kernels_where_nothing_can_be_written(tmp_path):
+    """Neither beside the package nor in the user's cache: they are compiled for the process."""
+    shutil.copytree(Path(rhmtheory.__file__).parent, tmp_path / "rhmtheory", ignore=lambda *_: ["__pycache__"])
+    (tmp_path / "rhmtheory" / "_kernels" / "__pycache__").touch()  # no folder can be made here
+    (tmp_path / "temporary").mkdir()
+    env = {"PATH": os.environ["PATH"], "HOME": "/proc/none", "TMPDIR": str(tmp_path / "temporary")}
+    command = "import rhmtheory as rt; print(rt.RHM(v=4, m=2, s=2, L=2).grammar().sample(2, seed=0).tolist())"
+    run = subprocess.run(
+        [sys.executable, "-B", "-c", command], cwd=tmp_path, env=env, capture_output=True, text=True, check=False
+    )
+    assert run.returncode == 0, run.stderr
+    assert run.stdout.strip() == str(RHM(v=4, m=2, s=2, L=2).grammar().sample(2, seed=0).tolist())
+    assert list((tmp_path / "temporary").iterdir()) == []

@@ -26,6 +26,19 @@ def _mix(word):
     return word ^ (word >> np.uint64(31))
 
 
+@njit(inline="always")
+def _find(numbers, number):
+    """Where a sorted list holds a number, or -1. Written out, since numba takes seconds to compile numpy's."""
+    low, high = 0, len(numbers)
+    while low < high:
+        middle = (low + high) // 2
+        if numbers[middle] < number:
+            low = middle + 1
+        else:
+            high = middle
+    return low if low < len(numbers) and numbers[low] == number else -1
+
+
 @njit(nogil=True, cache=True)
 def parse(above, below, skipped, s, base, numbers, parents):
     """Parents (samples, nodes) of the s-tuples of ``below`` (samples, ...) from entry ``skipped`` on, -1 for none.
@@ -44,8 +57,8 @@ def parse(above, below, skipped, s, base, numbers, parents):
                 if len(numbers) == 0:
                     parent = parents[code]
                 else:
-                    at = np.searchsorted(numbers, code)
-                    if at < len(numbers) and numbers[at] == code:
+                    at = _find(numbers, code)
+                    if at >= 0:
                         parent = parents[at]
             above[i, node] = parent
 
@@ -54,14 +67,17 @@ def parse(above, below, skipped, s, base, numbers, parents):
 def _spread(row, belief, rules, group):
     """Weights of the symbols of the next node, the largest one, and rounded; False where floats do not do."""
     start, parent, child, weight = rules
-    row[:] = 0.0
+    for x in range(len(row)):
+        row[x] = 0.0
     for r in range(start[group], start[group + 1]):
         if belief[parent[r]] > 0:
             w = belief[parent[r]] * weight[r]
             if w < _TINY:
                 return False
             row[child[r]] += w
-    largest = row.max()
+    largest = 0.0
+    for x in range(len(row)):
+        largest = max(largest, row[x])
     if largest == 0:
         return False
     for x in range(len(row)):
@@ -113,8 +129,8 @@ def descend(state, siblings, first, beliefs, below, view, base):
         if slots[at] < 0:
             slots[at], pair_state[pairs], pair_code[pairs] = pairs, state[i], code
             leads_to[pairs] = OUT_OF_RANGE
-            group = np.searchsorted(numbers, code)
-            if group < len(numbers) and numbers[group] == code:
+            group = _find(numbers, code)
+            if group >= 0:
                 row = below[count]
                 if _spread(row, beliefs[state[i]], rules, group):
                     bits, key = row.view(np.uint64), np.uint64(0)
@@ -136,10 +152,12 @@ def descend(state, siblings, first, beliefs, below, view, base):
 @njit(nogil=True, cache=True)
 def read_beliefs(out, state, beliefs):
     """Normalised beliefs (samples, v); NaN for a context out of range. ``beliefs`` are normalised in place."""
-    for x in range(len(beliefs)):
-        beliefs[x] /= beliefs[x].sum()
+    for i in range(len(beliefs)):
+        total = 0.0
+        for x in range(beliefs.shape[1]):
+            total += beliefs[i, x]
+        for x in range(beliefs.shape[1]):
+            beliefs[i, x] /= total
     for i in range(len(state)):
-        if state[i] >= 0:
-            out[i] = beliefs[state[i]]
-        else:
-            out[i] = np.nan
+        for x in range(out.shape[1]):
+            out[i, x] = beliefs[state[i], x] if state[i] >= 0 else np.nan
