@@ -3,8 +3,8 @@ Coordinate check
 ================
 
 Do hidden activations keep their size when a network grows wider, and does a step of training move them by the same
-amount? In the mean-field parametrisation of the published networks both lines are flat: a learning rate, in units of
-the width, means the same at every width. Solid: root mean square at the start; dashed: what four steps add to it.
+amount? In the mean-field parametrisation of the published networks both lines are flat: a learning rate, in units
+of the width, means the same at every width. Solid: root mean square at the start; dashed: what four steps add to it.
 """
 
 from matplotlib import pyplot as plt
@@ -13,7 +13,7 @@ from rhmtheory import RHM
 from rhmvalidation.coordinates import coordinate_check
 
 rhm = RHM(v=16, m=4, s=2, L=3)
-fig, axes = plt.subplots(1, 3, figsize=(10, 3.6), sharey=True)
+fig, axes = plt.subplots(1, 3, figsize=(10, 3.8), sharey=True, layout="constrained")
 for network, ax in zip(("cnn", "lcn", "fcn"), axes, strict=True):
     check = coordinate_check(network, rhm, (32, 64, 128, 256))
     check.plot(ax)

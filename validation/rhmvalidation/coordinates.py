@@ -69,8 +69,10 @@ class CoordinateCheck:
         for layer, (size, update) in enumerate(zip(self.activations.T, self.updates.T, strict=True)):
             ax.plot(self.widths, size, "o-", color=f"C{layer}", label=f"layer {layer + 1}")
             ax.plot(self.widths, update, "s--", color=f"C{layer}")
-        ax.set(xscale="log", yscale="log", xlabel="width", ylabel="root mean square", title=self.network)
-        ax.legend(title="solid: at the start; dashed: update")
+        ax.set(yscale="log", xlabel="width", ylabel="root mean square", title=self.network)
+        ax.set_xscale("log", base=2)
+        ax.set_xticks(self.widths, [str(width) for width in self.widths])
+        ax.legend(title="solid: start; dashed: update", fontsize="x-small", title_fontsize="x-small", loc="upper left", bbox_to_anchor=(0, 0.8))
         return ax
 
 
