@@ -4,7 +4,7 @@ Coordinate check
 
 Do hidden activations keep their size when a network grows wider, and does a step of training move them by the same
 amount? In the mean-field parametrisation of the published networks both lines are flat: a learning rate, in units
-of the width, means the same at every width. Solid: root mean square at the start; dashed: what four steps add to it.
+of the width, means the same at every width. Solid: root mean square at the start; dashed: what four steps add.
 """
 
 from matplotlib import pyplot as plt

@@ -72,7 +72,13 @@ class CoordinateCheck:
         ax.set(yscale="log", xlabel="width", ylabel="root mean square", title=self.network)
         ax.set_xscale("log", base=2)
         ax.set_xticks(self.widths, [str(width) for width in self.widths])
-        ax.legend(title="solid: start; dashed: update", fontsize="x-small", title_fontsize="x-small", loc="upper left", bbox_to_anchor=(0, 0.8))
+        ax.legend(
+            title="solid: start; dashed: update",
+            fontsize="x-small",
+            title_fontsize="x-small",
+            loc="upper left",
+            bbox_to_anchor=(0, 0.8),
+        )
         return ax
 
 
