@@ -154,8 +154,9 @@ def next_token_entropies(
     what comes later is summed out. All tokens share the upper parts of their spines, so the filter runs once
     over the tree; beliefs that agree are merged as in `plateaus`. Where a spine turns left, nothing is seen
     and beliefs stay apart, so exact values take far more work than `plateaus` in deep trees. Of the children of a
-    node the last one has what the chain rule leaves, and the last two levels are done without keeping beliefs; yet
-    each level more takes seven times longer: about 10 s of one processor core at (v, m, s, L) = (32, 8, 2, 8).
+    node the last one has what the chain rule leaves (inference-children of docs/theory_inference.md), and the last
+    two levels are done without keeping beliefs; yet each level more takes seven times longer: about 10 s of one
+    processor core at (v, m, s, L) = (32, 8, 2, 8).
 
     Parameters
     ----------
