@@ -26,7 +26,7 @@ FLOORS: dict[str, list[dict[str, list[str]]]] = {
                 "reading",
             ]
         },
-        {"_kernels": ["sampling", "counting", "spectral", "spine", "entropy", "inference", "inference_logs"]},
+        {"_kernels": ["sampling", "counting", "spectral", "entropy", "spine", "inference", "inference_logs"]},
         # formulas of plain numbers, used from the model up
         {"theory.formulas": []},
         {"model": ["tuples", "rhm", "grammar", "sampling", "derivation", "interventions"]},

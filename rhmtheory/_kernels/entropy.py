@@ -9,7 +9,7 @@ from numba import njit
 
 
 @njit(inline="always")
-def _mix(word):
+def mix(word):
     """Scatter 64 bits (the finaliser of splitmix64)."""
     word = (word ^ (word >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     word = (word ^ (word >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
@@ -62,7 +62,7 @@ def filter_states(state, group, count, states, rules, found, resolution):
                     if row[x] > 0:
                         rounded = np.uint64(np.rint(row[x] / total * scale))
                         if rounded > 0:
-                            key += _mix(_mix(rounded) + np.uint64(x))
+                            key += mix(mix(rounded) + np.uint64(x))
                         row[x] = -row[x]  # a child with several rules counts once
                 at = _slot(slots, keys, key)
                 if slots[at] < 0:

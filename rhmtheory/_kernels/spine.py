@@ -10,20 +10,14 @@ relative errors.
 import numpy as np
 from numba import njit
 
+from rhmtheory._kernels.entropy import mix
+
 OUT_OF_RANGE = -1
 """State of a context that is left to the sum-product: nothing explains it, or floats do not hold the products."""
 _TINY = 1e-280
 _KEPT = 43
 _HALF = np.uint64(1) << np.uint64(51 - _KEPT)
 _DROPPED = ~((np.uint64(1) << np.uint64(52 - _KEPT)) - np.uint64(1))
-
-
-@njit(inline="always")
-def _mix(word):
-    """Scatter 64 bits (the finaliser of splitmix64)."""
-    word = (word ^ (word >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    word = (word ^ (word >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return word ^ (word >> np.uint64(31))
 
 
 @njit(inline="always")
@@ -123,7 +117,7 @@ def descend(state, siblings, first, beliefs, below, view, base):
         if not known:
             state[i] = OUT_OF_RANGE
             continue
-        at = _mix(np.uint64(code) * np.uint64(0x9E3779B97F4A7C15) + np.uint64(state[i])) & mask
+        at = mix(np.uint64(code) * np.uint64(0x9E3779B97F4A7C15) + np.uint64(state[i])) & mask
         while slots[at] >= 0 and (pair_state[slots[at]] != state[i] or pair_code[slots[at]] != code):
             at = (at + np.uint64(1)) & mask
         if slots[at] < 0:
@@ -136,7 +130,7 @@ def descend(state, siblings, first, beliefs, below, view, base):
                     bits, key = row.view(np.uint64), np.uint64(0)
                     for x in range(len(row)):
                         if bits[x]:
-                            key += _mix(_mix(bits[x]) + np.uint64(x))
+                            key += mix(mix(bits[x]) + np.uint64(x))
                     place = key & mask
                     while places[place] >= 0 and keys[places[place]] != key:
                         place = (place + np.uint64(1)) & mask
