@@ -40,7 +40,7 @@ FLOORS: dict[str, list[dict[str, list[str]]]] = {
             "measured": ["pairs", "clustering", "thresholds", "text", "ngrams", "windows", "corpus"],
         },
         {"comparison": ["curves", "tables", "measurement", "studies", "own"]},
-        {"plotting": ["style", "languages", "verdicts"]},
+        {"plotting": ["style", "languages", "clocks", "verdicts"]},
         {"__init__": []},
         {"cli": ["options", "output", "ensembles", "sentences", "samples", "curves", "networks"]},
     ],

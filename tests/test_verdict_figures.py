@@ -1,5 +1,7 @@
 """Figures of verdicts: what is drawn where, for any label, with and without intervals and laws."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from matplotlib.colors import to_rgb
@@ -10,7 +12,9 @@ from rhmtheory import RHM, InputError
 from rhmtheory.comparison import compare_curve, measure, study
 from rhmtheory.plotting import (
     STYLES,
+    clock_pairs,
     new_figure,
+    plot_clocks,
     plot_crossings,
     plot_curves,
     plot_exponents,
@@ -149,3 +153,26 @@ def test_one_curve_plots_itself():
     loss = smooth_staircase(grammar.plateaus(), 5 * rt.predict(THREE, "cnn").sample_complexity, SIZES)
     axes = rt.compare_curve(SIZES, loss, grammar, label="mine").plot()
     assert "mine" in texts(axes[0])
+
+
+def test_clocks_show_samples_that_suffice_time_and_the_online_run_on_the_diagonal():
+    offline = curves(THREE, "cnn", "cnn", noise=0.1, grammars=5, constant=5, sizes=SIZES)
+    time = np.broadcast_to([np.nan, 3e5, 9e5], (*offline.loss.shape, 3)).copy()
+    time[:, :10] = np.nan
+    time[:3, 10] = np.nan  # made by two grammars of five: no mean
+    offline = replace(offline, time=time, protocol="offline")
+    online = curves(THREE, "cnn", "cnn", noise=0.1, grammars=5, constant=500, sizes=SIZES, seed=1)
+    found = study([offline, replace(online, protocol="online")])
+    (pair,) = clock_pairs(found)
+    assert [m.curves.protocol for m in pair] == ["offline", "online"]
+    (ax,) = new_figure()[1]
+    plot_clocks([pair], [ax])
+    first, dotted, marker = ax.lines[:3]
+    shown = np.isfinite(first.get_ydata())
+    np.testing.assert_allclose(first.get_ydata()[shown], 3e5)
+    assert SIZES[shown][0] == SIZES[11]
+    assert dotted.get_xdata()[0] == pair[0].crossings[1].best
+    assert list(marker.get_xdata()) == list(marker.get_ydata()) == [pair[1].crossings[1].best]
+    with pytest.raises(InputError, match="1 pairs of measurements need as many axes, not 0"):
+        plot_clocks([pair], [])
+    assert clock_pairs(study([online])) == []

@@ -57,14 +57,20 @@ def compare_command(
 @click.command("report", cls=Command)
 @json_option
 @plot_option
-@click.option("--write", is_flag=True, help="Write comparison.json and the figures into the folder anew.")
+@click.option(
+    "--out", type=click.Path(file_okay=False), help="Write runs.csv, comparison.json and all figures here."
+)
 @click.option("--format", "ending", default="png", show_default=True, help="Of these figures: png, pdf or svg.")
-@click.argument("folder", type=click.Path(file_okay=False))
-def report_command(folder: str, write: bool, ending: str, plot: str | None, as_json: bool) -> None:
-    """Compare the runs in FOLDER (of `compare`, or .pt files of the published code) with the theory."""
-    report = _validation()("reports").report(folder)
-    if write:
-        report.write(ending)
+@click.argument("folders", nargs=-1, required=True, type=click.Path(file_okay=False))
+def report_command(folders: tuple[str, ...], out: str | None, ending: str, plot: str | None, as_json: bool) -> None:
+    """Compare the runs in FOLDERS (of `compare`, or .pt files of the published code) with the theory.
+
+    Several folders are reported on together: give online and offline runs of one ensemble for the figure of the
+    two clocks, samples and time.
+    """
+    report = _validation()("reports").report(*folders)
+    if out:
+        report.write(out, ending)
     _print_report(report, plot, as_json)
 
 

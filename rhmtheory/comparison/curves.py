@@ -49,6 +49,11 @@ class LearningCurves:
         What tells this curve from others of the same network, such as the learning rate of a scan.
     diverged : int
         Runs that are left out because their loss did not stay finite.
+    time : array, shape (rows, sizes, L), samples, optional
+        Offline: samples seen, repeats counted, when the test loss first crossed step k; NaN where it never did.
+        Online the time is P itself.
+    remarks : tuple of str
+        What else a reader must know of these runs.
     """
 
     rhm: RHM
@@ -62,11 +67,15 @@ class LearningCurves:
     protocol: str = ""
     variant: str = ""
     diverged: int = 0
+    time: FloatArray | None = None
+    remarks: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         rows, sizes = len(self.grammars), len(self.P)
-        shapes = [("plateaus", (rows, self.rhm.L + 1)), ("P", (sizes,)), ("loss", (rows, sizes))]
-        for name, shape in shapes + [("loss_error", (rows, sizes))] * (self.loss_error is not None):
+        L = self.rhm.L
+        shapes = [("plateaus", (rows, L + 1)), ("P", (sizes,)), ("loss", (rows, sizes))]
+        optional = [("loss_error", (rows, sizes)), ("time", (rows, sizes, L))]
+        for name, shape in shapes + [one for one in optional if getattr(self, one[0]) is not None]:
             if getattr(self, name).shape != shape:
                 raise InputError(
                     f"{name} has shape {getattr(self, name).shape}, but {rows} rows and {sizes} sizes on "
@@ -95,6 +104,16 @@ class LearningCurves:
         ends = self.P[len(self.P) - 1 - (~np.isnan(self.loss[:, ::-1])).argmax(axis=1)]
         means: FloatArray = np.exp(np.log(self.grammar_means).mean(axis=0))
         return np.where(np.median(ends) >= self.P, means, np.nan)
+
+    @property
+    def mean_time(self) -> FloatArray:
+        """Geometric mean of ``time`` over rows, (sizes, L); NaN where fewer than half of them made the step."""
+        assert self.time is not None
+        made = ~np.isnan(self.time)
+        total = np.where(made, np.log(self.time), 0.0).sum(axis=0)
+        enough = made.mean(axis=0) >= 0.5
+        means: FloatArray = np.where(enough, np.exp(total / np.maximum(made.sum(axis=0), 1)), np.nan)
+        return means
 
     @property
     def mean_plateaus(self) -> FloatArray:

@@ -326,7 +326,7 @@ def _collapse(curves: LearningCurves, steps: Sequence[int]) -> float:
 def _notes(
     curves: LearningCurves, units: UnitCrossings, used: Sequence[int], steps: Sequence[int], factor: Estimate
 ) -> list[str]:
-    notes = []
+    notes = list(curves.remarks)
     if curves.diverged:
         notes.append(f"{curves.diverged} runs diverged and are left out")
     if left_out := [name for i, name in enumerate(units.names) if i not in used]:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from rhmtheory._support.lazy import lazy
 
 if TYPE_CHECKING:
+    from rhmtheory.plotting.clocks import clock_pairs, plot_clocks
     from rhmtheory.plotting.languages import (
         plot_correlations,
         plot_derivation,
@@ -29,7 +30,9 @@ if TYPE_CHECKING:
 __all__ = [
     "STYLES",
     "Style",
+    "clock_pairs",
     "new_figure",
+    "plot_clocks",
     "plot_collapse",
     "plot_context",
     "plot_correlations",
@@ -52,6 +55,7 @@ __getattr__, __dir__ = lazy(
     __name__,
     {
         "style": ("STYLES", "Style", "new_figure", "save_figure", "styles"),
+        "clocks": ("clock_pairs", "plot_clocks"),
         "languages": (
             "plot_correlations",
             "plot_derivation",

@@ -68,11 +68,11 @@ def new_figure(columns: int = 1, width: float = 6.4, height: float = 4.6) -> tup
     return figure, axes
 
 
-def plain_ticks(axis: Axis) -> None:
-    """Plain numbers at one, two and five times powers of ten, for an axis of logarithms."""
+def plain_ticks(axis: Axis, subs: Sequence[float] = (1.0, 2.0, 5.0)) -> None:
+    """Plain numbers at ``subs`` times powers of ten, for an axis of logarithms."""
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-    axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    axis.set_major_locator(LogLocator(subs=subs))
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axis.set_minor_formatter(NullFormatter())
 

@@ -16,6 +16,7 @@ from rhmtheory.comparison.measurement import METHODS, Measurement, step_curves
 from rhmtheory.comparison.studies import Comparison, Ladder, Study, multiplicity
 from rhmtheory.fitting.intervals import Estimate, t_bounds
 from rhmtheory.model.rhm import RHM
+from rhmtheory.plotting.clocks import clock_pairs, plot_clocks
 from rhmtheory.plotting.style import Style, ensemble_name, new_figure, plain_ticks, styles
 from rhmtheory.theory import exponent, first_step
 
@@ -257,7 +258,8 @@ def plot_context(rhm: RHM, curves: Sequence[tuple[str, npt.ArrayLike, npt.ArrayL
 
 
 def study_figures(study: Study) -> dict[str, Figure]:
-    """By name: ``comparison`` (the verdict) and ``collapse``; ``ladder`` and ``exponents`` for several ensembles.
+    """By name: ``comparison`` (the verdict) and ``collapse``; ``ladder`` and ``exponents`` for several ensembles;
+    ``clocks`` where networks were trained both online and offline on one ensemble.
 
     With several ensembles, ``comparison`` and ``collapse`` are of the one that tells most: most networks with an
     interval of their factor, then the largest m; those of the others have its parameters in their names.
@@ -284,6 +286,12 @@ def study_figures(study: Study) -> dict[str, Figure]:
         out["exponents"], axes = new_figure(3, width=4.4, height=4.4)
         for ax, prediction in zip(axes, ("many levels", "published", "exact"), strict=True):
             plot_exponents(fitted, ax, prediction=prediction)
+    pairs = clock_pairs(study)
+    for rhm in dict.fromkeys(offline.curves.rhm for offline, _ in pairs):
+        mine = [pair for pair in pairs if pair[0].curves.rhm == rhm]
+        name = f"clocks_{_parameters(rhm)}"
+        out[name], axes = new_figure(len(mine), width=4.6, height=4.4)
+        plot_clocks(mine, axes)
     return out
 
 
@@ -293,10 +301,12 @@ def _tells_most(comparison: Comparison) -> tuple[int, float]:
 
 
 def _file_name(comparison: Comparison) -> str:
-    rhm = comparison.rhm
+    return "_".join(filter(None, (_parameters(comparison.rhm), comparison.protocol)))
+
+
+def _parameters(rhm: RHM) -> str:
     parts = [f"{name}{value}" for name, value in (("v", rhm.v), ("m", rhm.m), ("s", rhm.s), ("L", rhm.L))]
-    text = "_".join([*parts, comparison.protocol] if comparison.protocol else parts)
-    return text.replace(", ", "-").translate(str.maketrans("", "", "()"))
+    return "_".join(parts).replace(", ", "-").translate(str.maketrans("", "", "()"))
 
 
 # --- parts ----------------------------------------------------------------------------------------------

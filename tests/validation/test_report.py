@@ -119,7 +119,7 @@ def ladders():
 
 @pytest.mark.parametrize(("ending", "start"), [("png", b"\x89PNG"), ("pdf", b"%PDF"), ("svg", b"<?xml")])
 def test_all_figures_are_written_in_the_format_asked_for(ladders, tmp_path, ending, start):
-    Report(tmp_path, [], ladders, {}).write(ending)
+    Report(tmp_path, [], ladders, {}).write(ending=ending)
     names = {path.stem for path in tmp_path.glob(f"*.{ending}")}
     assert {"comparison", "collapse", "ladder", "exponents", "comparison_v12_m3_s2_L3"} <= names
     assert all(path.read_bytes().startswith(start) for path in tmp_path.glob(f"*.{ending}"))
@@ -178,3 +178,57 @@ def test_a_curve_whose_runs_all_diverged_is_left_out_and_said():
     with pytest.warns(UserWarning, match="all 1 runs of cnn .* at rate 16 diverged"):
         (curve,) = learning_curves([wild, tame])
     assert curve.variant == "rate 4"
+
+
+# --- samples and time ---------------------------------------------------------------------------------------
+
+
+def test_offline_runs_tell_when_each_step_was_made_and_whether_more_steps_could_help():
+    H = RHM_.grammar(0).plateaus()
+    made = [(0, H[0]), (8, H[0]), (80, float(np.sqrt(H[0] * H[1]))), (160, H[1])]
+    one, outcome = finished("cnn", 0, 40, H[1], curve=made, max_steps=1000)
+    waited, cut = replace(outcome, best_step=160, steps=500), replace(outcome, best_step=160, steps=400)
+    (patient,), (short,) = learning_curves([(one, waited)]), learning_curves([(one, cut)])
+    assert patient.time.shape == (1, 1, 3)
+    assert patient.time[0, 0, 0] == pytest.approx(800)  # 80 steps of a batch of 10
+    assert np.isnan(patient.time[0, 0, 1:]).all()
+    assert patient.remarks == ("more steps lowered no loss: every run went on for 3.1 times the steps of its best",)
+    assert short.remarks == ("cut off by max_steps, more steps might lower the loss: P = 40 (1 runs)",)
+    (online,) = learning_curves([finished("cnn", 0, 40, 0.5, protocol="online", curve=[(1, 1.0)])])
+    assert online.time is None
+    assert online.remarks == ()
+
+
+def test_a_run_that_diverged_out_of_patience_counts():
+    one, outcome = finished("cnn", 0, 40, 0.5, diverged=True)
+    (curve,) = learning_curves([(one, replace(outcome, best_step=100, steps=301)), finished("cnn", 0, 20, 0.7)])
+    assert curve.diverged == 0
+    np.testing.assert_array_equal(curve.loss, [[0.7, 0.5]])
+    (curve,) = learning_curves([(one, replace(outcome, best_step=100, steps=299)), finished("cnn", 0, 20, 0.7)])
+    assert curve.diverged == 1
+
+
+def test_folders_are_reported_on_together_with_the_two_clocks(tmp_path):
+    ladder = np.geomspace(10, 1e5, 50).astype(int)
+    both = {"offline": [], "online": []}
+    for seed in range(3):
+        H = RHM_.grammar(seed).plateaus()
+        loss = np.interp(np.log(ladder), np.log([100, 400, 3000, 30000]), H)
+        history = list(zip(range(1, 51), loss.tolist(), strict=True))
+        both["online"].append(finished("cnn", seed, 10**6, H[-1], protocol="online", curve=history))
+        both["offline"] += [
+            finished("cnn", seed, int(P), float(y), curve=history) for P, y in zip(ladder, loss, strict=True)
+        ]
+    for name, runs in both.items():
+        (tmp_path / name).mkdir()
+        write_tables(tmp_path / name, runs)
+    found = report(tmp_path / "offline", tmp_path / "online", tmp_path / "online")
+    assert len(found.finished) == len(both["offline"]) + len(both["online"])
+    assert [c.protocol for c in found.study.comparisons] == ["offline", "online"]
+    found.write(tmp_path / "out" / "deep")
+    assert {"clocks_v8_m2_s2_L3.png", "comparison.json", "runs.csv"} <= {
+        path.name for path in (tmp_path / "out" / "deep").iterdir()
+    }
+    assert "clocks_v8_m2_s2_L3" not in report(tmp_path / "offline").figures()
+    with pytest.raises(InputError, match="cannot make the folder"):
+        found.write(tmp_path / "online" / "runs.csv" / "x")

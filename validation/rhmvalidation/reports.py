@@ -14,12 +14,13 @@ import numpy as np
 from rhmtheory import RHM, InputError
 from rhmtheory._support.files import write_atomically
 from rhmtheory._support.types import FloatArray
-from rhmtheory.comparison import LearningCurves, Study, study
+from rhmtheory.comparison import LearningCurves, Study, step_levels, study
+from rhmtheory.fitting.crossings import crossings
 from rhmtheory.plotting import new_figure, plot_context, save_figure
 from rhmvalidation import networks
 from rhmvalidation.published import published_curves
 from rhmvalidation.results import all_runs, read_json, write_tables
-from rhmvalidation.runs import Outcome, Run, Settings, sample_points
+from rhmvalidation.runs import Outcome, Run, Settings, lost, sample_points
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -54,28 +55,43 @@ class Report:
                 plot_context(rhm, curves, ax)
         return out
 
-    def write(self, ending: str = "png") -> None:
-        """Write tables of the runs, ``comparison.json`` and the figures into the folder."""
+    def write(self, out: str | Path | None = None, ending: str = "png") -> None:
+        """Write tables of the runs, ``comparison.json`` and figures into a folder; by default that of the runs."""
+        folder = self.folder if out is None else Path(out)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InputError(f"cannot make the folder {folder} ({error}): choose another with --out") from error
         if self.finished:
-            write_tables(self.folder, self.finished)
-        write_atomically(self.folder / "comparison.json", json.dumps(self.to_dict(), indent=1, allow_nan=False))
+            write_tables(folder, self.finished)
+        write_atomically(folder / "comparison.json", json.dumps(self.to_dict(), indent=1, allow_nan=False))
         for name, figure in self.figures().items():
-            save_figure(figure, self.folder / f"{name}.{ending}")
+            save_figure(figure, folder / f"{name}.{ending}")
 
 
-def report(folder: str | Path) -> Report:
-    """Compare the runs that a folder holds, whether all are finished or not; nothing is trained.
+def report(folder: str | Path, *more: str | Path) -> Report:
+    """Compare the runs that folders hold, whether all are finished or not; nothing is trained.
 
-    A folder of ``.pt`` files is read as runs of the published training code: see `published`.
+    A folder of ``.pt`` files is read as runs of the published training code: see `published`. Runs of several
+    folders are reported on together, such as those of one ensemble online and offline.
     """
-    folder = Path(folder)
-    if not folder.is_dir():
-        raise InputError(f"{folder} is no results folder: make one with 'rhmtheory compare --out {folder}'")
-    files = sorted(folder.glob("*.pt"))
-    if files:
-        return Report(folder, [], study(published_curves(files)), {"files": [file.name for file in files]})
-    finished = all_runs(folder)
-    return Report(folder, finished, study(learning_curves(finished)), recorded_provenance(folder))
+    finished: list[tuple[Run, Outcome]] = []
+    curves: list[LearningCurves] = []
+    made: dict[str, Any] = {}
+    folders = [Path(folder), *map(Path, more)]
+    for path in folders:
+        if not path.is_dir():
+            raise InputError(f"{path} is no results folder: make one with 'rhmtheory compare --out {path}'")
+        files = sorted(path.glob("*.pt"))
+        if files:
+            curves += published_curves(files)
+            made[str(path)] = {"files": [file.name for file in files]}
+            continue
+        finished += all_runs(path)
+        made[str(path)] = recorded_provenance(path)
+    unique = list({run.key: (run, outcome) for run, outcome in finished}.values())
+    curves += learning_curves(unique)
+    return Report(folders[0], unique, study(curves), made if more else made[str(folders[0])])
 
 
 def recorded_provenance(folder: Path) -> dict[str, Any]:
@@ -102,7 +118,7 @@ def learning_curves(finished: Sequence[tuple[Run, Outcome]]) -> list[LearningCur
     for (_, _, _, _), rates in curves.items():
         for rate, members in sorted(rates.items()):
             variant = f"rate {rate:g}" if len(rates) > 1 else ""
-            if all(outcome.diverged for _, outcome in members):
+            if all(lost(run.settings, outcome) for run, outcome in members):
                 run = members[0][0]
                 warnings.warn(
                     f"left out: all {len(members)} runs of {run.network} on {run.rhm} at rate {rate:g} diverged",
@@ -137,19 +153,25 @@ def divergences(finished: Sequence[tuple[Run, Outcome]]) -> dict[RHM, list[tuple
 def _curves(members: Sequence[tuple[Run, Outcome]], variant: str) -> LearningCurves:
     first = members[0][0]
     _check_alike(first, [run for run, _ in members])
+    H = {(run.seed_rule, run.grammar_seed): run.grammar().plateaus() for run in _one_per_grammar(members)}
+    offline = first.settings.protocol == "offline"
     rows: dict[tuple[str, int, int], dict[int, float]] = {}
+    times: dict[tuple[str, int, int, int], FloatArray] = {}
     diverged = 0
     for run, outcome in members:
-        if outcome.diverged:
+        if lost(run.settings, outcome):
             diverged += 1
             continue
         points = rows.setdefault((run.seed_rule, run.grammar_seed, run.run_seed), {})
         for P, value in sample_points(run, outcome):
             points[P] = min(value, points.get(P, np.inf))
+        if offline:
+            row = run.seed_rule, run.grammar_seed, run.run_seed
+            times[*row, run.P] = _step_times(run, outcome, H[row[:2]])
     keys, sizes = sorted(rows), sorted({P for points in rows.values() for P in points})
-    seeds = {(run.seed_rule, run.grammar_seed): run for run, _ in members}
-    H = {key: run.grammar().plateaus() for key, run in seeds.items()}
     loss = np.array([[rows[key].get(P, np.nan) for P in sizes] for key in keys]).reshape(len(keys), len(sizes))
+    no_time = np.full(first.rhm.L, np.nan)
+    time = np.array([[times.get((*key, P), no_time) for P in sizes] for key in keys])
     return LearningCurves(
         rhm=first.rhm,
         label=_label(first),
@@ -163,7 +185,41 @@ def _curves(members: Sequence[tuple[Run, Outcome]], variant: str) -> LearningCur
         protocol=first.settings.protocol,
         variant=variant,
         diverged=diverged,
+        time=time.reshape(*loss.shape, first.rhm.L) if offline else None,
+        remarks=_enough_steps(members) if offline else (),
     )
+
+
+def _one_per_grammar(members: Sequence[tuple[Run, Outcome]]) -> list[Run]:
+    return list({(run.seed_rule, run.grammar_seed): run for run, _ in members}.values())
+
+
+def _step_times(run: Run, outcome: Outcome, plateaus: FloatArray) -> FloatArray:
+    """Samples seen, repeats counted, until the test loss first crossed each step; NaN where it never did."""
+    curve = np.array([point for point in outcome.curve if point[0] > 0], float).reshape(-1, 2)
+    seen = curve[:, 0] * run.settings.batch_size
+    times: FloatArray = crossings(seen, curve[None, :, 1], step_levels(plateaus[None])).at[0]
+    return times
+
+
+def _enough_steps(members: Sequence[tuple[Run, Outcome]]) -> tuple[str, ...]:
+    """Whether more steps could still have lowered the best loss of a run on a fixed training set, size by size.
+
+    A run that stopped by patience has waited for as long again as its best loss took, or longer; one that was cut
+    off by ``max_steps`` before that could have become better.
+    """
+    waits: list[float] = []
+    cut: dict[int, int] = {}
+    for run, outcome in members:
+        if lost(run.settings, outcome):
+            continue
+        waits.append(outcome.steps / max(1, outcome.best_step))
+        if outcome.steps <= run.settings.patience * outcome.best_step:
+            cut[run.P] = cut.get(run.P, 0) + 1
+    if not cut:
+        return (f"more steps lowered no loss: every run went on for {min(waits):.2g} times the steps of its best",)
+    sizes = ", ".join(f"P = {P} ({count} runs)" for P, count in sorted(cut.items()))
+    return (f"cut off by max_steps, more steps might lower the loss: {sizes}",)
 
 
 def _label(run: Run) -> str:

@@ -203,9 +203,18 @@ class Outcome:
             object.__setattr__(self, name, [(step, value) for step, value in getattr(self, name)])
 
 
+def lost(settings: Settings, outcome: Outcome) -> bool:
+    """Whether a run diverged before it gave what it was made for.
+
+    Offline, one that diverged only when its patience was over anyway has given its best loss.
+    """
+    spent = settings.protocol == "offline" and outcome.steps > settings.patience * outcome.best_step > 0
+    return outcome.diverged and not spent
+
+
 def points(settings: Settings, P: int, outcome: Outcome) -> list[tuple[int, float]]:
     """The (samples, best test loss) of a run of size P: one offline, its whole history online."""
-    if outcome.diverged and settings.protocol == "offline":
+    if lost(settings, outcome) and settings.protocol == "offline":
         return []
     if settings.protocol == "offline":
         return [(P, outcome.best_loss)]

@@ -1,0 +1,77 @@
+"""Two clocks beside one another: the samples a step needs, and the time it takes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import isnan
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from rhmtheory._support.checks import InputError
+from rhmtheory.comparison.measurement import Measurement
+from rhmtheory.comparison.studies import Study
+from rhmtheory.plotting.style import ensemble_name, plain_ticks, styles
+from rhmtheory.theory import first_step
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+Pair = tuple[Measurement, Measurement]
+
+
+def clock_pairs(study: Study) -> list[Pair]:
+    """One (offline, online) pair of measurements for each network and ensemble that a ``study`` has both of."""
+    online = {(m.curves.rhm, m.curves.name): m for m in study.measurements if m.curves.protocol == "online"}
+    return [
+        (m, online[m.curves.rhm, m.curves.name])
+        for m in study.measurements
+        if m.curves.time is not None and (m.curves.rhm, m.curves.name) in online
+    ]
+
+
+def plot_clocks(pairs: Sequence[Pair], axes: Sequence[Axes]) -> Sequence[Axes]:
+    """Samples seen until each step is made, repeats counted, against the size of the fixed training set.
+
+    One of the ``axes`` for each of the ``pairs`` (offline, online) of measurements of one network. A line is one
+    step: to the left it ends where the training set is too small for it (dotted: the crossing ``P*_k`` of the best
+    test loss), to the right it goes over into the time that the step takes however many sentences there are. Online
+    every sentence is fresh, on the diagonal: the filled marker. Where the marker lies level with the line's right
+    end and far to the right of its left end, the online run is limited by time, not by samples.
+    """
+    if len(pairs) != len(axes):
+        raise InputError(f"{len(pairs)} pairs of measurements need as many axes, not {len(axes)}")
+    look = styles([offline.curves.name for offline, _ in pairs])
+    lows, highs = [], []
+    for (offline, online), ax in zip(pairs, axes, strict=True):
+        curves, style = offline.curves, look[offline.curves.name]
+        first, L = first_step(curves.rhm.L), curves.rhm.L
+        for k in range(first, L):
+            shade = 1.0 - 0.45 * (k - first) / max(1, L - 1 - first)
+            time = curves.mean_time[:, k]
+            kind: dict[str, Any] = {"color": style.color, "alpha": shade}
+            ax.plot(curves.P, time, ls=style.line, marker=".", lw=2, label=f"step {k}", **kind)
+            needed, taken = offline.crossings[k], online.crossings[k]
+            if not isnan(needed.best) and not needed.at_least:
+                ax.axvline(needed.best, ls=":", lw=1.5, **kind)
+                lows.append(needed.best)
+            if not isnan(taken.best) and not taken.at_least:
+                ax.plot(taken.best, taken.best, style.marker, mec="black", ms=9, zorder=4, **kind)
+                highs.append(taken.best)
+        times = curves.mean_time[np.isfinite(curves.mean_time)]
+        lows += [curves.P.min(), *times[:1]]
+        highs += [curves.P.max(), *times]
+    ends = min(lows) / 1.5, max(highs) * 1.5
+    for (offline, _), ax in zip(pairs, axes, strict=True):
+        ax.plot(ends, ends, color="0.6", lw=0.9, zorder=0)
+        ax.set(
+            xscale="log", yscale="log", xlim=ends, ylim=ends, xlabel="sentences in the training set, $P$",
+            ylabel="sentences seen until the step is made",
+        )  # fmt: skip
+        for axis in (ax.xaxis, ax.yaxis):
+            plain_ticks(axis, subs=(1.0,))
+        ax.plot([], [], color="0.3", ls=":", label="samples that suffice, $P^*_k$")
+        ax.plot([], [], "o", color="0.6", mec="black", label="online: all sentences fresh")
+        ax.set_title(f"{offline.curves.name}, {ensemble_name(offline.curves.rhm)}", fontsize=10)
+        ax.legend(fontsize=8, loc="lower right")
+    return axes
