@@ -1,5 +1,10 @@
 """Fixtures and settings shared by all tests."""
 
+import os
+
+# networks of tests are small: a second thread of torch waits more than it works, and takes a core from others
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 import pytest
 import tiny as _tiny
 from hypothesis import settings

@@ -1,4 +1,7 @@
-"""The notebooks of the documentation run: all code cells of each, in order, in one namespace, without Jupyter."""
+"""The notebooks of the documentation run: all code cells of each, in order, in one namespace, without Jupyter.
+
+Building the site runs them too, so here they are among the slow tests.
+"""
 
 import ast
 import re
@@ -19,6 +22,7 @@ def cells(path):
     return [(text.count("\n", 0, m.start(1)), OPTION.sub("", m[1])) for m in CELL.finditer(text)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_notebook_runs(path, monkeypatch):
     found = cells(path)
