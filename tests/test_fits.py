@@ -6,7 +6,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rhmtheory import InputError
-from rhmtheory.fitting.curves import broken_power_law, collapse_quality, compare_models, power_law
+from rhmtheory.fitting.curves import (
+    ModelComparison,
+    broken_power_law,
+    collapse_quality,
+    compare_models,
+    power_law,
+)
+from rhmtheory.fitting.intervals import resamples
 
 X = np.geomspace(10, 1e5, 15)
 
@@ -89,6 +96,181 @@ def test_steps_against_power_law():
     assert compare_models(few, few**-0.1 * np.exp(rng.normal(0, 0.1, 7)), H[:2]).preferred != "steps"
 
 
+# --- exact answers ------------------------------------------------------------------------------------------
+
+
+def scattered(rows, seed=0):
+    rng = np.random.default_rng(seed)
+    return 3 * X**-0.5 * np.exp(rng.normal(0, 0.2, size=(rows, 1)) + rng.normal(0, 0.1, size=(rows, len(X))))
+
+
+def test_power_law_is_the_line_of_least_squares():
+    y = scattered(6)
+    fit = power_law(X, y, confidence=0.8, seed=3, count=40)
+    slope, height = np.polyfit(np.log(X), np.log(y.mean(axis=0)), 1)
+    assert fit.exponent.best == pytest.approx(-slope)
+    assert fit.amplitude == pytest.approx(np.exp(height))
+    residual = np.log(y.mean(axis=0)) - slope * np.log(X) - height
+    assert fit.residual == pytest.approx(np.sqrt((residual**2).mean()))
+    assert (fit.offset, fit.points) == (0, len(X))
+    slopes = [-np.polyfit(np.log(X), np.log(y[draw].mean(axis=0)), 1)[0] for draw in resamples(6, 3, 40)]
+    assert (fit.exponent.low, fit.exponent.high) == pytest.approx(tuple(np.quantile(slopes, [0.1, 0.9])))
+    assert (fit.exponent.confidence, fit.exponent.realisations) == (0.8, 6)
+    assert len({power_law(X, y, seed=seed).exponent.low for seed in range(3)}) == 3
+    assert power_law(X, y).exponent.confidence == 0.9
+
+
+def test_offset_is_taken_off_before_the_line_is_fitted():
+    y = 3 * X**-0.5 + 0.01
+    fit = power_law(X, y, offset=0.01)
+    assert (fit.exponent.best, fit.amplitude, fit.offset) == pytest.approx((0.5, 3, 0.01))
+    assert fit.residual < 1e-12
+    assert str(fit).startswith("y = 3 x**-alpha + 0.01, alpha = 0.5 [")
+    assert "residual 0.0% over 15 points" in str(fit)
+    assert str(power_law(X, 3 * X**-0.5)).startswith("y = 3 x**-alpha, alpha = ")
+
+
+def test_draws_that_come_down_to_the_offset_are_left_out_of_the_interval():
+    """Of two curves one lies below the offset at its end; draws of that one alone have no excess there."""
+    high, low = 3 * X**-0.5 + 0.1, 2 * X**-0.5
+    fit = power_law(X, np.array([high, low]), offset=0.03, seed=1)
+    slopes = [
+        -np.polyfit(np.log(X), np.log(mean - 0.03), 1)[0]
+        for draw in resamples(2, 1, 500)
+        if (mean := np.array([high, low])[draw].mean(axis=0)).min() > 0.03
+    ]
+    assert 0.5 < len(slopes) / 500 < 0.9
+    assert (fit.exponent.low, fit.exponent.high) == pytest.approx(tuple(np.quantile(slopes, [0.05, 0.95])))
+
+
+def test_both_ends_of_the_window_count():
+    x, y = [1.0, 2, 4, 8, 16], [5.0, 1, 0.5, 0.25, 7]
+    fit = power_law(x, y, window=(2, 8))
+    assert fit.points == 3
+    assert fit.exponent.best == pytest.approx(1)
+    assert power_law(x, y).points == 5
+
+
+def test_a_fitted_offset_lies_between_zero_and_the_smallest_value():
+    assert 0 <= power_law(X, X**-0.5, offset="fit").offset < 1e-6
+    bent = X**-0.5 * (1 - 0.5 * X / X[-1])  # falls faster and faster: no offset at all
+    fit = power_law(X, bent, offset="fit")
+    assert 0 <= fit.offset < 1e-6
+    # four points suffice
+    assert power_law(X[:4], X[:4] ** -0.5 + 1, offset="fit").offset == pytest.approx(1, rel=1e-3)
+
+
+@pytest.mark.parametrize("offset", [1e-3, 1.0, 1e6])
+def test_a_steep_power_law_above_an_offset_is_found(offset):
+    """Exponent and offset trade against each other: the search must not end in that valley."""
+    x = np.geomspace(1, 30, 12)
+    fit = power_law(x, offset * (1 + 5 * x**-4.0), offset="fit")
+    assert (fit.exponent.best, fit.offset) == pytest.approx((4, offset), rel=1e-3)
+
+
+def test_a_break_is_found_where_it_is():
+    at = np.exp(np.linspace(np.log(X[1]), np.log(X[-2]), 200)[70])  # a place that is tried
+    truth = 7 * np.where(at > X, (X / at) ** -0.5, (X / at) ** -1.5)
+    fit = broken_power_law(X, truth)
+    assert (fit.before.best, fit.after.best) == pytest.approx((0.5, 1.5))
+    assert (fit.break_at.best, fit.value) == pytest.approx((at, 7))
+    assert fit.residual < 1e-10
+    assert fit(X) == pytest.approx(truth)
+    assert np.isnan(fit.before.low)
+    text = str(fit)
+    assert text.index("exponent 0.5") < text.index(f"up to x = {at:.3g}") < text.index("1.5") < text.index("beyond")
+
+
+def test_the_break_lies_between_inner_points():
+    for y in (X**-0.5, np.where(X[-2] > X, 1.0, 0.1)):
+        assert X[1] * (1 - 1e-9) <= broken_power_law(X, y).break_at.best <= X[-2] * (1 + 1e-9)
+    x = X[:5]
+    kink = np.where(x < x[2], 1.0, x[2] / x)
+    assert broken_power_law(x, kink).break_at.best == pytest.approx(x[2], rel=0.02)
+
+
+def test_intervals_of_a_break_are_quantiles_over_draws_of_realisations():
+    rng = np.random.default_rng(4)
+    x = X[::2]
+    y = np.where(x < 800, (x / 800) ** -0.5, (x / 800) ** -1.5) * np.exp(rng.normal(0, 0.1, (4, len(x))))
+    fit = broken_power_law(x, y, confidence=0.8, seed=2, count=12)
+    lone = [broken_power_law(x, y[draw].mean(axis=0)) for draw in resamples(4, 2, 12)]
+    for name in ("before", "after", "break_at"):
+        values = [getattr(one, name).best for one in lone]
+        found = getattr(fit, name)
+        assert (found.low, found.high) == pytest.approx(tuple(np.quantile(values, [0.1, 0.9])))
+        assert found.best == getattr(broken_power_law(x, y.mean(axis=0)), name).best
+        assert (found.confidence, found.realisations) == (0.8, 4)
+
+
+def test_quality_of_a_collapse_by_hand():
+    """Two curves: the mean square of their distance over the variance; a third counts only where it reaches."""
+    x = np.array([1.0, np.e, np.e**2])
+    ln_y = np.array([0.0, -1, -2])
+    first, second = (x, np.exp(ln_y)), (x, np.exp(ln_y + 0.5))
+    values = np.concatenate([ln_y, ln_y + 0.5])
+    assert collapse_quality([first, second]) == pytest.approx(0.25 / values.var())
+    # beside the other two stands their mean; the third has one point, between the heights of the others
+    third = (x[1:2], np.exp(ln_y[1:2] + 1.5))
+    here = np.concatenate([ln_y, ln_y + 0.5, [0.5]])
+    there = np.array([0.5, -0.5 / 2 + 0.5 / 2, -1.5, 0, (-1 + 0.5) / 2, -2, -0.75])
+    assert collapse_quality([first, second, third]) == pytest.approx(((here - there) ** 2).mean() / here.var())
+
+
+def test_flat_curves_and_those_apart_have_no_quality():
+    for pair in ([([1, 2], [3, 3]), ([1, 2], [3, 3])], [([1.0], [2.0]), ([5.0], [1.0])]):
+        with pytest.raises(InputError, match="share no range of x, or are flat"):
+            collapse_quality(pair)
+    # one point in common, seen from either side, is enough
+    assert collapse_quality([([1, 2], [4.0, 2.0]), ([2, 3], [1.0, 0.5])]) > 0
+
+
+def stairs(x, H, positions, width):
+    ln_x = np.log(np.reshape(x, (-1, 1)))
+    drops = np.diff(np.log(H)) / (1 + np.exp(-(ln_x - np.log(positions)) / width))
+    return H[0] * np.exp(drops.sum(axis=1))
+
+
+def test_criteria_of_both_models_are_akaikes():
+    """``n ln(RSS / n) + 2p + 2p(p + 1)/(n - p - 1)``, p counting the variance."""
+    rng = np.random.default_rng(7)
+    x, H = np.geomspace(10, 1e5, 20), np.array([3.0, 1.0, 0.4])
+    y = stairs(x, H, (300.0, 8000.0), 0.5) * np.exp(rng.normal(0, 0.02, (3, 20)))
+    found = compare_models(x, y, H)
+    n, mean = len(x), y.mean(axis=0)
+
+    def criterion(fitted, p):
+        return n * np.log((np.log(mean / fitted) ** 2).mean()) + 2 * p + 2 * p * (p + 1) / (n - p - 1)
+
+    assert found.steps == pytest.approx(criterion(stairs(x, H, found.positions, found.width), 4))
+    assert found.power_law == pytest.approx(criterion(found.fit(x), 4))
+    assert found.positions == pytest.approx((300, 8000), rel=0.1)
+    assert found.width == pytest.approx(0.5, rel=0.1)
+    assert found.fit.exponent.best == power_law(x, mean, offset="fit").exponent.best
+
+
+@pytest.mark.parametrize("width", [0.05, 0.3, 2.0])
+def test_exact_steps_are_found_whatever_their_width(width):
+    x, H, at = np.geomspace(10, 1e6, 60), np.array([2.8, 1.5, 0.6]), (400.0, 30000.0)
+    found = compare_models(x, stairs(x, H, at, width), H)
+    assert found.positions == pytest.approx(at, rel=0.01)
+    assert found.width == pytest.approx(width, rel=0.02)
+    assert found.preferred == "steps"
+    assert np.isfinite(found.steps)
+
+
+def test_a_difference_of_six_decides():
+    fit = power_law(X, 1 / X)
+
+    def judged(steps, power):
+        return ModelComparison(steps, power, (10.0, 2000.0), 0.2, fit)
+
+    assert judged(-6.0, 0.0).preferred == "steps"
+    assert judged(6.0, 0.0).preferred == "power law"
+    assert {judged(-5.9, 0.0).preferred, judged(5.9, 0.0).preferred, judged(0.0, 0.0).preferred} == {"undecided"}
+    assert str(judged(-20.0, 3.0)) == ("steps: AICc -20.0 (steps at 10, 2e+03) against 3.0 (power law, exponent 1)")
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [
@@ -103,6 +285,19 @@ def test_steps_against_power_law():
         (lambda: collapse_quality([([1, 2], [1, 2])]), "at least 2"),
         (lambda: collapse_quality([([1, 2], [1, 2]), ([3, 4], [1, 2])]), "share no range"),
         (lambda: compare_models(X, 1 / X, [1.0, 2.0]), "falling"),
+        (lambda: compare_models(X, 1 / X, [1.0, 1.0]), "falling"),
+        (lambda: compare_models(X, 1 / X, [1.0, 0.0]), "positive"),
+        (lambda: compare_models(X, 1 / X, [1.0]), "two or more"),
+        (lambda: compare_models(X, 1 / X, [[2.0, 1.0]]), "two or more"),
+        (lambda: compare_models(X[:7], 1 / X[:7], [8.0, 4.0, 2.0, 1.0, 0.5]), "7 points .* needs 8"),
+        (lambda: power_law([1, 2, 3], [3, 2, 0.5], offset=0.5), "comes down to 0.5, and offset=0.5 leaves no"),
+        (lambda: power_law([0, 2, 3], [3, 2, 1]), "x must be positive"),
+        (lambda: power_law([1, 2, 2], [3, 2, 1]), "repeated"),
+        (lambda: power_law([1, 2, np.inf], [3, 2, 1]), "finite"),
+        (lambda: power_law([1, 2, 3], [3, np.inf, 1]), "y holds values that have no logarithm"),
+        (lambda: power_law([[1, 2, 3]], [3, 2, 1]), r"x has shape \(1, 3\)"),
+        (lambda: power_law([1, 2, 3], np.ones((2, 2, 3))), r"y \(2, 2, 3\)"),
+        (lambda: power_law(X, 1 / X, window=(1e3, 2e3)), r"2 points in the window \(1000.0, 2000.0\) are too few"),
         (lambda: compare_models(X[:5], 1 / X[:5], [2.0, 1.0]), "needs 6"),
     ],
 )

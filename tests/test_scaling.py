@@ -6,8 +6,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rhmtheory import InputError
-from rhmtheory.fitting.crossings import crossing
-from rhmtheory.fitting.intervals import SlopeFit, bootstrap, resamples
+from rhmtheory.fitting.crossings import crossing, crossings
+from rhmtheory.fitting.intervals import (
+    Estimate,
+    SlopeFit,
+    bootstrap,
+    line_coefficients,
+    no_estimate,
+    pseudo_values,
+    resamples,
+    t_bounds,
+    t_estimate,
+)
 from rhmtheory.fitting.slopes import slope
 
 NAN = float("nan")
@@ -72,6 +82,48 @@ def test_points_without_a_value_are_skipped():
 def test_curves_that_cannot_be_crossed(x, y, level, message):
     with pytest.raises(InputError, match=message):
         crossing(x, y, level)
+
+
+def test_several_curves_and_levels_at_once():
+    """What is not crossed is late or early, and a level that is not there is neither."""
+    x = [1, 10, 100, 1000]
+    y = [[8.0, 4, 2, 1], [4.0, 2, NAN, NAN], [NAN, 1, 0.5, NAN], [NAN, NAN, NAN, NAN]]
+    levels = [[3.0, 0.5, 8.0], [3.0, 2.0, NAN], [1.0, 0.5, 0.1], [1.0, NAN, 2.0]]
+    found = crossings(x, y, levels)
+    half = 10 ** (1 + np.log(4 / 3) / np.log(2))
+    np.testing.assert_allclose(found.at[0], [half, NAN, NAN])
+    np.testing.assert_allclose(found.at[1], [half / 10, 10, NAN])
+    np.testing.assert_allclose(found.at[2], [NAN, 100, NAN])
+    assert np.isnan(found.at[3]).all()
+    assert found.late.tolist() == [[False, True, False], [False] * 3, [False, False, True], [True, False, True]]
+    assert found.early.tolist() == [[False, False, True], [False] * 3, [True, False, False], [False] * 3]
+    np.testing.assert_array_equal(found.last, [1000, 10, 100, NAN])
+
+
+def test_curves_without_any_point():
+    found = crossings([], np.empty((2, 0)), [[1.0, NAN], [2.0, 3.0]])
+    assert np.isnan(found.at).all()
+    assert found.late.tolist() == [[True, False], [True, True]]
+    assert not found.early.any()
+    assert found.last.shape == (2,)
+    assert np.isnan(found.last).all()
+
+
+@pytest.mark.parametrize(
+    ("x", "y", "levels", "message"),
+    [
+        ([1, 2], [2.0, 1.0], [[1.0]], r"give \(points,\) and \(curves, points\)"),
+        ([[1, 2]], [[2.0, 1.0]], [[1.0]], r"give \(points,\) and \(curves, points\)"),
+        ([1, 2, 3], [[2.0, 1.0]], [[1.0]], r"x has shape \(3,\) and y \(1, 2\)"),
+        ([1, 2], [[2.0, 1.0]], [1.0], r"give \(curves, levels\), with 1 curves"),
+        ([1, 2], [[2.0, 1.0]], [[1.0], [1.0]], r"levels have shape \(2, 1\)"),
+        ([1, 2], [[2.0, 1.0]], [[0.0]], "level 0.0, which has no logarithm"),
+        ([1, 2], [[2.0, 0.0]], [[1.0]], "y holds 0.0, which has no logarithm"),
+    ],
+)
+def test_tables_of_curves_that_cannot_be_crossed(x, y, levels, message):
+    with pytest.raises(InputError, match=message):
+        crossings(x, y, levels)
 
 
 # --- slope ----------------------------------------------------------------------------------------------
@@ -151,3 +203,91 @@ def test_the_interval_covers_the_truth():
         assert fit.low <= fit.best <= fit.high
         covered += fit.low <= -0.5 <= fit.high
     assert 0.68 < covered / repetitions < 0.88
+
+
+# --- Student's intervals ------------------------------------------------------------------------------------
+
+
+def test_one_sample_has_the_ordinary_t_interval():
+    from scipy import stats
+
+    values = np.array([[1.0, 4, 2, 8, 5], [2, 2, 3, 1, 9]])
+    best, low, high = t_bounds([values], confidence=0.9)
+    for row, *found in zip(values, best, low, high, strict=True):
+        interval = stats.ttest_1samp(row, 0).confidence_interval(0.9)
+        assert found == pytest.approx([row.mean(), interval.low, interval.high])
+    # 95% unless told otherwise
+    wide = stats.ttest_1samp(values[0], 0).confidence_interval(0.95)
+    assert [x[0] for x in t_bounds([values])[1:]] == pytest.approx([wide.low, wide.high])
+
+
+def test_two_samples_have_the_interval_of_welch():
+    from scipy import stats
+
+    first, second = [1.0, 4, 2, 8, 5], [2.0, 30, 3]
+    interval = stats.ttest_ind(first, second, equal_var=False).confidence_interval(0.95)
+    found = t_bounds([first, second], (1.0, -1.0))
+    assert [x.item() for x in found] == pytest.approx([4 - 35 / 3, interval.low, interval.high])
+
+
+def test_coefficients_scale_the_interval():
+    values = [1.0, 4, 2, 8, 5]
+    once, thrice = t_bounds([values]), t_bounds([values], (-3.0,))
+    assert [x.item() for x in thrice] == pytest.approx([-3 * x.item() for x in (once[0], once[2], once[1])])
+
+
+def test_three_values_have_an_interval_and_two_have_none():
+    assert np.isfinite(t_bounds([[1.0, 2.0, 4.0]])).all()
+    best, low, high = t_bounds([[1.0, 2.0], [1.0, 2.0, 3.0]], (1.0, 1.0))
+    assert best == pytest.approx(3.5)
+    assert np.isnan([low, high]).all()
+
+
+def test_values_without_scatter_have_an_interval_without_width():
+    best, low, high = t_bounds([[[2.0, 2, 2], [1, 2, 3]]])
+    assert (best[0], low[0], high[0]) == (2, 2, 2)
+    assert low[1] < 2 < high[1]
+
+
+def test_an_estimate_holds_its_interval_and_what_it_is_of():
+    values = [1.0, 4, 2, 8, 5]
+    best, low, high = (x.item() for x in t_bounds([values], confidence=0.8))
+    assert t_estimate([values], confidence=0.8) == Estimate(best, low, high, 0.8, 5, "grammars")
+    found = t_estimate([values, values[:3]], (1.0, -1.0), unit="runs", best=7.0)
+    assert (found.best, found.count, found.unit, found.confidence) == (7.0, 3, "runs", 0.95)
+    assert not found.at_least
+    assert t_estimate([values], best=0.0).best == 0
+
+
+def test_an_estimate_in_words():
+    found = Estimate(2.0, 1.0, 4.0, 0.95, 5)
+    assert str(found) == "2 [1, 4]"
+    assert found.width == pytest.approx(np.log(4))
+    assert found.exp() == Estimate(*np.exp([2.0, 1.0, 4.0]), 0.95, 5)
+    assert str(Estimate(2.0, NAN, NAN, 0.95, 2)) == "2"
+    assert str(Estimate(2.0, 1.5, np.inf, 0.95, 5, at_least=True)) == ">= 1.5"
+    assert str(Estimate(2.0, NAN, np.inf, 0.95, 2, at_least=True)) == ">= 2"
+    assert str(no_estimate()) == str(Estimate(NAN, NAN, NAN, 0.95, 3, at_least=True)) == "-"
+    for low, high in ((0.0, 1.0), (-1.0, 1.0), (NAN, NAN), (2.0, 1.0)):
+        assert np.isnan(Estimate(1.0, low, high, 0.95, 5).width)
+    assert Estimate(1.0, 2.0, 2.0, 0.95, 5).width == 0
+    nothing = no_estimate(4, "runs")
+    assert np.isnan([nothing.best, nothing.low, nothing.high]).all()
+    assert (nothing.count, nothing.unit, nothing.confidence) == (4, "runs", 0.95)
+    assert (no_estimate().count, no_estimate().unit) == (0, "grammars")
+
+
+def test_pseudo_values_take_the_first_bias_off():
+    """Of the variance over n they are that over n - 1; a lone value has no jackknife, and stands for itself."""
+    values = np.array([1.0, 5.0, 2.0, 7.0])
+    assert pseudo_values(lambda which: values[which].var(), 4).mean() == pytest.approx(values.var(ddof=1))
+    assert pseudo_values(lambda which: values[which].max(), 1) == [1.0]
+    two = pseudo_values(lambda which: values[which].max(), 2)
+    assert two == pytest.approx([2 * 5 - 5, 2 * 5 - 1])
+
+
+def test_coefficients_of_a_line_have_unit_slope_and_no_height():
+    x = np.array([1.0, 2.0, 4.0])
+    c = line_coefficients(x)
+    assert (c.sum(), c @ x) == pytest.approx((0, 1))
+    assert c == pytest.approx([-2 / 7, -1 / 14, 5 / 14])

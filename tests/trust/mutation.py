@@ -1,0 +1,390 @@
+"""How many small mistakes in the code the tests would notice: mutants drawn at random, each run against its tests.
+
+    python tests/trust/mutation.py --sample 24 --seed 1                           # of every area
+    python tests/trust/mutation.py --sample 6 --seed 1 --area fitting             # of one
+    python tests/trust/mutation.py --sample 6 --seed 1 --module fitting/curves    # of what has this in its name
+
+A mutant is the code with one change, made by cosmic-ray: another operator, a number plus or minus one, a condition
+turned round, a loop that does nothing. A place in the code is drawn first and one of its changes then, so that
+places with many changes count no more than others. The draw hashes the line itself: work elsewhere leaves it alone.
+What no run could show is no mutant: a change of annotations, or of decorators that only make a function faster.
+
+The tests of a module are those of ``areas.toml``, behind the module's own examples, quickest first; they must pass
+on the code as it is. A mutant is killed when one of them fails, or when they take three times as long. Survivors
+are listed, with the reason where ``survivors.toml`` gives one; ``--strict`` makes any other survivor an error.
+Seconds are those of the processor.
+
+Everything happens in a copy. Mutants run in forks of this process, which has loaded the libraries already, and find
+compiled kernels in the copy's cache; mutated kernels themselves run uncompiled.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import hashlib
+import importlib
+import json
+import os
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import tomllib
+import traceback
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import hypothesis
+import pytest
+
+ROOT, HERE = Path(__file__).parents[2], Path(__file__).parent
+COPIED = ("rhmtheory", "validation/rhmvalidation", "tests", "pyproject.toml")
+LIBRARIES = (
+    "numpy",
+    "scipy.optimize",
+    "scipy.special",
+    "numba",
+    "sympy",
+    "click",
+    "rich.table",
+    "matplotlib.pyplot",
+)
+ONLY_FASTER = {"njit", "cache", "lru_cache"}
+MEMORY = 12 * 2**30
+"""Bytes of address space that a mutant may take."""
+
+
+# --- mutants ------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """One change of one line: where, what it was, what it becomes, and the whole file with it."""
+
+    file: str
+    line: int
+    before: str
+    after: str
+    source: str
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}: {self.before}  ->  {self.after}"
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a file can be changed, and the changes: operators of cosmic-ray, and which of their occurrences."""
+
+    number: int
+    file: str
+    line: int
+    changes: tuple[tuple[str, int], ...]
+
+    def mutant(self) -> Mutant | None:
+        """The first change that a run can show; None if there is none."""
+        # the tests' own environment, which imports this file to look for examples, has no cosmic-ray
+        from cosmic_ray.mutating import mutate_code
+        from cosmic_ray.plugins import get_operator
+
+        source = (ROOT / self.file).read_text(encoding="utf-8")
+        meaning = _meaning(source)
+        for name, occurrence in self.changes:
+            changed = mutate_code(source, get_operator(name)(), occurrence)
+            if changed is not None and _meaning(changed) not in (None, meaning):
+                return _mutant(self.file, source, changed)
+        return None
+
+
+def places(file: str, seed: int) -> Iterator[Place]:
+    """Where a file can be changed, each place with its random number and its changes in random order."""
+    from cosmic_ray.ast import ast_nodes, get_ast
+    from cosmic_ray.plugins import get_operator, operator_names
+
+    source = (ROOT / file).read_text(encoding="utf-8")
+    lines, tree = source.split("\n"), get_ast(source)
+    found: dict[tuple[int, int], list[tuple[int, str, int]]] = {}
+    for name in operator_names():
+        kind = get_operator(name)
+        if kind.arguments():  # names of variables: none that fit a whole project
+            continue
+        starts = (start for node in ast_nodes(tree) for start, _ in kind().mutation_positions(node))
+        for occurrence, (row, column) in enumerate(starts):
+            here = found.setdefault((row, column), [])
+            number = _number(seed, file, lines[row - 1], column, name, len(here))
+            here.append((number, name, occurrence))
+    for (row, column), changes in found.items():
+        ordered = tuple((name, occurrence) for _, name, occurrence in sorted(changes))
+        yield Place(_number(seed, file, lines[row - 1], column), file, row, ordered)
+
+
+def _number(*key: object) -> int:
+    """A random number that depends on the key alone."""
+    return int.from_bytes(hashlib.sha256(repr(key).encode()).digest()[:8], "big")
+
+
+def _mutant(file: str, source: str, changed: str) -> Mutant:
+    old, new = source.split("\n"), changed.split("\n")
+    same = next(i for i, (a, b) in enumerate(zip(old, new, strict=False)) if a != b)
+    return Mutant(file, same + 1, " ".join(old[same].split()), " ".join(new[same].split()), changed)
+
+
+def _meaning(source: str) -> str | None:
+    """What of a source a run can show, as text; None where it is no Python."""
+    try:
+        tree = ast.parse(source)
+    except SyntaxError:
+        return None
+    for node in ast.walk(tree):
+        if isinstance(node, ast.arg | ast.AnnAssign):
+            node.annotation = ast.Constant(None)
+        if isinstance(node, ast.FunctionDef):
+            node.returns = None
+            node.decorator_list = [d for d in node.decorator_list if not ONLY_FASTER & set(_names(d))]
+    return ast.dump(tree)
+
+
+def _names(tree: ast.AST) -> Iterator[str]:
+    return (node.id for node in ast.walk(tree) if isinstance(node, ast.Name))
+
+
+# --- running tests ------------------------------------------------------------------------------------------
+
+
+class _Order:
+    """A pytest plugin: quick tests of a file first; the first failure written down, and not made smaller."""
+
+    def __init__(self, folder: Path, left_out: list[str]) -> None:
+        self.failure, self.durations, self.left_out = folder / "failure", folder / "durations", left_out
+        self.seconds: dict[str, float] = {}
+
+    def pytest_configure(self) -> None:
+        phases = (hypothesis.Phase.explicit, hypothesis.Phase.generate)
+        hypothesis.settings.register_profile("mutants", hypothesis.settings(), phases=phases)
+        hypothesis.settings.load_profile("mutants")
+
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        known = json.loads(self.durations.read_text()) if self.durations.exists() else {}
+        files = list(dict.fromkeys(item.path for item in items))
+        items[:] = [item for item in items if item.nodeid.split("[")[0] not in self.left_out]
+        items.sort(key=lambda item: (files.index(item.path), known.get(item.nodeid, 0)))
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        self.seconds[report.nodeid] = self.seconds.get(report.nodeid, 0) + report.duration
+        if report.failed:
+            self.failure.write_text(report.nodeid)
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        if report.failed:
+            self.failure.write_text(report.nodeid)
+
+    def pytest_sessionfinish(self, exitstatus: int) -> None:
+        if exitstatus == 0:
+            known = json.loads(self.durations.read_text()) if self.durations.exists() else {}
+            self.durations.write_text(json.dumps(known | self.seconds))
+
+
+class Workshop:
+    """A copy of the tree in which tests run."""
+
+    def __init__(self, folder: Path, left_out: list[str]) -> None:
+        self.folder, self.left_out = folder, left_out
+        for name in COPIED:
+            source, target = ROOT / name, folder / name
+            if source.is_dir():
+                shutil.rmtree(target, ignore_errors=True)
+                shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
+            else:
+                shutil.copy2(source, target)
+        self._stamp = time.time()
+
+    def write(self, file: str, source: str) -> None:
+        """Put a source in place; its time differs each time, so that nothing compiled before is taken for it."""
+        self._stamp += 2
+        path = self.folder / file
+        path.write_text(source, encoding="utf-8")
+        os.utime(path, (self._stamp, self._stamp))
+
+    def run(self, tests: list[str], limit: float, *, compiled: bool) -> tuple[str | None, float]:
+        """The first test that fails, None where all pass, and the processor seconds it took."""
+        failure = self.folder / "failure"
+        failure.unlink(missing_ok=True)
+        child = os.fork()
+        if child == 0:
+            self._child(tests, limit, compiled)
+        # a busy machine counts for nothing; what waits for ever is ended in the end
+        end = time.monotonic() + 20 * limit
+        while not (done := os.wait4(child, os.WNOHANG))[0] and time.monotonic() < end:
+            time.sleep(0.02)
+        if not done[0]:
+            os.killpg(child, signal.SIGKILL)
+            done = os.wait4(child, 0)
+        _, status, usage = done
+        code, seconds = os.waitstatus_to_exitcode(status), usage.ru_utime + usage.ru_stime
+        if code == 0:
+            return None, seconds
+        if failure.exists():
+            return failure.read_text(), seconds
+        return f"no end after {limit:.0f} s" if code < 0 else f"the tests ended with code {code}", seconds
+
+    def _child(self, tests: list[str], limit: float, compiled: bool) -> None:
+        """Run pytest in this process, a fork, and end it."""
+        code = 1
+        try:
+            os.setpgid(0, 0)
+            log = os.open(self.folder / "log", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+            os.dup2(log, 1), os.dup2(log, 2)
+            resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+            resource.setrlimit(resource.RLIMIT_CPU, (round(limit), round(limit)))
+            os.chdir(self.folder)
+            paths = [str(self.folder), str(self.folder / "validation")]
+            sys.path[:0] = paths
+            os.environ["PYTHONPATH"] = os.pathsep.join(paths)
+            if not compiled:
+                os.environ["NUMBA_DISABLE_JIT"] = "1"
+                importlib.import_module("numba").config.DISABLE_JIT = 1
+            options = ["-x", "-p", "no:cacheprovider", "--assert=plain", "--tb=short"]
+            code = pytest.main([*options, *tests], plugins=[_Order(self.folder, self.left_out)])
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            sys.stdout.flush(), sys.stderr.flush()
+            os._exit(code)
+
+
+# --- the command --------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Result:
+    """What became of the mutants of an area."""
+
+    area: str
+    tried: int
+    survivors: list[Mutant]
+
+
+class Check:
+    """Draws mutants, runs them, and tells of each."""
+
+    def __init__(self, folder: Path, left_out: list[str], seed: int) -> None:
+        self.workshop, self.seed = Workshop(folder, left_out), seed
+        self._seconds: dict[tuple[str, ...], float] = {}
+        os.environ["NUMBA_CACHE_DIR"] = str(folder / "kernels")
+        importlib.import_module("numba").config.CACHE_DIR = str(folder / "kernels")
+
+    def area(self, area: str, modules: dict[str, list[str]], count: int) -> Result:
+        """Run a sample of the mutants of some modules."""
+        result = Result(area, 0, [])
+        drawn = (place for file in modules for place in places(file, self.seed))
+        for place in sorted(drawn, key=lambda place: (place.number, place.line)):
+            mutant = place.mutant()
+            if mutant is None:
+                continue
+            killer, seconds = self.kill(mutant, modules[mutant.file])
+            print(f"{area} {seconds:5.1f} s  {mutant}  [{killer or 'SURVIVED'}]", flush=True)
+            result.tried += 1
+            if killer is None:
+                result.survivors.append(mutant)
+            if result.tried == count:
+                break
+        return result
+
+    def kill(self, mutant: Mutant, tests: list[str]) -> tuple[str | None, float]:
+        """Which test fails for a mutant, and the seconds until it does."""
+        compiled = "_kernels" not in mutant.file
+        # doctests are few where there are no names to compile
+        tests = [*([mutant.file] if ">>>" in mutant.source and compiled else []), *tests]
+        key = (*tests, str(compiled))
+        if key not in self._seconds:
+            killer, self._seconds[key] = self.workshop.run(tests, 600, compiled=compiled)
+            if killer:
+                log = (self.workshop.folder / "log").read_text(errors="replace")
+                raise SystemExit(f"{log[-3000:]}\n{killer} fails without any mutant, in {' '.join(tests)}")
+            print(f"     {self._seconds[key]:5.1f} s without a mutant: {' '.join(tests)}", flush=True)
+        original = (ROOT / mutant.file).read_text(encoding="utf-8")
+        self.workshop.write(mutant.file, mutant.source)
+        try:
+            return self.workshop.run(tests, 10 + 3 * self._seconds[key], compiled=compiled)
+        finally:
+            self.workshop.write(mutant.file, original)
+
+
+def reason(mutant: Mutant, reasons: list[dict[str, str]]) -> str | None:
+    """Why no test can tell a mutant from the code, where that is known."""
+    for known in reasons:
+        if all(known[name] == getattr(mutant, name) for name in ("file", "before", "after")):
+            return known["why"]
+    return None
+
+
+def report(results: list[Result], reasons: list[dict[str, str]], command: str) -> dict[str, Any]:
+    """What goes into the documentation."""
+    sys.path[:0] = [str(ROOT), str(ROOT / "validation")]
+    made_by = importlib.import_module("rhmtheory._support.provenance").provenance(
+        ("rhmtheory", "cosmic-ray", "pytest", "hypothesis", "numpy", "numba")
+    )
+    commit = subprocess.run(["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False)
+    return {
+        "title": "Mutants killed by the tests",
+        "command": command,
+        "provenance": {**made_by, "commit": commit.stdout.strip()},
+        "rows": [{"what": r.area, "tried": r.tried, "failed": len(r.survivors)} for r in results],
+        "notes": [
+            f"{r.area}, {mutant.file}:{mutant.line}: `{mutant.before}` becomes `{mutant.after}`. "
+            + (reason(mutant, reasons) or "No test notices it.")
+            for r in results
+            for mutant in r.survivors
+        ],
+    }
+
+
+def main() -> None:
+    """Parse the command line, run the check, print and write what came out."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("--sample", type=int, default=24, help="mutants per area")
+    parser.add_argument("--seed", type=int, default=0, help="another one draws other mutants")
+    parser.add_argument("--area", action="append", help="only this area; may be repeated")
+    parser.add_argument("--module", default="", help="only files with this in their path")
+    parser.add_argument("--strict", action="store_true", help="fail where a survivor has no known reason")
+    parser.add_argument("--out", type=Path, help="JSON file for the figures")
+    parser.add_argument("--folder", type=Path, help="where the copy is; kept, with its compiled kernels")
+    options = parser.parse_args()
+    areas = tomllib.loads((HERE / "areas.toml").read_text(encoding="utf-8"))
+    left_out = areas.pop("left_out")
+    reasons = tomllib.loads((HERE / "survivors.toml").read_text(encoding="utf-8")).get("survivor", [])
+    if unknown := set(options.area or []) - set(areas):
+        parser.error(f"no area {', '.join(sorted(unknown))}: choose among {', '.join(areas)}")
+    chosen = {
+        area: {file: tests for file, tests in modules.items() if options.module in file}
+        for area, modules in areas.items()
+        if area in (options.area or areas)
+    }
+    for library in (*LIBRARIES, *(["torch"] if any("validation" in f for m in chosen.values() for f in m) else [])):
+        importlib.import_module(library)
+    with tempfile.TemporaryDirectory(prefix="mutants-") as temporary:
+        folder = (options.folder or Path(temporary)).resolve()
+        folder.mkdir(parents=True, exist_ok=True)
+        check = Check(folder, left_out, options.seed)
+        results = [check.area(area, modules, options.sample) for area, modules in chosen.items() if modules]
+    for r in results:
+        killed = r.tried - len(r.survivors)
+        print(f"{r.area:12} {killed:3} of {r.tried:3} killed")
+    survivors = [mutant for r in results for mutant in r.survivors]
+    for mutant in survivors:
+        print(f"  {mutant}: {reason(mutant, reasons) or 'no reason known'}")
+    if options.out:
+        command = f"python tests/trust/mutation.py {' '.join(sys.argv[1:])}"
+        text = json.dumps(report(results, reasons, command), indent=2, ensure_ascii=False)
+        options.out.write_text(text + "\n", encoding="utf-8")
+    if options.strict and any(reason(mutant, reasons) is None for mutant in survivors):
+        raise SystemExit("a mutant survives without a reason: write the test, or the reason into survivors.toml")
+
+
+if __name__ == "__main__":
+    main()
