@@ -188,7 +188,11 @@ def plain_chain(rhm, k):
 
 @pytest.mark.parametrize(
     "rhm",
-    [RHM(v=300, m=75, s=2, L=3), RHM(v=300, m=297, s=2, L=3), RHM(v=(300, 200), m=(90, 3), s=2, L=2, n=70)],
+    [
+        pytest.param(RHM(v=300, m=75, s=2, L=3), marks=pytest.mark.slow),
+        pytest.param(RHM(v=300, m=297, s=2, L=3), marks=pytest.mark.slow),
+        RHM(v=(300, 200), m=(90, 3), s=2, L=2, n=70),
+    ],
     ids=str,
 )
 def test_what_is_left_out_is_negligible(rhm):
