@@ -60,6 +60,14 @@ def test_two_sweeps_that_would_be_one_curve_are_refused(preset_file):
         load(preset_file)
 
 
+def test_one_preset_may_hold_both_clocks(preset_file, tmp_path):
+    preset_file.write_text(TINY + ONLINE.replace("attention", "cnn").replace('1e-3, optimiser = "adamw"', "1.0"))
+    both = load(preset_file)
+    assert [sweep.title for sweep in both.only("online").sweeps] == ["cnn RHM(v=4, m=2, s=2, L=2) online"]
+    results.ResultFolder(tmp_path / "out", both)
+    results.ResultFolder(tmp_path / "out", both.only("offline"))  # a part of it has the same settings
+
+
 @pytest.mark.parametrize("name", preset.preset_names())
 def test_presets_of_the_package_load(name):
     loaded = preset.load_preset(name)

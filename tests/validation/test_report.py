@@ -130,13 +130,25 @@ def test_all_figures_are_written_in_the_format_asked_for(ladders, tmp_path, endi
 SETTINGS = Settings(width=4, learning_rate=1.0)
 
 
-def preset_of(network, grammars):
-    return Preset("p", "", (Sweep(RHM(16, 4, 2, 3), network, tuple(range(grammars)), (64,), SETTINGS, 4),))
+def preset_of(network, grammars, settings=SETTINGS):
+    return Preset("p", "", (Sweep(RHM(16, 4, 2, 3), network, tuple(range(grammars)), (64,), settings, 4),))
 
 
 def found(noise, grammars=4, **rest):
     return study(
-        [curves(RHM(16, 4, 2, 3), "cnn", "cnn", noise=noise, grammars=grammars, constant=5, seed=3, **rest)]
+        [
+            curves(
+                RHM(16, 4, 2, 3),
+                "cnn",
+                "cnn",
+                noise=noise,
+                grammars=grammars,
+                constant=5,
+                seed=3,
+                protocol="offline",
+                **rest,
+            )
+        ]
     )
 
 
@@ -149,7 +161,9 @@ def test_grammars_are_added_until_the_interval_is_narrow():
     assert more_grammars(start, narrow, 0.4, 64) == start
     assert more_grammars(start, wide, 0.4, 4) == start
     assert more_grammars(start, wide, 0.4, 5).sweeps[0].seeds == (0, 1, 2, 3, 4)
-    assert more_grammars(preset_of("lcn", 4), wide, 0.4, 64) == preset_of("lcn", 4)  # of another network
+    online = replace(SETTINGS, protocol="online")
+    for other in (preset_of("lcn", 4), preset_of("cnn", 4, online)):  # of another network, or by the other clock
+        assert more_grammars(other, wide, 0.4, 64) == other
 
 
 def test_a_lower_bound_gets_no_more_grammars_and_too_few_get_three():

@@ -74,10 +74,11 @@ def run(
 
 def more_grammars(preset: Preset, found: Study, until_width: float, most: int) -> Preset:
     """The preset with further grammars in every sweep whose step factor is not yet narrow enough."""
-    widths = {(m.curves.rhm, m.curves.label): m.step_factor.measured for m in found.measurements}
+    widths = {(m.curves.rhm, m.curves.label, m.curves.protocol): m.step_factor.measured for m in found.measurements}
 
     def grown(sweep: Sweep) -> Sweep:
-        measured = widths.get((sweep.rhm, networks.label(sweep.network)))
+        label = networks.label(sweep.network, sweep.settings.objective)
+        measured = widths.get((sweep.rhm, label, sweep.settings.protocol))
         here = len(sweep.seeds)
         if measured is None or measured.at_least or math.isnan(measured.best) or measured.width < until_width:
             return sweep

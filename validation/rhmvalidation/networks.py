@@ -58,13 +58,16 @@ def is_own(name: str) -> bool:
     return bool(colon) and all(part.isidentifier() for part in (*module.split("."), of_class))
 
 
-def label(name: str) -> str:
+def label(name: str, objective: str = "last") -> str:
     """What tables and figures call a network: its name, or that of a class of one's own without the module.
+
+    Trained on all tokens it is another network, and says so.
 
     `rhmtheory.plotting` draws the networks of this package always alike, by this label, and gives others the next
     free style.
     """
-    return name.partition(":")[2] or name
+    own = name.partition(":")[2] or name
+    return f"{own} (all tokens)" if objective == "all" else own
 
 
 def find(name: str) -> NetworkRecord:

@@ -38,8 +38,13 @@ class Sweep:
 
     @property
     def title(self) -> str:
-        """Network and ensemble."""
-        return f"{self.network} {self.rhm}"
+        """Network, ensemble and protocol."""
+        return f"{self.network} {self.rhm} {self.settings.protocol}"
+
+    @property
+    def curve(self) -> tuple[RHM, str, str, str]:
+        """What tells its learning curve from those of other sweeps."""
+        return self.rhm, self.network, self.settings.objective, self.settings.protocol
 
     def runs(self) -> list[Run]:
         """All runs; the first of each grammar has the grammar's seed."""
@@ -75,7 +80,7 @@ class Preset:
         return [run for sweep in self.sweeps for run in sweep.runs()]
 
     def only(self, text: str) -> Preset:
-        """The sweeps whose title (as progress shows it, such as ``cnn RHM(v=16, m=4, s=2, L=3)``) has this text."""
+        """The sweeps whose title has this text, as ``cnn RHM(v=16, m=4, s=2, L=3) online`` has ``m=4``."""
         sweeps = tuple(sweep for sweep in self.sweeps if text in sweep.title)
         if not sweeps:
             raise InputError(
@@ -122,10 +127,10 @@ def load_preset(name: str | PathLike[str]) -> Preset:
     sweeps = tuple(_sweep(f"{source}, sweep {i}", entry) for i, entry in enumerate(table["sweep"], start=1))
     for i, one in enumerate(sweeps):
         for j, other in enumerate(sweeps[:i]):
-            if (one.rhm, one.network) == (other.rhm, other.network):
+            if one.curve == other.curve:
                 raise InputError(
-                    f"{source}, sweeps {j + 1} and {i + 1} train the same network on the same ensemble: their runs "
-                    "would be one curve; put them into presets of their own"
+                    f"{source}, sweeps {j + 1} and {i + 1} train the same network on the same ensemble by the same "
+                    "protocol: their runs would be one curve; put them into presets of their own"
                 )
     return Preset(Path(name).stem, table["summary"], sweeps)
 

@@ -137,7 +137,7 @@ def divergences(finished: Sequence[tuple[Run, Outcome]]) -> dict[RHM, list[tuple
     found: dict[tuple[RHM, str], dict[int, list[list[float]]]] = {}
     for run, outcome in finished:
         for step, values in outcome.divergence:
-            sizes = found.setdefault((run.rhm, _label(run)), {})
+            sizes = found.setdefault((run.rhm, networks.label(run.network, run.settings.objective)), {})
             if run.settings.protocol == "online":
                 sizes.setdefault(step * run.settings.batch_size, []).append(values)
             elif step == outcome.best_step:
@@ -174,7 +174,7 @@ def _curves(members: Sequence[tuple[Run, Outcome]], variant: str) -> LearningCur
     time = np.array([[times.get((*key, P), no_time) for P in sizes] for key in keys])
     return LearningCurves(
         rhm=first.rhm,
-        label=_label(first),
+        label=networks.label(first.network, first.settings.objective),
         laws=networks.find(first.network).laws,
         grammars=tuple(
             f"published seed {seed}" if rule == "published" else f"seed {seed}" for rule, seed, _ in keys
@@ -220,11 +220,6 @@ def _enough_steps(members: Sequence[tuple[Run, Outcome]]) -> tuple[str, ...]:
         return (f"more steps lowered no loss: every run went on for {min(waits):.2g} times the steps of its best",)
     sizes = ", ".join(f"P = {P} ({count} runs)" for P, count in sorted(cut.items()))
     return (f"cut off by max_steps, more steps might lower the loss: {sizes}",)
-
-
-def _label(run: Run) -> str:
-    label = networks.label(run.network)
-    return f"{label} (all tokens)" if run.settings.objective == "all" else label
 
 
 def _check_alike(first: Run, runs: Sequence[Run]) -> None:

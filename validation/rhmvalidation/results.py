@@ -101,17 +101,16 @@ def write_tables(folder: Path, finished: Sequence[tuple[Run, Outcome]]) -> None:
 
 
 def _settings(content: dict[str, Any]) -> dict[str, Any]:
-    """Settings by ensemble and network; other sizes, grammars or replicas leave runs what they are.
+    """Settings by curve (`Sweep.curve`); other sizes, grammars or replicas leave runs what they are.
 
     What a stamp of earlier times does not say has its default.
     """
-    return {
-        json.dumps([sweep["rhm"], sweep["network"]]): (
-            Settings(**sweep["settings"]),
-            as_arguments(sweep.get("arguments", ())),
-        )
-        for sweep in content["sweeps"]
-    }
+    found = {}
+    for sweep in content["sweeps"]:
+        settings = Settings(**sweep["settings"])
+        curve = json.dumps([sweep["rhm"], sweep["network"], settings.objective, settings.protocol])
+        found[curve] = settings, as_arguments(sweep.get("arguments", ()))
+    return found
 
 
 def _stamped(stamp: Path) -> dict[str, Any]:
