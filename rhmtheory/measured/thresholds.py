@@ -17,7 +17,7 @@ from rhmtheory._support.files import append_json
 from rhmtheory._support.json import plain
 from rhmtheory._support.provenance import provenance
 from rhmtheory._support.types import FloatArray
-from rhmtheory.fitting.intervals import SlopeFit, bootstrap, resamples
+from rhmtheory.fitting.intervals import CONFIDENCE, Estimate, no_estimate, t_estimate
 from rhmtheory.fitting.slopes import slope
 from rhmtheory.measured.clustering import PROFILES, TARGETS, learn
 from rhmtheory.model.rhm import RHM
@@ -178,27 +178,24 @@ class ThresholdStudy:
     finite_size: FloatArray
     predicted_step: float
 
-    def thresholds(self, confidence: float = 0.9) -> list[SlopeFit]:
-        """Geometric mean over grammars of each level's ``P*_k``, with a bootstrap interval of ``confidence``."""
-        out = []
-        for column in np.log(self.samples.T):
-            means = column[resamples(len(column))].mean(axis=1)
-            fit = bootstrap(means, float(column.mean()), confidence, len(column))
-            out.append(_exponentiated(fit))
-        return out
+    def thresholds(self, confidence: float = CONFIDENCE) -> list[Estimate]:
+        """Geometric mean over grammars of each level's ``P*_k``, with Student's interval on the logarithms.
 
-    def step(self, confidence: float = 0.9) -> SlopeFit:
-        """Factor from one level to the next: exp of the slope of ln P*_k against k, bootstrapped over grammars.
+        ``confidence`` is how often such an interval holds the truth. NaN for a level that some grammar did not reach.
+        """
+        return [t_estimate([column], confidence=confidence).exp() for column in np.log(self.samples.T)]
 
-        Levels that some grammar did not reach are left out; NaN with fewer than two levels. ``confidence`` is the
-        mass of the interval.
+    def step(self, confidence: float = CONFIDENCE) -> Estimate:
+        """Factor from one level to the next: exp of the slope of ln P*_k against k, Student's over grammars.
+
+        Levels that some grammar did not reach are left out; NaN with fewer than two levels. ``confidence`` is how
+        often such an interval holds the truth.
         """
         whole = np.isfinite(self.samples).all(axis=0)
         if whole.sum() < 2:
-            return SlopeFit(float("nan"), float("nan"), float("nan"), confidence, len(self.samples))
+            return no_estimate(len(self.samples))
         k, ln_P = np.array(self.hidden_levels, float)[whole], np.log(self.samples[:, whole])
-        slopes = [slope(k, ln_P[draw].mean(axis=0)) for draw in resamples(len(ln_P))]
-        return _exponentiated(bootstrap(slopes, slope(k, ln_P.mean(axis=0)), confidence, len(ln_P)))
+        return t_estimate([[slope(k, row) for row in ln_P]], confidence=confidence).exp()
 
     @property
     def finite_size_step(self) -> float:
@@ -209,7 +206,7 @@ class ThresholdStudy:
         """Ratios of the geometric means of neighbouring levels, shape (levels - 1,)."""
         return np.asarray(np.exp(np.diff(np.log(self.samples).mean(axis=0))))
 
-    def _rows(self) -> Iterator[tuple[int, float, float, SlopeFit, int]]:
+    def _rows(self) -> Iterator[tuple[int, float, float, Estimate, int]]:
         """Of each level: its number, ``P_k`` (asymptotic, finite size, measured), and grammars that reached it."""
         reached = np.isfinite(self.samples).sum(axis=0).tolist()
         yield from zip(
@@ -252,7 +249,8 @@ class ThresholdStudy:
     def __str__(self) -> str:
         grammars = len(self.samples)
         lines = [
-            f"{self.rhm}, clustering {Law(self.sharing)}, {grammars} grammars: samples to recover {self.criterion}"
+            f"{self.rhm}, clustering {Law(self.sharing)}, {grammars} grammars: samples to recover {self.criterion} "
+            f"[{CONFIDENCE:.0%} interval]"
         ]
         for k, P, exact, fit, count in self._rows():
             measured = f"measured {fit}" if count == grammars else f"reached by {count} of {grammars} grammars"
@@ -382,8 +380,3 @@ def plot_measurements(measurements: list[ThresholdStudy], ax: Axes | None = None
         fontsize="small", title="solid: finite-size prediction; dashed: asymptotic factor", title_fontsize="small"
     )
     return ax
-
-
-def _exponentiated(fit: SlopeFit) -> SlopeFit:
-    best, low, high = np.exp([fit.best, fit.low, fit.high]).tolist()
-    return SlopeFit(best, low, high, fit.confidence, fit.realisations)
