@@ -18,6 +18,13 @@ def smooth_staircase(plateaus, P_k, sizes):
     return np.exp(y[..., :1] + np.sum(ramps * np.diff(y)[..., None], axis=-2))
 
 
+def logistic_staircase(sizes, plateaus, P_k, width):
+    """A curve whose steps are logistic functions of ln P with centres P_k, all of one width."""
+    ln_P = np.log(np.reshape(sizes, (-1, 1)))
+    drops = np.diff(np.log(plateaus)) / (1 + np.exp(-(ln_P - np.log(P_k)) / width))
+    return plateaus[0] * np.exp(drops.sum(axis=1))
+
+
 def curves(
     rhm,
     label,

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from staircases import logistic_staircase
 
 from rhmtheory import InputError
 from rhmtheory.fitting.curves import (
@@ -225,24 +226,18 @@ def test_flat_curves_and_those_apart_have_no_quality():
     assert collapse_quality([([1, 2], [4.0, 2.0]), ([2, 3], [1.0, 0.5])]) > 0
 
 
-def stairs(x, H, positions, width):
-    ln_x = np.log(np.reshape(x, (-1, 1)))
-    drops = np.diff(np.log(H)) / (1 + np.exp(-(ln_x - np.log(positions)) / width))
-    return H[0] * np.exp(drops.sum(axis=1))
-
-
 def test_criteria_of_both_models_are_akaikes():
     """``n ln(RSS / n) + 2p + 2p(p + 1)/(n - p - 1)``, p counting the variance."""
     rng = np.random.default_rng(7)
     x, H = np.geomspace(10, 1e5, 20), np.array([3.0, 1.0, 0.4])
-    y = stairs(x, H, (300.0, 8000.0), 0.5) * np.exp(rng.normal(0, 0.02, (3, 20)))
+    y = logistic_staircase(x, H, (300.0, 8000.0), 0.5) * np.exp(rng.normal(0, 0.02, (3, 20)))
     found = compare_models(x, y, H)
     n, mean = len(x), y.mean(axis=0)
 
     def criterion(fitted, p):
         return n * np.log((np.log(mean / fitted) ** 2).mean()) + 2 * p + 2 * p * (p + 1) / (n - p - 1)
 
-    assert found.steps == pytest.approx(criterion(stairs(x, H, found.positions, found.width), 4))
+    assert found.steps == pytest.approx(criterion(logistic_staircase(x, H, found.positions, found.width), 4))
     assert found.power_law == pytest.approx(criterion(found.fit(x), 4))
     assert found.positions == pytest.approx((300, 8000), rel=0.1)
     assert found.width == pytest.approx(0.5, rel=0.1)
@@ -252,7 +247,7 @@ def test_criteria_of_both_models_are_akaikes():
 @pytest.mark.parametrize("width", [0.05, 0.3, 2.0])
 def test_exact_steps_are_found_whatever_their_width(width):
     x, H, at = np.geomspace(10, 1e6, 60), np.array([2.8, 1.5, 0.6]), (400.0, 30000.0)
-    found = compare_models(x, stairs(x, H, at, width), H)
+    found = compare_models(x, logistic_staircase(x, H, at, width), H)
     assert found.positions == pytest.approx(at, rel=0.01)
     assert found.width == pytest.approx(width, rel=0.02)
     assert found.preferred == "steps"

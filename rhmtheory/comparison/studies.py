@@ -227,11 +227,12 @@ def exponent_ratio(first: Measurement, second: Measurement) -> Ratio:
     laws = first.curves.laws[0], second.curves.laws[0]
     judged = []
     for name, method in METHODS.items():
-        exponents = []
-        for m, law, (_, H) in zip((first, second), laws, data, strict=True):
-            ln_P = np.log(predicted_steps(m.curves.rhm, law, method))
-            exponents.append(exponent_of(ln_P[None], H.mean(axis=0)[None], steps, np.array([0])))
-        predicted = exponents[0] / exponents[1] if len(steps) > 1 and exponents[1] else nan
+        exponents = [nan, nan]
+        if len(steps) > 1:  # else there may be no grammar, either
+            for i, (m, law, (_, H)) in enumerate(zip((first, second), laws, data, strict=True)):
+                ln_P = np.log(predicted_steps(m.curves.rhm, law, method))
+                exponents[i] = exponent_of(ln_P[None], H.mean(axis=0)[None], steps, np.array([0]))
+        predicted = exponents[0] / exponents[1] if exponents[1] else nan
         judged.append(Judged(f"{laws[0]} : {laws[1]}", name, predicted, verdict(measured, predicted)))
     return Ratio((first.curves.name, second.curves.name), steps, paired, Finding(measured, tuple(judged)))
 

@@ -86,13 +86,13 @@ class Place:
     line: int
     changes: tuple[tuple[str, int], ...]
 
-    def mutant(self) -> Mutant | None:
+    def mutant(self, root: Path) -> Mutant | None:
         """The first change that a run can show; None if there is none."""
         # the tests' own environment, which imports this file to look for examples, has no cosmic-ray
         from cosmic_ray.mutating import mutate_code
         from cosmic_ray.plugins import get_operator
 
-        source = (ROOT / self.file).read_text(encoding="utf-8")
+        source = (root / self.file).read_text(encoding="utf-8")
         meaning = _meaning(source)
         for name, occurrence in self.changes:
             changed = mutate_code(source, get_operator(name)(), occurrence)
@@ -101,12 +101,12 @@ class Place:
         return None
 
 
-def places(file: str, seed: int) -> Iterator[Place]:
+def places(root: Path, file: str, seed: int) -> Iterator[Place]:
     """Where a file can be changed, each place with its random number and its changes in random order."""
     from cosmic_ray.ast import ast_nodes, get_ast
     from cosmic_ray.plugins import get_operator, operator_names
 
-    source = (ROOT / file).read_text(encoding="utf-8")
+    source = (root / file).read_text(encoding="utf-8")
     lines, tree = source.split("\n"), get_ast(source)
     found: dict[tuple[int, int], list[tuple[int, str, int]]] = {}
     for name in operator_names():
@@ -130,8 +130,10 @@ def _number(*key: object) -> int:
 
 def _mutant(file: str, source: str, changed: str) -> Mutant:
     old, new = source.split("\n"), changed.split("\n")
-    same = next(i for i, (a, b) in enumerate(zip(old, new, strict=False)) if a != b)
-    return Mutant(file, same + 1, " ".join(old[same].split()), " ".join(new[same].split()), changed)
+    here = next(i for i, (a, b) in enumerate(zip(old, new, strict=False)) if a != b)
+    # blank lines go with a decorator that is taken away
+    line = next(i for i in range(here, len(old)) if old[i].strip())
+    return Mutant(file, line + 1, " ".join(old[line].split()), " ".join(new[here].split()), changed)
 
 
 def _meaning(source: str) -> str | None:
@@ -280,10 +282,10 @@ class Check:
 
     def area(self, area: str, modules: dict[str, list[str]], count: int) -> Result:
         """Run a sample of the mutants of some modules."""
-        result = Result(area, 0, [])
-        drawn = (place for file in modules for place in places(file, self.seed))
+        result, root = Result(area, 0, []), self.workshop.folder
+        drawn = (place for file in modules for place in places(root, file, self.seed))
         for place in sorted(drawn, key=lambda place: (place.number, place.line)):
-            mutant = place.mutant()
+            mutant = place.mutant(root)
             if mutant is None:
                 continue
             killer, seconds = self.kill(mutant, modules[mutant.file])
@@ -298,8 +300,9 @@ class Check:
     def kill(self, mutant: Mutant, tests: list[str]) -> tuple[str | None, float]:
         """Which test fails for a mutant, and the seconds until it does."""
         compiled = "_kernels" not in mutant.file
-        # doctests are few where there are no names to compile
-        tests = [*([mutant.file] if ">>>" in mutant.source and compiled else []), *tests]
+        # the examples of the other package need its extra, and are run by none of its tests
+        own = ">>>" in mutant.source and compiled and mutant.file.startswith("rhmtheory/")
+        tests = [*([mutant.file] if own else []), *tests]
         key = (*tests, str(compiled))
         if key not in self._seconds:
             killer, self._seconds[key] = self.workshop.run(tests, 600, compiled=compiled)
@@ -307,7 +310,7 @@ class Check:
                 log = (self.workshop.folder / "log").read_text(errors="replace")
                 raise SystemExit(f"{log[-3000:]}\n{killer} fails without any mutant, in {' '.join(tests)}")
             print(f"     {self._seconds[key]:5.1f} s without a mutant: {' '.join(tests)}", flush=True)
-        original = (ROOT / mutant.file).read_text(encoding="utf-8")
+        original = (self.workshop.folder / mutant.file).read_text(encoding="utf-8")
         self.workshop.write(mutant.file, mutant.source)
         try:
             return self.workshop.run(tests, 10 + 3 * self._seconds[key], compiled=compiled)
