@@ -56,17 +56,26 @@ class Attention(nn.Module):
         self.qkv = nn.Parameter(torch.empty(replicas, width, 3 * width))
         self.mix = nn.Parameter(torch.empty(replicas, width, width))
 
-    def forward(self, x: Tensor, queries: int, *, causal: bool = False) -> Tensor:
-        """Attention output at the last ``queries`` positions, (R, B, queries, w), from x (R, B, T, w)."""
+    def matrices(self, before: Attention | None = None) -> Tensor:
+        """Scaled matrices of queries, keys and values side by side, (R, w, 3 w).
+
+        With ``before`` for what that layer leaves unmixed: its mixing matrix is multiplied in, once for all
+        sentences and positions.
+        """
+        own = self.qkv * self.scale
+        return own if before is None else torch.bmm(before.mix * before.scale, own)
+
+    def forward(self, x: Tensor, queries: int, matrices: Tensor, *, causal: bool = False) -> Tensor:
+        """Unmixed output at the last ``queries`` positions, (R, B, queries, w), from x (R, B, T, w)."""
         T, w = x.shape[2:]
         if queries == T:
-            return self.attend(self.project(x), causal=causal)
-        q = self._times(x[:, :, T - queries :], self.qkv[..., :w])
-        keys_values = self._times(x, self.qkv[..., w:])
+            return self.attend(times(x, matrices), causal=causal)
+        q = times(x[:, :, T - queries :], matrices[..., :w])
+        keys_values = times(x, matrices[..., w:])
         return self._attended(*self._heads(q), *self._heads(keys_values), causal=causal and queries > 1)
 
     def attend(self, qkv: Tensor, *, causal: bool) -> Tensor:
-        """Attention output at every position, (R, B, T, w), from `project`, (R, B, T, 3 w)."""
+        """Unmixed output at every position, (R, B, T, w), from queries, keys and values (R, B, T, 3 w)."""
         return self._attended(*self._heads(qkv), causal=causal)
 
     def _heads(self, x: Tensor) -> tuple[Tensor, ...]:
@@ -76,17 +85,14 @@ class Attention(nn.Module):
 
     def _attended(self, q: Tensor, keys: Tensor, values: Tensor, *, causal: bool) -> Tensor:
         y = functional.scaled_dot_product_attention(q, keys, values, is_causal=causal)
-        return self._times(y.transpose(1, 2).reshape(len(self.mix), -1, q.shape[2], self.mix.shape[-1]), self.mix)
+        return y.transpose(1, 2).reshape(len(self.mix), -1, q.shape[2], self.mix.shape[-1])
 
-    def project(self, x: Tensor) -> Tensor:
-        """Queries, keys and values side by side, (R, ..., 3 w), of x (R, ..., w)."""
-        return self._times(x, self.qkv)
+    def mixed(self, y: Tensor) -> Tensor:
+        """Output of the layer, of what is unmixed."""
+        return times(y, self.mix * self.scale)
 
-    def _times(self, x: Tensor, weight: Tensor) -> Tensor:
-        return torch.bmm(x.flatten(1, -2), weight * self.scale).view(*x.shape[:-1], -1)
-
-    def last(self, x: Tensor) -> Tensor:
-        """Attention output of the last position without the keys and values of any.
+    def last(self, x: Tensor, matrices: Tensor) -> Tensor:
+        """Unmixed output of the last position, (R, B, 1, w), without the keys and values of any.
 
         The score ``q . (x_t K)`` is ``(q K') . x_t``, and ``sum_t a_t (x_t V)`` is ``(sum_t a_t x_t) V``: of order
         w**2 + H T w products per sentence instead of T w**2.
@@ -94,16 +100,20 @@ class Attention(nn.Module):
         # r replica, h head, b batch, t position, e entry of a head
         R, B, T, w = x.shape
         H, e = self.heads, x.shape[-1] // self.heads
-        matrices = (self.qkv * self.scale).view(R, w, 3, H, e).permute(2, 0, 3, 1, 4).reshape(3, R * H, w, e)
+        by_head = matrices.view(R, w, 3, H, e).permute(2, 0, 3, 1, 4).reshape(3, R * H, w, e)
         here = x[:, None, :, -1].expand(R, H, B, w).reshape(R * H, B, w)
-        q = torch.bmm(here, matrices[0])
-        probes = torch.bmm(q, matrices[1].transpose(1, 2)).view(R, H, B, w).transpose(1, 2).reshape(R * B, H, w)
+        q = torch.bmm(here, by_head[0])
+        probes = torch.bmm(q, by_head[1].transpose(1, 2)).view(R, H, B, w).transpose(1, 2).reshape(R * B, H, w)
         flat = x.reshape(R * B, T, w)
         scores = torch.bmm(probes, flat.transpose(1, 2)) / math.sqrt(e)  # (R * B, H, T)
         means = torch.bmm(torch.softmax(scores, dim=-1), flat)  # (R * B, H, w)
         means = means.view(R, B, H, w).transpose(1, 2).reshape(R * H, B, w)
-        y = torch.bmm(means, matrices[2]).view(R, H, B, e).transpose(1, 2).reshape(R, B, 1, w)
-        return self._times(y, self.mix)
+        return torch.bmm(means, by_head[2]).view(R, H, B, e).transpose(1, 2).reshape(R, B, 1, w)
+
+
+def times(x: Tensor, matrix: Tensor) -> Tensor:
+    """Product of x (R, ..., w) with a matrix (R, w, u) of each replica."""
+    return torch.bmm(x.flatten(1, -2), matrix).view(*x.shape[:-1], -1)
 
 
 def normalise(x: Tensor) -> Tensor:

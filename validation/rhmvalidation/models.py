@@ -18,7 +18,7 @@ from torch.nn import functional
 
 from rhmtheory import RHM, InputError
 from rhmvalidation import repeats
-from rhmvalidation.layers import Attention, Lookup, mask_last, normalise
+from rhmvalidation.layers import Attention, Lookup, mask_last, normalise, times
 
 _WORTH_SAVING = 6e6
 """Multiplications below which looking for repeats costs as much as they do; measured on the CPU."""
@@ -299,23 +299,37 @@ class _Transformer(LayeredNetwork):
         """What the attention layers make of their input before all else."""
         return x
 
-    def _attend(self, layer: int, ids: Tensor, x: Tensor | None, queries: int, *, causal: bool = False) -> Tensor:
-        """Output of an attention layer at the last ``queries`` positions; without ``x``, from the embedded ids."""
+    def _attend(
+        self, layer: int, ids: Tensor, x: Tensor | None, queries: int, *, causal: bool = False, merged: bool = False
+    ) -> Tensor:
+        """Unmixed output of an attention layer at the last ``queries`` positions.
+
+        Without ``x``, of the embedded ids; ``merged``: x is what the layer before left unmixed.
+        """
         attention = self.attention[layer]
         assert isinstance(attention, Attention)
+        before = self.attention[layer - 1] if merged else None
+        assert before is None or isinstance(before, Attention)
+        matrices = attention.matrices(before)
         R, B, d = ids.shape
         if layer == 0 and queries == d and self._saves(2 * d * (self.v + 1) <= B * d):
             # token and position decide: queries, keys and values of each pair, (R, (v + 1) d, 3 w); who has which
             pairs = torch.arange(self.v + 1, device=ids.device)[:, None].expand(R, -1, d)
-            table = attention.project(self._normed(self.embed(pairs))).flatten(1, 2)
+            table = times(self._normed(self.embed(pairs)), matrices).flatten(1, 2)
             place = ids * d + torch.arange(d, device=ids.device)
             found = repeats.take(table, place.view(R, -1)).view(R, B, d, -1)
             return attention.attend(found, causal=causal)
         x = self._normed(self.embed(ids) if x is None else x)
         if queries == 1 and self._saves(attention.heads * d + self.width < self.width * d):
-            return attention.last(x)
-        attended: Tensor = attention(x, queries, causal=causal)
+            return attention.last(x, matrices)
+        attended: Tensor = attention(x, queries, matrices, causal=causal)
         return attended
+
+    def _mix(self, layer: int, y: Tensor) -> Tensor:
+        """Output of an attention layer, of what it left unmixed."""
+        attention = self.attention[layer]
+        assert isinstance(attention, Attention)
+        return attention.mixed(y)
 
     def read_out(self, last: Tensor) -> Tensor:
         """Logits of the only position left."""
@@ -341,9 +355,24 @@ class AttentionOnly(_Transformer):
         """Attention layer by layer; the last one computes the position read out and no other."""
         ids, x, out = mask_last(tokens, self.v), None, []
         for i in range(len(self.attention)):
-            x = self._attend(i, ids, x, queries=1 if i == len(self.attention) - 1 else self.d)
+            x = self._mix(i, self._attend(i, ids, x, self._queries(i)))
             out.append(x)
         return out
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Logits of the last token, (R, B, v), from ids (R, B, d)."""
+        # nothing stands between two layers, so that the mixing matrix of one is multiplied into those of the next,
+        # w * w * 3 w products, and no vector of the batch is mixed, B d w * w
+        if not self._saves(6 * self.width <= tokens.shape[1] * self.d):
+            return super().forward(tokens)
+        ids = mask_last(tokens, self.v)
+        y = self._attend(0, ids, None, self._queries(0))
+        for i in range(1, len(self.attention)):
+            y = self._attend(i, ids, y, self._queries(i), merged=True)
+        return self.read_out(self._mix(-1, y))
+
+    def _queries(self, layer: int) -> int:
+        return 1 if layer == len(self.attention) - 1 else self.d
 
 
 class Decoder(_Transformer):
@@ -394,7 +423,7 @@ class Decoder(_Transformer):
         x, out = self.embed(ids), []
         for i, (up, down) in enumerate(zip(self.up, self.down, strict=True)):
             queries = 1 if last_only and i == len(self.up) - 1 else self.d
-            x = x[:, :, self.d - queries :] + self._attend(i, ids, x, queries, causal=True)
+            x = x[:, :, self.d - queries :] + self._mix(i, self._attend(i, ids, x, queries, causal=True))
             R, B, T, w = x.shape
             hidden = functional.gelu(torch.bmm(normalise(x).reshape(R, B * T, w), up))
             x = x + torch.bmm(hidden, down).view(R, B, T, w)
