@@ -1,5 +1,6 @@
 """Fixtures and settings shared by all tests."""
 
+import importlib.util
 import os
 
 # networks of tests are small: a second thread of torch waits more than it works, and takes a core from others
@@ -8,6 +9,9 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import pytest
 import tiny as _tiny
 from hypothesis import settings
+
+# networks for the tests; without torch there is nothing to test them with
+collect_ignore = [] if importlib.util.find_spec("torch") else ["own_models.py"]
 
 # the same examples in every run: a failure is a change in the code, not luck
 settings.register_profile("rhmtheory", deadline=None, derandomize=True, max_examples=20)

@@ -3,8 +3,8 @@
     python tests/trust/determinism.py --write docs/trust/determinism.json
 
 Frozen values are those of ``tests/data/make_reference.py``: samplers, learner, estimates and exact computations.
-They are computed in processes of their own with other numbers of threads and other hash seeds, and compared byte for
-byte. Training is compared between one process and two, shards and the whole (same bytes) and between replicas and
+They are computed in processes of their own with other numbers of threads and other hash seeds, and compared byte
+for byte. Training is compared between one process and two, shards and the whole (same bytes), between replicas and
 runs on their own, and on one and two threads (within `TOLERANCE`, since sums run in another order).
 """
 
@@ -139,8 +139,9 @@ def compared(what: str, some: list[Any], others: list[Any], tolerance: float) ->
 
 def figures(rows: list[Row], path: Path) -> dict[str, Any]:
     """What was tried and what differed, ready for JSON."""
-    from rhmtheory._support.provenance import provenance
     from trust.origin import commit
+
+    from rhmtheory._support.provenance import provenance
 
     return {
         "title": "Same seed, same result",

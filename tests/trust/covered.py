@@ -1,0 +1,158 @@
+"""Which lines of both packages the tests run, kernels seen from inside.
+
+    python tests/trust/covered.py --write docs/trust/coverage.json
+
+Needs the extra ``trust``. Two runs of the tests are added up. In the first nothing is compiled
+(``NUMBA_DISABLE_JIT=1``), so that lines of kernels count: the tests in `PLAIN`, which compare kernels with naive
+twins. In the second everything is compiled and all other tests run, those in `LARGE` among them. A kernel's lines
+count in the first run alone. Commands, worker processes and what they start are counted, too.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[2]
+PACKAGES = {"rhmtheory": ROOT / "rhmtheory", "rhmvalidation": ROOT / "validation" / "rhmvalidation"}
+PLAIN = [
+    f"tests/test_{name}.py"
+    for name in ("properties", "tuples", "sampling", "inference", "entropy", "pairs", "clustering")
+]
+LARGE = {
+    "test_clustering": ("recovers_the_grammar_up_to_names",),
+    "test_entropy": (
+        "distinct_beliefs_stay_apart", "estimates_reach_what_cannot_be_held", "many_symbols_are_refused_at_once",
+        "plateaus_of_a_deep_tree", "too_many_beliefs_are_refused",
+    ),
+    "test_inference": (
+        "a_large_tree_with_half_its_tokens_hidden", "balanced_evidence_gives_the_prior_back",
+        "floats_and_logarithms_agree", "more_tuples_than_could_be_listed", "products_of_many_small_factors",
+        "the_filter_does_not_depend_on_blocks_and_threads", "threads_and_blocks_change_nothing",
+    ),
+    "test_pairs": (
+        "against_the_exact_covariance_of_a_grammar", "effective_range", "operator_norm_of_noise",
+        "threads_batches_and_types_do_not_matter", "tuple_and_token",
+    ),
+    "test_properties": ("whole_sentences_come_as_often_as_they_should",),
+    "test_sampling": (
+        "earlier_samples_stay_when_more_are_drawn", "frequencies_at_real_sizes",
+        "rules_of_probability_zero_are_never_taken", "the_probability_of_every_sentence",
+        "the_same_bytes_on_any_number_of_threads", "this_comparison_can_fail",
+    ),
+}  # fmt: skip
+"""Tests of `PLAIN` whose many samples or large trees take too long without compilation."""
+SETTINGS = """
+[run]
+source = {source}
+data_file = {data}
+concurrency = thread, multiprocessing
+parallel = true
+patch = subprocess
+sigterm = true
+"""
+
+
+def main() -> None:
+    """Run, add up, show and write."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--write", type=Path, help="Write the figures to this JSON file.")
+    parser.add_argument("--missing", action="store_true", help="Show the lines that were never run.")
+    parser.add_argument("--keep", type=Path, help="Keep the data in this folder, and add to what lies there.")
+    parser.add_argument("tests", nargs="*", help="Of the second run only these: to add what new tests cover.")
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory() as name:
+        folder = (given.keep or Path(name)).resolve()
+        folder.mkdir(parents=True, exist_ok=True)
+        found = measure(folder, given.tests)
+    if given.missing:
+        for path, entry in found["files"].items():
+            if entry["missing_lines"]:
+                print(path, *entry["missing_lines"])
+    result = figures(found, str(given.write))
+    for row in result["rows"]:
+        print(f"{row['tried']:5d} lines {row['failed']:4d} never run  {row['what']}")
+    if given.write:
+        given.write.parent.mkdir(exist_ok=True, parents=True)
+        given.write.write_text(json.dumps(result, indent=1) + "\n")
+
+
+def measure(folder: Path, tests: list[str]) -> dict[str, Any]:
+    """Run the tests under coverage; what its report says of each file."""
+    settings = folder / "coveragerc"
+    source = "".join(f"\n  {path}" for path in PACKAGES.values())
+    settings.write_text(SETTINGS.format(source=source, data=folder / "data"))
+    large = [f"tests/{module}.py::test_{name}" for module, names in LARGE.items() for name in names]
+    without = [option for name in large for option in ("--deselect", name)]
+    # numbers of numpy say where they overflow what kernels let overflow; hashes are meant to
+    quiet = ["-W", "ignore:overflow encountered in scalar:RuntimeWarning"]
+    plain = [option for path in PLAIN for option in ("--ignore", path)]
+    if not tests:
+        run(settings, [*PLAIN, *without, *quiet], NUMBA_DISABLE_JIT="1")
+        run(settings, ["tests", "rhmtheory", *plain])
+        run(settings, large)
+    else:
+        run(settings, tests)
+    coverage(settings, "combine", "--keep", "--quiet")
+    report = folder / "coverage.json"
+    coverage(settings, "json", "--quiet", "-o", str(report))
+    return json.loads(report.read_text())
+
+
+def run(settings: Path, tests: list[str], **environment: str) -> None:
+    """Run tests under coverage; a test that fails ends it all."""
+    coverage(settings, "run", "-m", "pytest", "-p", "no:cacheprovider", *tests, **environment)
+
+
+def coverage(settings: Path, *command: str, **environment: str) -> None:
+    """Call the library's command line."""
+    name, *arguments = command
+    subprocess.run(
+        [sys.executable, "-m", "coverage", name, "--rcfile", str(settings), *arguments],
+        cwd=ROOT,
+        env=os.environ | {"PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'validation'}"} | environment,
+        check=True,
+    )
+
+
+def figures(found: dict[str, Any], path: str) -> dict[str, Any]:
+    """Lines by part of each package, ready for JSON."""
+    from trust.origin import commit
+
+    from rhmtheory._support.provenance import provenance
+
+    lines: dict[str, list[int]] = defaultdict(lambda: [0, 0])
+    for name, entry in found["files"].items():
+        package, folder = next((p, f) for p, f in PACKAGES.items() if (ROOT / name).is_relative_to(f))
+        inside = (ROOT / name).relative_to(folder).parts
+        for part in (package, f"{package}.{inside[0]}" if len(inside) > 1 else package + ", single files"):
+            lines[part][0] += entry["summary"]["num_statements"]
+            lines[part][1] += entry["summary"]["missing_lines"]
+    totals = [
+        f"{package}: {1 - lines[package][1] / lines[package][0]:.1%} of its lines run" for package in PACKAGES
+    ]
+    rows = [(what, *counts) for what, counts in sorted(lines.items()) if what not in PACKAGES]
+    large = sum(map(len, LARGE.values()))
+    return {
+        "title": "Lines that the tests run",
+        "command": f"python tests/trust/covered.py --write {path}",
+        "provenance": provenance(("rhmtheory", "coverage", "pytest", "numba", "torch")) | commit(),
+        "rows": [{"what": what, "tried": tried, "failed": failed} for what, tried, failed in rows],
+        "notes": [
+            ". ".join(totals) + ".",
+            f"Without compilation run {', '.join(f'`{Path(p).name}`' for p in PLAIN)}, but for {large} tests that "
+            "draw many sentences or large trees; they and all other tests run with kernels compiled. Lines of "
+            "kernels count only without compilation.",
+            "Tests marked slow are not among them.",
+        ],
+    }
+
+
+if __name__ == "__main__":
+    sys.path.insert(0, str(ROOT / "tests"))
+    main()
