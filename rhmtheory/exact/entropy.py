@@ -25,6 +25,8 @@ _LARGEST_WEIGHTS = 1 << 17
 """Joint probabilities listed at once (1 MiB for each of four lists), by one thread."""
 _LARGEST_BATCH = 1 << 22
 """Floats of sampled beliefs held for one node (32 MiB)."""
+_MOST_TOKENS = 1 << 28
+"""Entropies computed at once, one of each token (2 GiB)."""
 
 _IntArray = npt.NDArray[np.int64]
 _Node = TypeVar("_Node")
@@ -183,6 +185,11 @@ def next_token_entropies(
     True
     """
     rhm = grammar.rhm
+    if rhm.d > _MOST_TOKENS:
+        raise InputError(
+            f"{rhm} has {rhm.d:.3g} tokens, one entropy each: at most {_MOST_TOKENS:.3g} are computed; plateaus() "
+            "gives those of the last token at any depth"
+        )
     views = {level: [see(grammar, level, p) for p in range(rhm.n_children(level))] for level in range(1, rhm.L + 1)}
     if as_choice("method", method, ("exact", "montecarlo")) == "exact":
         return _by_the_chain_rule(grammar, views)

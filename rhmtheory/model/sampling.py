@@ -20,6 +20,8 @@ _LARGEST_BLOCK = 1 << 18
 """Symbols drawn at once by one thread: they stay in the cache until they are done."""
 _LARGEST_TABLE = 1 << 16
 """Symbols in the table of a stage, which is to stay in the cache too."""
+_MOST_TOKENS = 1 << 28
+"""Of one sentence: a word or two of it are kept for each few of them."""
 _MOST_OUTCOMES = 1 << 28
 """Joint outcomes of the choices that share a word of 32 bits; at most one word in 16 is refused."""
 
@@ -210,7 +212,8 @@ def _stage(grammar: Grammar, top: int, bottom: int) -> _Stage:
     # (symbols, outcomes, nodes), one level further down each time; the choices of its nodes from left to right
     for level in range(min(top, rhm.L), bottom, -1):
         nodes, m = table.shape[2], rhm.n_rules(level)
-        rule = np.stack(np.unravel_index(np.arange(m**nodes), (m,) * nodes), axis=-1)
+        # (m**nodes, nodes): every choice of a rule at each node, that of the last node running first
+        rule = np.arange(m**nodes)[:, None] // m ** np.arange(nodes)[::-1] % m
         table = grammar.rules(level)[table[:, :, None, :], rule]
         table = table.reshape(len(table), -1, nodes * table.shape[-1])
     accept, alias = _alias_tables(weights)
@@ -253,7 +256,12 @@ def _alias_tables(weights: FloatArray) -> tuple[npt.NDArray[np.uint64], npt.NDAr
 
 def _draw(grammar: Grammar, n: int, first: int, key: int, *, trees: bool, threads: int | None) -> list[IntArray]:
     """Samples first .. first + n - 1: the symbols of all levels, or of the tokens alone."""
-    rhm, plan = grammar.rhm, _plan(grammar)
+    rhm = grammar.rhm
+    if rhm.d > _MOST_TOKENS:
+        raise InputError(
+            f"a sentence of {rhm} has {rhm.d:.3g} tokens: at most {_MOST_TOKENS:.3g} can be drawn, so lower L"
+        )
+    plan = _plan(grammar)
     levels = range(rhm.L + 1 if trees else 1)
     dtype = smallest_unsigned(max(rhm.n_symbols(level) for level in levels))
     columns = sum(rhm.width(level) for level in levels)
@@ -261,7 +269,8 @@ def _draw(grammar: Grammar, n: int, first: int, key: int, *, trees: bool, thread
         out = [np.empty((n, rhm.width(level)), dtype) for level in levels]
     except (MemoryError, ValueError) as error:
         raise InputError(
-            f"n={n} samples of {columns} symbols do not fit in memory: draw fewer, or use stream()"
+            f"n={n} samples of {columns} symbols need {n * columns * dtype.itemsize / 2**30:.3g} GiB, more than "
+            "there is: draw fewer, or use stream()"
         ) from error
     halves = np.uint64(key & 0xFFFFFFFF), np.uint64(key >> 32)
     size = max(1, _LARGEST_BLOCK // columns)
