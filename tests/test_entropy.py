@@ -154,6 +154,44 @@ def test_batches_join_to_one_estimate(monkeypatch):
     np.testing.assert_allclose(at_once.standard_error, estimate.standard_error, rtol=0.1, atol=1e-15)
 
 
+@pytest.mark.parametrize(
+    ("rhm", "widest"), [(RHM(8, 3, 2, 3), 8), (RHM(4, 8, 3, 2), 8), (RHM(8, 2, 2, 2, n=16), 16)]
+)
+def test_mean_and_error_are_those_of_all_contexts_whatever_the_batches(monkeypatch, rhm, widest):
+    monkeypatch.setattr(entropy, "_LARGEST_BATCH", 300 * widest)
+    values = np.random.default_rng(0).exponential(size=(2, 1000))
+    sizes = []
+
+    def entropies(batch, rng):
+        first = sum(sizes)
+        sizes.append(batch)
+        yield from values[:, first : first + batch]
+
+    estimate = entropy._estimate(rhm.grammar(0), entropies, 2, 1000, 0)
+    assert sizes == [300, 300, 300, 100]
+    np.testing.assert_allclose(estimate.mean, values.mean(axis=1))
+    np.testing.assert_allclose(estimate.standard_error, values.std(axis=1, ddof=1) / np.sqrt(1000))
+    assert estimate.samples == 1000
+
+
+@pytest.mark.parametrize("function", [entropy.plateaus, entropy.next_token_entropies])
+def test_ten_thousand_contexts_by_seed_zero_unless_told_otherwise(function):
+    grammar = RHM(v=4, m=2, s=2, L=2).grammar(seed=0)
+    estimate = function(grammar, "montecarlo")
+    assert estimate.samples == 10_000
+    np.testing.assert_array_equal(estimate.mean, function(grammar, "montecarlo", samples=10_000, seed=0).mean)
+    assert (estimate.mean != function(grammar, "montecarlo", seed=1).mean).any()
+
+
+def test_outcomes_are_drawn_by_their_part_of_the_sum():
+    class Fixed:
+        def random(self, shape):
+            return np.reshape([0.0, 0.2499, 0.2501, 0.9999], shape)
+
+    p = np.tile([0.0, 0.5, 0.0, 1.5, 0.0], (4, 1))
+    assert entropy._draw(p, Fixed()).tolist() == [1, 1, 3, 3]
+
+
 def test_estimates_reach_what_cannot_be_held():
     """d = 2**30 tokens of a dense grammar: only spines are drawn."""
     grammar = RHM(v=16, m=12, s=2, L=30).grammar(seed=0)

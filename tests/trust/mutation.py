@@ -173,7 +173,7 @@ class _Order:
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         known = json.loads(self.durations.read_text()) if self.durations.exists() else {}
         files = list(dict.fromkeys(item.path for item in items))
-        items[:] = [item for item in items if item.nodeid.split("[")[0] not in self.left_out]
+        items[:] = [item for item in items if not {item.nodeid, item.nodeid.split("[")[0]} & set(self.left_out)]
         items.sort(key=lambda item: (files.index(item.path), known.get(item.nodeid, 0)))
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
@@ -204,6 +204,14 @@ class Workshop:
             else:
                 shutil.copy2(source, target)
         self._stamp = time.time()
+
+    def digest(self) -> str:
+        """Hash of all files of the copy that a test may depend on."""
+        files = sorted(
+            path for name in COPIED for path in [self.folder / name, *(self.folder / name).rglob("*.py")]
+        )
+        parts = [path.read_bytes() for path in files if path.is_file()]
+        return hashlib.sha256(b"\0".join(parts)).hexdigest()
 
     def write(self, file: str, source: str) -> None:
         """Put a source in place; its time differs each time, so that nothing compiled before is taken for it."""
@@ -272,79 +280,84 @@ class Result:
 
 
 class Check:
-    """Draws mutants, runs them, and tells of each."""
+    """Runs mutants against the tests of their modules, and the tests on the code as it is before."""
 
     def __init__(self, folder: Path, left_out: list[str], seed: int) -> None:
         self.workshop, self.seed = Workshop(folder, left_out), seed
-        self._seconds: dict[tuple[str, ...], float] = {}
+        # a folder that is kept knows what passed there: not to be run again until a file changes
+        self._memory = folder / "passed.json"
+        passed = json.loads(self._memory.read_text()) if self._memory.exists() else {}
+        self._state = self.workshop.digest()
+        self._seconds: dict[str, float] = passed.get(self._state, {})
         os.environ["NUMBA_CACHE_DIR"] = str(folder / "kernels")
         importlib.import_module("numba").config.CACHE_DIR = str(folder / "kernels")
 
-    def area(self, area: str, modules: dict[str, list[str]], count: int) -> Result:
-        """Run a sample of the mutants of some modules."""
-        result, root = Result(area, 0, []), self.workshop.folder
-        drawn = (place for file in modules for place in places(root, file, self.seed))
-        for place in sorted(drawn, key=lambda place: (place.number, place.line)):
-            mutant = place.mutant(root)
-            if mutant is None:
-                continue
-            killer, seconds = self.kill(mutant, modules[mutant.file])
-            print(f"{area} {seconds:5.1f} s  {mutant}  [{killer or 'SURVIVED'}]", flush=True)
-            result.tried += 1
-            if killer is None:
-                result.survivors.append(mutant)
-            if result.tried == count:
-                break
-        return result
+    def drawn(self, modules: dict[str, list[str]]) -> Iterator[Mutant]:
+        """Mutants of some modules in random order."""
+        root = self.workshop.folder
+        found = (place for file in modules for place in places(root, file, self.seed))
+        for place in sorted(found, key=lambda place: (place.number, place.line)):
+            if (mutant := place.mutant(root)) is not None:
+                yield mutant
 
-    def kill(self, mutant: Mutant, tests: list[str]) -> tuple[str | None, float]:
-        """Which test fails for a mutant, and the seconds until it does."""
-        compiled = "_kernels" not in mutant.file
+    def passes(self, file: str, tests: list[str]) -> tuple[list[str], bool, float]:
+        """The tests of a file, whether its kernels are compiled for them, and the seconds they take as it is."""
+        compiled = "_kernels" not in file
         # the examples of the other package need its extra, and are run by none of its tests
-        own = ">>>" in mutant.source and compiled and mutant.file.startswith("rhmtheory/")
-        tests = [*([mutant.file] if own else []), *tests]
-        key = (*tests, str(compiled))
+        own = compiled and file.startswith("rhmtheory/") and ">>>" in (self.workshop.folder / file).read_text()
+        tests = [*([file] if own else []), *tests]
+        key = " ".join(tests) + ("" if compiled else ", uncompiled")
         if key not in self._seconds:
             killer, self._seconds[key] = self.workshop.run(tests, 600, compiled=compiled)
             if killer:
                 log = (self.workshop.folder / "log").read_text(errors="replace")
-                raise SystemExit(f"{log[-3000:]}\n{killer} fails without any mutant, in {' '.join(tests)}")
-            print(f"     {self._seconds[key]:5.1f} s without a mutant: {' '.join(tests)}", flush=True)
+                raise SystemExit(f"{log[-3000:]}\n{killer} fails without any mutant, in {key}")
+            print(f"{self._seconds[key]:5.1f} s without a mutant: {key}", flush=True)
+            self._memory.write_text(json.dumps({self._state: self._seconds}))
+        return tests, compiled, self._seconds[key]
+
+    def kill(self, mutant: Mutant, tests: list[str]) -> tuple[str | None, float]:
+        """Which test fails for a mutant, and the seconds until it does."""
+        tests, compiled, seconds = self.passes(mutant.file, tests)
         original = (self.workshop.folder / mutant.file).read_text(encoding="utf-8")
         self.workshop.write(mutant.file, mutant.source)
         try:
-            return self.workshop.run(tests, 10 + 3 * self._seconds[key], compiled=compiled)
+            return self.workshop.run(tests, 10 + 3 * seconds, compiled=compiled)
         finally:
             self.workshop.write(mutant.file, original)
 
 
-def reason(mutant: Mutant, reasons: list[dict[str, str]]) -> str | None:
+def reason(mutant: Mutant) -> str | None:
     """Why no test can tell a mutant from the code, where that is known."""
-    for known in reasons:
+    for known in tomllib.loads((HERE / "survivors.toml").read_text(encoding="utf-8"))["survivor"]:
         if all(known[name] == getattr(mutant, name) for name in ("file", "before", "after")):
-            return known["why"]
+            return str(known["why"])
     return None
 
 
-def report(results: list[Result], reasons: list[dict[str, str]], command: str) -> dict[str, Any]:
+def figures(results: list[Result]) -> dict[str, Any]:
     """What goes into the documentation."""
-    sys.path[:0] = [str(ROOT), str(ROOT / "validation")]
-    made_by = importlib.import_module("rhmtheory._support.provenance").provenance(
-        ("rhmtheory", "cosmic-ray", "pytest", "hypothesis", "numpy", "numba")
-    )
-    commit = subprocess.run(["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False)
+    run = "import json, rhmtheory._support.provenance as p; print(json.dumps(p.provenance(%r)))"
+    packages = ("rhmtheory", "cosmic-ray", "pytest", "hypothesis", "numpy", "numba")
+    # in a process of its own: one that has loaded the package could not run its mutants
+    made_by = json.loads(_output(sys.executable, "-c", run % (packages,)))
+    command = f"python tests/trust/mutation.py {' '.join(sys.argv[1:])}"
     return {
         "title": "Mutants killed by the tests",
         "command": command,
-        "provenance": {**made_by, "commit": commit.stdout.strip()},
+        "provenance": made_by | {"command": command, "commit": _output("git", "rev-parse", "HEAD")},
         "rows": [{"what": r.area, "tried": r.tried, "failed": len(r.survivors)} for r in results],
         "notes": [
             f"{r.area}, {mutant.file}:{mutant.line}: `{mutant.before}` becomes `{mutant.after}`. "
-            + (reason(mutant, reasons) or "No test notices it.")
+            + (reason(mutant) or "No test notices it.")
             for r in results
             for mutant in r.survivors
         ],
     }
+
+
+def _output(*command: str) -> str:
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip()
 
 
 def main() -> None:
@@ -360,7 +373,6 @@ def main() -> None:
     options = parser.parse_args()
     areas = tomllib.loads((HERE / "areas.toml").read_text(encoding="utf-8"))
     left_out = areas.pop("left_out")
-    reasons = tomllib.loads((HERE / "survivors.toml").read_text(encoding="utf-8")).get("survivor", [])
     if unknown := set(options.area or []) - set(areas):
         parser.error(f"no area {', '.join(sorted(unknown))}: choose among {', '.join(areas)}")
     chosen = {
@@ -373,20 +385,37 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="mutants-") as temporary:
         folder = (options.folder or Path(temporary)).resolve()
         folder.mkdir(parents=True, exist_ok=True)
-        check = Check(folder, left_out, options.seed)
-        results = [check.area(area, modules, options.sample) for area, modules in chosen.items() if modules]
+        results = sample(Check(folder, left_out, options.seed), chosen, options.sample, options.out)
     for r in results:
-        killed = r.tried - len(r.survivors)
-        print(f"{r.area:12} {killed:3} of {r.tried:3} killed")
+        print(f"{r.area:12} {r.tried - len(r.survivors):3} of {r.tried:3} killed")
     survivors = [mutant for r in results for mutant in r.survivors]
     for mutant in survivors:
-        print(f"  {mutant}: {reason(mutant, reasons) or 'no reason known'}")
-    if options.out:
-        command = f"python tests/trust/mutation.py {' '.join(sys.argv[1:])}"
-        text = json.dumps(report(results, reasons, command), indent=2, ensure_ascii=False)
-        options.out.write_text(text + "\n", encoding="utf-8")
-    if options.strict and any(reason(mutant, reasons) is None for mutant in survivors):
+        print(f"  {mutant}: {reason(mutant) or 'no reason known'}")
+    if options.strict and any(reason(mutant) is None for mutant in survivors):
         raise SystemExit("a mutant survives without a reason: write the test, or the reason into survivors.toml")
+
+
+def sample(check: Check, areas: dict[str, dict[str, list[str]]], count: int, out: Path | None) -> list[Result]:
+    """One mutant of each area after the other; the figures are written after every round."""
+    results = [Result(area, 0, []) for area in areas]
+    drawn = {area: check.drawn(modules) for area, modules in areas.items()}
+    if count == 0:  # the tests as they are
+        for modules in areas.values():
+            for file, tests in modules.items():
+                check.passes(file, tests)
+    for _ in range(count):
+        for r in results:
+            if (mutant := next(drawn[r.area], None)) is None:
+                continue
+            killer, seconds = check.kill(mutant, areas[r.area][mutant.file])
+            print(f"{r.area} {seconds:5.1f} s  {mutant}  [{killer or 'SURVIVED'}]", flush=True)
+            r.tried += 1
+            if killer is None:
+                r.survivors.append(mutant)
+        if out:
+            out.parent.mkdir(exist_ok=True)
+            out.write_text(json.dumps(figures(results), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    return results
 
 
 if __name__ == "__main__":
