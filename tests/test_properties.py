@@ -62,6 +62,19 @@ def test_more_context_never_hurts(grammar):
 
 
 @FEW
+@given(grammars(derivations=150), st.data())
+def test_fast_forms_equal_enumeration(grammar, data):
+    """Plateaus, and the covariance of two tokens, against a list of all derivations."""
+    rhm, trees = grammar.rhm, naive.derivations(*naive.tables_of(grammar))
+    spans = [rhm.d // rhm.width(k) for k in range(rhm.L + 1)]
+    assert np.allclose(grammar.plateaus(), naive.plateaus(trees, spans), rtol=0, atol=1e-10)
+    i, j = (data.draw(st.integers(0, rhm.d - 1)) for _ in range(2))
+    v = rhm.n_symbols(0)
+    C = naive.covariance(trees, lambda levels: levels[-1][i], lambda levels: levels[-1][j], (v, v))
+    assert np.allclose(grammar.covariance(i, j), C, rtol=0, atol=1e-13)
+
+
+@FEW
 @given(grammars(), st.integers(0, 10**6))
 def test_new_names_for_the_symbols_change_nothing(grammar, seed):
     """Symbols of every level renumbered: plateaus stay, covariances are those of the renumbered tokens."""

@@ -57,7 +57,7 @@ def tiny(name):
 
 @st.composite
 def grammars(draw, derivations=300):
-    """Any shape of tree, levels that differ, uniform and other weights; few enough derivations to list."""
+    """Any shape of tree, any weights (equal, Zipf's, one set per symbol); few enough derivations to list."""
     L = draw(st.integers(1, 3))
     v = [draw(st.integers(2, 4)) for _ in range(L)]
     s = [draw(st.integers(2, 3)) for _ in range(L)]
@@ -70,6 +70,10 @@ def grammars(draw, derivations=300):
             room -= 1
         m.insert(0, draw(st.integers(1, max(room, 1))))
         count, width = count * m[0] ** width, width * s[level - 1]
-    grammar = Grammar.from_ensemble(RHM(v=v, m=m, s=s, L=L, n=n), draw(st.integers(0, 10**6)))
-    seed = draw(st.none() | st.integers(0, 10**6))
-    return grammar if seed is None else _weighted(grammar, seed)
+    weights = draw(st.sampled_from(["equal", "zipf", "per symbol"]))
+    exponents = [draw(st.floats(0, 3)) for _ in range(L)] if weights == "zipf" else None
+    rules = exponents and [zipf(count, a) for count, a in zip(m, exponents, strict=True)]
+    grammar = Grammar.from_ensemble(
+        RHM(v=v, m=m, s=s, L=L, n=n, rule_probabilities=rules), draw(st.integers(0, 10**6))
+    )
+    return _weighted(grammar, draw(st.integers(0, 10**6))) if weights == "per symbol" else grammar

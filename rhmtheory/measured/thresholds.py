@@ -181,7 +181,7 @@ class ThresholdStudy:
     def thresholds(self, confidence: float = CONFIDENCE) -> list[Estimate]:
         """Geometric mean over grammars of each level's ``P*_k``, with Student's interval on the logarithms.
 
-        ``confidence`` is how often such an interval holds the truth. NaN for a level that some grammar did not reach.
+        ``confidence`` is how often such an interval holds the truth. NaN where a grammar did not reach the level.
         """
         return [t_estimate([column], confidence=confidence).exp() for column in np.log(self.samples.T)]
 
