@@ -347,6 +347,23 @@ def test_quenched_averages_do_not_depend_on_threads_and_extend():
     assert not np.array_equal(quenched_plateaus(rhm, grammars=9, seed=2).values, one.values)
 
 
+def test_quenched_averages_take_64_grammars_by_seed_zero_unless_told_otherwise():
+    rhm = RHM(v=4, m=2, s=2, L=1)
+    for average in (quenched_plateaus, quenched_correlations):
+        found = average(rhm)
+        assert (found.grammars, found.seed) == (64, 0)
+        np.testing.assert_array_equal(found.values, average(rhm, 64, 0).values)
+    assert quenched_grammar(rhm, 3) == quenched_grammar(rhm, 3, 0) != quenched_grammar(rhm, 3, 1)
+
+
+def test_as_many_grammars_as_are_drawn_at_most(monkeypatch):
+    monkeypatch.setattr("rhmtheory.ensemble.quenched._MOST_GRAMMARS", 3)
+    rhm = RHM(v=4, m=2, s=2, L=1)
+    assert quenched_plateaus(rhm, 3).grammars == 3
+    with pytest.raises(InputError, match="grammars=4 is too large: with 3, the most"):
+        quenched_plateaus(rhm, 4)
+
+
 def test_quenched_plateaus_are_the_true_mean():
     # checked independently over 64 grammars: 2.649 1.396 0.557 0.254 0.175, standard errors up to 0.005
     average = quenched_plateaus(RHM(v=16, m=4, s=2, L=4), grammars=100, seed=0)
