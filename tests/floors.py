@@ -20,6 +20,7 @@ FLOORS: dict[str, list[dict[str, list[str]]]] = {
                 "json",
                 "files",
                 "parallel",
+                "memory",
                 "progress",
                 "provenance",
                 "tables",

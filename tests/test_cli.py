@@ -12,6 +12,7 @@ from rhmtheory._support.progress import progress
 from rhmtheory.cli import main, options
 
 ENSEMBLE = ["--v", "8", "--m", "2", "--s", "2", "--L", "3"]
+DEEP = [*ENSEMBLE[:-1], "26"]
 
 
 def run(capsys, *args):
@@ -246,6 +247,13 @@ def test_tree(capsys):
         (["sample", *ENSEMBLE, "--seed", "-1"], "--seed=-1 is too small"),
         (["sample", *ENSEMBLE, "--sample-seed", "-1"], "--sample-seed=-1 is too small"),
         (["sample", *ENSEMBLE, "--count", "-1"], "--count=-1 is too small"),
+        (
+            ["sample", *ENSEMBLE, "--count", "1000000000"],
+            "printed: ask for fewer sentences, or write them to a file with --out",
+        ),
+        (["sample", *DEEP, "--count", "1000000", "--out", "x.npy"], "GiB, more than there is: draw fewer"),
+        (["tree", *DEEP], "67108864 tokens are more than the 16777216 that are printed: ask for fewer levels"),
+        (["plateaus", *ENSEMBLE, "--grammars", "1000000"], "--grammars=1000000 is too large"),
         (["sample", *ENSEMBLE, "--count", "0", "--plot", "x.png"], "--count=0 is too small: it must be at least 1"),
         (["sample", *ENSEMBLE, "--out", "/nowhere/tokens.npy"], "there is no folder /nowhere"),
         (["learn", *ENSEMBLE, "--grammars", "0"], "--grammars=0 is too small"),

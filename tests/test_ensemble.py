@@ -413,7 +413,7 @@ def test_progress_is_a_line_or_a_bar_and_shown_where_it_is_wanted(monkeypatch, c
 def test_more_grammars_than_anyone_needs():
     for average in (quenched_plateaus, quenched_correlations):
         with pytest.raises(
-            InputError, match=r"grammars=1000000000000 is too large: with 1000000, the most that are"
+            InputError, match=r"grammars=1000000000000 is too large: with 100000, the most that are"
         ):
             average(RHM(v=8, m=2, s=2, L=2), 10**12)
 

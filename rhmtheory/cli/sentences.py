@@ -11,6 +11,9 @@ from rhmtheory._support.checks import as_int
 from rhmtheory.cli.options import Chosen, Command, OutputFile, grammar_options, json_option, plot_option
 from rhmtheory.cli.output import print_json, save_figure
 
+_MOST_PRINTED = 1 << 24
+"""Tokens that are printed; nobody reads more."""
+
 _sample_seed_option = click.option(
     "--sample-seed", type=int, default=0, show_default=True, help="Seed of the sentences."
 )
@@ -37,6 +40,8 @@ def sample_command(
     grammar, rhm = chosen.grammar, chosen.rhm
     count = as_int("count", count, low=1 if plot else 0)
     as_int("sample_seed", sample_seed, low=0)
+    if not out:
+        _check_printable(count * rhm.d, "fewer sentences, or write them to a file with --out")
     levels = grammar.sample(count, sample_seed, trees=True) if trees or plot else None
     tokens = grammar.sample(count, sample_seed) if levels is None else levels[0]
     if plot:
@@ -79,6 +84,7 @@ def tree_command(
     """Draw the derivation of a sentence, the root first; "?" stands where no rule produces the tuple below."""
     grammar = chosen.grammar
     if tokens is None:
+        _check_printable(chosen.rhm.d, "fewer levels")
         sentence: Any = grammar.sample(1, as_int("sample_seed", sample_seed, low=0))[0]
     else:
         sentence = _parsed(tokens)
@@ -89,6 +95,11 @@ def tree_command(
         print_json({"levels": [x.tolist() for x in derivation.levels], "grammar": chosen.described()})
         return
     click.echo(str(derivation))
+
+
+def _check_printable(tokens: int, way_out: str) -> None:
+    if tokens > _MOST_PRINTED:
+        raise InputError(f"{tokens} tokens are more than the {_MOST_PRINTED} that are printed: ask for {way_out}")
 
 
 def _parsed(tokens: str) -> list[int]:

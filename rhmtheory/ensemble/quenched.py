@@ -16,7 +16,7 @@ from rhmtheory._support.types import FloatArray
 from rhmtheory.model.grammar import Grammar
 from rhmtheory.model.rhm import RHM
 
-_MOST_GRAMMARS = 1_000_000
+_MOST_GRAMMARS = 100_000
 """Grammars of one average."""
 
 
@@ -81,7 +81,7 @@ def quenched_plateaus(
     ----------
     rhm : RHM
     grammars : int
-        Number of grammars, 2 to 1000000.
+        Number of grammars, 2 to 100000.
     seed : int
         The same seed gives the same grammars, on any number of threads; more of them begin with the same.
     threads : int, optional
@@ -174,7 +174,8 @@ def _over_grammars(
     if grammars > _MOST_GRAMMARS:
         raise InputError(
             f"grammars={grammars} is too large: with {_MOST_GRAMMARS}, the most that are drawn, the standard error "
-            "is a thousandth of the spread; the mean square correlation is known exactly, by ensemble.second_moment"
+            "is a three-hundredth of the spread; the mean square correlation is known exactly, by "
+            "ensemble.second_moment"
         )
     seed = as_int("seed", seed, low=0)
     values = np.empty((grammars, size))

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from rhmtheory._kernels import sampling as kernels
 from rhmtheory._support.checks import InputError, as_generator, as_int, smallest_unsigned
+from rhmtheory._support.memory import memory_size
 from rhmtheory._support.parallel import for_ranges
 from rhmtheory._support.types import FloatArray, IntArray
 from rhmtheory.model.grammar import Grammar
@@ -265,13 +266,7 @@ def _draw(grammar: Grammar, n: int, first: int, key: int, *, trees: bool, thread
     levels = range(rhm.L + 1 if trees else 1)
     dtype = smallest_unsigned(max(rhm.n_symbols(level) for level in levels))
     columns = sum(rhm.width(level) for level in levels)
-    try:
-        out = [np.empty((n, rhm.width(level)), dtype) for level in levels]
-    except (MemoryError, ValueError) as error:
-        raise InputError(
-            f"n={n} samples of {columns} symbols need {n * columns * dtype.itemsize / 2**30:.3g} GiB, more than "
-            "there is: draw fewer, or use stream()"
-        ) from error
+    out = _empty(n, [rhm.width(level) for level in levels], dtype)
     halves = np.uint64(key & 0xFFFFFFFF), np.uint64(key >> 32)
     size = max(1, _LARGEST_BLOCK // columns)
 
@@ -284,6 +279,22 @@ def _draw(grammar: Grammar, n: int, first: int, key: int, *, trees: bool, thread
 
     for_ranges(draw_range, n, threads=threads, least=max(1, _LEAST_TOKENS_A_THREAD // columns))
     return out
+
+
+def _empty(n: int, widths: list[int], dtype: np.dtype[Any]) -> list[IntArray]:
+    """Arrays (n, width), if the machine can hold them."""
+    bytes_ = n * sum(widths) * dtype.itemsize
+    too_many = InputError(
+        f"n={n} samples of {sum(widths)} symbols need {bytes_ / 2**30:.3g} GiB, more than there is: draw fewer, or "
+        "use stream()"
+    )
+    # arrays larger than the memory may be given, and the process ended when they are filled
+    if bytes_ > memory_size():
+        raise too_many
+    try:
+        return [np.empty((n, width), dtype) for width in widths]
+    except (MemoryError, ValueError) as error:
+        raise too_many from error
 
 
 def _words(
