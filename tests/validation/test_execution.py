@@ -9,7 +9,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from rhmtheory import InputError  # noqa: E402
-from rhmvalidation import execution, job, plan, preset, reports, results, training  # noqa: E402
+from rhmvalidation import execution, job, networks, plan, preset, reports, results, training  # noqa: E402
 
 CPU = torch.device("cpu")
 TINY = """
@@ -162,6 +162,30 @@ def test_programs_are_replicas_of_one_sweep_and_shards_share_them_out(preset_fil
         assert all(runs[0].shares_program_with(run) for run in runs)
     shards = [execution.groups(loaded, execution.Shard.parse(f"{i}/3")) for i in (1, 2, 3)]
     assert sorted(str(runs) for shard in shards for runs in shard) == sorted(map(str, programs))
+
+
+def test_replicas_are_those_of_the_network_unless_said_and_leave_results_alone(preset_file, tmp_path):
+    text = TINY + ONLINE
+    preset_file.write_text(text)
+    loaded = load(preset_file)
+    assert [sweep.replicas for sweep in loaded.sweeps] == [
+        networks.NETWORKS[n].replicas for n in ("cnn", "attention")
+    ]
+    assert {len(runs) for runs in execution.groups(loaded)} == {1, 2, 4}
+    preset_file.write_text(text.replace("grammars = 2", "grammars = 2\nreplicas = 3"))
+    folder = results.ResultFolder(tmp_path / "said", load(preset_file))
+    execution.execute(execution.groups(load(preset_file)), folder, CPU, workers=1)
+
+    again = results.ResultFolder(tmp_path / "said", loaded)
+    trained = []
+    execution.execute(execution.groups(loaded), again, CPU, workers=1, on_step=lambda *a: trained.append(a))
+    assert not trained
+    default = results.ResultFolder(tmp_path / "default", loaded)
+    execution.execute(execution.groups(loaded), default, CPU, workers=1)
+    for run in loaded.runs():
+        assert default.load(run).curve == [
+            (step, pytest.approx(loss, rel=1e-4)) for step, loss in again.load(run).curve
+        ]
 
 
 @pytest.mark.parametrize("text", ["0/3", "4/3", "1", "a/b", "1/0"])

@@ -35,6 +35,9 @@ class NetworkRecord:
     """The settings that it takes."""
     objectives: tuple[str, ...] = ("last",)
     """What it can be trained on: the last token, all tokens."""
+    replicas: int = 4
+    """How many train side by side in one program unless a preset says: as many as are fastest on a CPU, measured in
+    docs/performance.md. Where one fills a core, single replicas spread best over processes."""
 
 
 _ATTENTION = ("width", "heads", "depth")
@@ -43,8 +46,8 @@ NETWORKS: Mapping[str, NetworkRecord] = {
     "lcn": NetworkRecord(LocallyConnectedNetwork, ("lcn",)),
     # it knows nothing of the tree, and theory has no law for it
     "fcn": NetworkRecord(FullyConnectedNetwork, (), ("width", "depth")),
-    "attention": NetworkRecord(AttentionOnly, ("transformer",), _ATTENTION),
-    "decoder": NetworkRecord(Decoder, ("transformer",), _ATTENTION, ("last", "all")),
+    "attention": NetworkRecord(AttentionOnly, ("transformer",), _ATTENTION, replicas=1),
+    "decoder": NetworkRecord(Decoder, ("transformer",), _ATTENTION, ("last", "all"), replicas=1),
 }
 """The networks of this package: convolutional, locally, fully connected; attention only; GPT-like decoder."""
 

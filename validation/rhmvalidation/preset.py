@@ -27,7 +27,7 @@ class Sweep:
     sizes: tuple[int, ...]
     settings: Settings
     replicas: int
-    """Most runs that train together in one program."""
+    """Most runs that train together in one program; by default what the network's record says."""
     seed_rule: str = "ours"
     run_seeds: int = 1
     """Runs per grammar and size, which differ in initial weights and sentences."""
@@ -169,7 +169,7 @@ def _sweep(where: str, table: Any) -> Sweep:
             seeds=seeds,
             sizes=sizes,
             settings=settings,
-            replicas=as_int("replicas", table.get("replicas", len(seeds)), low=1),
+            replicas=as_int("replicas", table.get("replicas", networks.find(table["network"]).replicas), low=1),
             seed_rule=seed_rule,
             run_seeds=as_int("run_seeds", table.get("run_seeds", 1), low=1),
             learning_rates=tuple(scan),
