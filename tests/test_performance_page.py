@@ -20,6 +20,7 @@ def performance():
 def entry(name, median, **info):
     return {
         "name": name,
+        "fullname": f"tests/benchmarks/test_file.py::{name}",
         "stats": {"median": median, "rounds": 7},
         "extra_info": info,
         "options": {"timer": "process_time"},
@@ -37,15 +38,32 @@ def test_the_page_is_written_from_the_numbers(performance, tmp_path):
         "datetime": "2026-01-02T03:04:05",
         "benchmarks": [entry("test_some_work", 0.25, rate=1234567), *points],
     }
-    (tmp_path / "benchmark.json").write_text(json.dumps(data))
-    performance.main(tmp_path / "benchmark.json", tmp_path)
+    ratios = {"step": [2.0, 2.5, 2.625], "evaluation": [3, 4, 5]}
+    rows = [
+        ["small", replicas, threads, [1, 2e-3 * threads / replicas, 3]] for replicas in (1, 4) for threads in (1, 2)
+    ]
+    later = data | {
+        "benchmarks": [
+            entry("test_some_work", 0.125, rate=7654321),
+            entry("test_plain", 1.0, table="plain", network="small", rounds=11, ratios=ratios),
+            entry("test_replicas", 1.0, table="replicas", rounds=7, rows=rows[:-1]),
+        ]
+    }
+    paths = [tmp_path / "benchmark.json", tmp_path / "later.json"]
+    for path, content in zip(paths, (data, later), strict=True):
+        path.write_text(json.dumps(content))
+    performance.main(paths, tmp_path)
     page = (tmp_path / "performance.md").read_text()
     assert "A processor (3 cores), Python 3.11, on 2026-01-02" in page
     assert "medians of processor time" in page
-    assert "| some work | 250 ms | 7 | rate: 1.23e+06 |" in page
+    assert "| some work | 125 ms | 7 | rate: 7.65e+06 |" in page
+    assert "250 ms" not in page
+    assert "| small | 2.50 (2.00 to 2.62) | 4.00 (3.00 to 5.00) | 11 |" in page
+    assert "| network | 1 replica | 4 replicas | 1 replica, 2 threads |" in page
+    assert "| small | 2 | 0.5 | 4 |" in page
     assert "| something | 1.50 |" in page
     figure = (tmp_path / "performance.svg").read_bytes()
-    performance.main(tmp_path / "benchmark.json", tmp_path)
+    performance.main(paths, tmp_path)
     assert (tmp_path / "performance.svg").read_bytes() == figure
 
 

@@ -14,11 +14,11 @@ from rhmtheory.exact import entropy, spine
 from rhmtheory.exact.entropy import next_token_entropies
 
 
-def seconds(call):
-    """Median processor time of three calls, after one that compiles."""
+def seconds(call, rounds=3):
+    """Median processor time of some calls, after one that compiles."""
     call()
     times = []
-    for _ in range(3):
+    for _ in range(rounds):
         start = time.process_time()
         call()
         times.append(time.process_time() - start)
@@ -27,7 +27,7 @@ def seconds(call):
 
 def sampling(rhm):
     """Expansion tables against the same choices followed rule by rule (which also fills the upper levels)."""
-    grammar, n = rhm.grammar(seed=0), 2_000_000 // rhm.d
+    grammar, n = rhm.grammar(seed=0), 1_000_000 // rhm.d
     return (
         seconds(lambda: grammar.sample(n, trees=True, threads=1))
         / seconds(lambda: [grammar.sample(n, threads=1) for _ in range(10)])
@@ -41,7 +41,7 @@ def last_token(rhm):
     tokens = grammar.sample(100_000, seed=1)
     fast = seconds(lambda: grammar.posterior(tokens, threads=1))
     with patch.object(spine, "fits", lambda rhm, window: False):
-        return seconds(lambda: grammar.posterior(tokens[:10_000], threads=1)) * 10 / fast
+        return seconds(lambda: grammar.posterior(tokens[:4_000], threads=1)) * 25 / fast
 
 
 def all_entropies(rhm):
@@ -49,7 +49,7 @@ def all_entropies(rhm):
     grammar = rhm.grammar(seed=0)
     views = {x: [spine.see(grammar, x, p) for p in range(rhm.n_children(x))] for x in range(1, rhm.L + 1)}
     certain, step = entropy._certain(grammar.prior), entropy._exact(grammar, views)
-    plain = seconds(lambda: sum(len(end.beliefs) for end in entropy._leaves(rhm.L, certain, step)))
+    plain = seconds(lambda: sum(len(end.beliefs) for end in entropy._leaves(rhm.L, certain, step)), rounds=1)
     return plain / seconds(lambda: next_token_entropies(grammar))
 
 
