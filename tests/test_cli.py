@@ -2,6 +2,7 @@
 
 import json
 import sys
+from importlib.util import find_spec
 
 import numpy as np
 import pytest
@@ -270,7 +271,11 @@ def test_tree(capsys):
         (["tree", *ENSEMBLE, "--tokens", "1 2 x"], "--tokens='1 2 x' is no list of tokens"),
         (["tree", *ENSEMBLE, "--tokens", "1 2"], "tokens have shape (2,): give one sentence, (8,)"),
         (["forecast"], "No such command"),
-        (["compare", "--preset", "nonsense"], "preset='nonsense' is unknown"),
+        pytest.param(
+            ["compare", "--preset", "nonsense"],
+            "preset='nonsense' is unknown",
+            marks=pytest.mark.skipif(find_spec("torch") is None, reason="torch is not installed"),
+        ),
     ],
 )
 def test_bad_input_is_told_without_a_traceback(capsys, args, message):
