@@ -151,6 +151,13 @@ def test_steps_that_were_not_reached_are_left_out():
     assert isnan(staircase_exponent(P, H))
 
 
+def test_steps_lost_in_rounding_enter_no_exponent():
+    excess = 10.0 ** -np.arange(0, 14)
+    P, H = 4.0 ** np.arange(1, 14), 0.3 + np.concatenate([excess[:-1], [0.0]])
+    clean = -np.polyfit(np.log(P[1:10]), np.log(np.sqrt(H[1:10] * H[2:11]) - 0.3), 1)[0]
+    assert staircase_exponent(P, H) == pytest.approx(clean, rel=1e-6)
+
+
 def test_crossing_levels_lie_between_the_plateaus(rhm):
     H = rhm.plateaus()
     G = crossing_levels(H)

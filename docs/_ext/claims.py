@@ -23,7 +23,8 @@ from rhmtheory.theory import predictions
 if TYPE_CHECKING:
     from sphinx.application import Sphinx
 
-RESULTS = Path(__file__).parents[2] / "validation" / "results" / "cpu"
+RESULTS = Path(__file__).parents[2] / "validation" / "results"
+STUDIES = (RESULTS / "cpu", RESULTS / "offline")
 PAPERS = {
     name: f"[{name}](https://arxiv.org/abs/{name})"
     for name in ("2307.02129", "2402.16991", "2406.00048", "2505.07067", "2505.07070", "2602.07488", "2605.27734")
@@ -121,7 +122,7 @@ def _of_steps(study: Study, law: str) -> Claim:
     for one in study.ladders:
         if one.slope.judged[0].law == law:
             sizes = ", ".join(f"{m.curves.rhm.m}" for m in one.fitted)
-            looked = f"slope of ln factor against ln m: {one.label} at m = {sizes}, f kept"
+            looked = f"slope of ln factor against ln m: {one.label}, {one.protocol}, at m = {sizes}, f kept"
             evidence.append((looked, str(one.slope.measured), _verdicts(one.slope)))
     return Claim(
         f"{says} ({PAPERS['2505.07070']})",
@@ -275,11 +276,11 @@ def _verdicts(finding: Finding) -> str:
     return "; ".join(f"{one.method} {one.predicted:.3g}: **{one.verdict}**" for one in finding.judged[:2])
 
 
-def recorded(folder: Path = RESULTS) -> Study:
+def recorded(folders: Sequence[Path] = STUDIES) -> Study:
     """The study of the recorded runs; raises where there are none."""
     from rhmvalidation import report
 
-    return report(folder).study
+    return report(*folders).study
 
 
 class Claims(Directive):

@@ -20,6 +20,8 @@ from rhmtheory.model.rhm import RHM
 from rhmtheory.theory import formulas
 from rhmtheory.theory.learners import ARCHITECTURES, Law, as_law
 
+_ROUNDING = 1e-9
+
 
 @dataclass(frozen=True, eq=False)
 class Prediction:
@@ -379,11 +381,13 @@ def staircase_exponent(P: npt.ArrayLike, plateaus: npt.ArrayLike) -> float:
     Returns
     -------
     float
-        NaN with fewer than two usable steps, or where all come at the same P (``m = 1``).
+        NaN with fewer than two usable steps, or where all come at the same P (``m = 1``). A step whose crossing lies
+        within 1e-9 of the floor is left out: its excess is lost in rounding.
     """
     P, H = np.asarray(P, dtype=float), np.asarray(plateaus, dtype=float)
-    # a floor of zero has no geometric mean with it, and a step of no height cannot be crossed
-    usable = np.isfinite(P) & (crossing_levels(H) > H[-1]) & (np.arange(len(P)) >= first_step(len(P)))
+    # a floor of zero has no geometric mean with it, and what is left of a deep step is rounding
+    above = crossing_levels(H) > H[-1] * (1 + _ROUNDING)
+    usable = np.isfinite(P) & above & (np.arange(len(P)) >= first_step(len(P)))
     if len(np.unique(P[usable])) < 2:
         return float("nan")
     return -slope(np.log(P[usable]), np.log(crossing_levels(H)[usable] - H[-1]))

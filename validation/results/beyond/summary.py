@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 
 from rhmtheory.fitting.crossings import crossing
 from rhmtheory.fitting.intervals import Estimate, t_estimate
+from rhmvalidation import report
 
 Ensemble = tuple[int, int]
 LADDER = ((8, 2), (12, 3), (16, 4), (20, 5), (24, 6))
@@ -69,6 +70,17 @@ def clustering() -> dict[tuple[str, str, bool, str, int], np.ndarray]:
     return {key: np.array([x for _, x in sorted(by_seed.items())]) for key, by_seed in found.items()}
 
 
+def recorded_networks() -> dict[tuple[str, tuple[int, ...]], tuple[list[int], np.ndarray]]:
+    """Seeds and P* of single grammars, (grammars, L), of the networks recorded in ../offline; NaN where censored."""
+    found = {}
+    for m in report(Path("..") / "offline").study.measurements:
+        rhm = m.curves.rhm
+        seeds = [int(name.removeprefix("seed ")) for name in m.units.names]
+        stars = np.where(m.units.late, np.nan, np.exp(m.units.ln_P))
+        found[m.curves.label, (rhm.v, rhm.m, rhm.s, rhm.L)] = seeds, stars
+    return found
+
+
 def show(name: str, low: np.ndarray | None, high: np.ndarray) -> None:
     """One line: the threshold, and the factor to it from the one before, by grammar."""
     factor = "" if low is None else f"   factor {interval(high / low)}"
@@ -116,6 +128,21 @@ def tables() -> None:
             print(f"    {seen:10}{ratios}   correlation {r:.2f}")
 
 
+def prefactors() -> None:
+    """Networks that see the whole sentence, over the exact thresholds of the same grammars, level by level."""
+    laws = exact()
+    for (label, rhm), (seeds, stars) in sorted(recorded_networks().items(), key=lambda item: (item[0][1], item[0][0])):
+        print(f"{label} on fixed training sets, (v, m, s, L) = {rhm}: P*, and P* over the exact thresholds")
+        for k in range(1, rhm[3]):
+            known = ~np.isnan(stars[:, k])
+            if known.sum() < 3:
+                continue
+            mine = stars[known, k]
+            print(f"  k = {k}: {interval(mine)}   n = {known.sum()}")
+            for name in LAWS:
+                print(f"    over {name:30}{interval(mine / laws[rhm, k, name][np.array(seeds)[known]])}")
+
+
 def figure() -> None:
     """Factor P_2 / P_1 against m at f = 1/4, three levels: what each target would give, and what is measured."""
     laws, nets, learners = exact(), crossings_in("networks.jsonl"), crossings_in("learners.jsonl")
@@ -125,18 +152,31 @@ def figure() -> None:
     for name, (color, style) in STYLES.items():
         factors = [interval(laws[(v, m, 2, 3), 2, name] / laws[(v, m, 2, 3), 1, name]).best for v, m in LADDER]
         ax.plot(ms, factors, style, color=color, label=f"exact: {name}")
-    v, m = 12, 3
+    m = 3
     points = {
-        "clustering learner, bare targets": ("s", learners["token", v, m, 2] / learners["token", v, m, 1]),
-        "clustering learner, effective targets": ("D", learners["spine", v, m, 2] / learners["spine", v, m, 1]),
-        "LCN, one sibling seen, no context": ("^", nets["level-2-alone", v, m, 0] / nets["level-1-alone", v, m, 0]),
-        "LCN, whole sentence": ("o", nets["whole", v, m, 2] / nets["whole", v, m, 1]),
-    }
-    colors = ("#56B4E9", "#0072B2", "#CC79A7", "#D55E00")
-    for i, ((label, (marker, ratios)), color) in enumerate(zip(points.items(), colors, strict=True)):
-        fit = interval(ratios)
-        bars = [[fit.best - fit.low], [fit.high - fit.best]]
-        ax.errorbar([m * 1.03 ** (i - 1.5)], [fit.best], bars, fmt=marker, color=color, label=label, capsize=3)
+        "clustering learner, bare targets": ("s", {m: learners["token", 12, m, 2] / learners["token", 12, m, 1]}),
+        "clustering learner, effective targets": ("D", {m: learners["spine", 12, m, 2] / learners["spine", 12, m, 1]}),
+        "LCN, one sibling seen, no context": (
+            "^", {m: nets["level-2-alone", 12, m, 0] / nets["level-1-alone", 12, m, 0]}
+        ),
+    }  # fmt: skip
+    recorded = recorded_networks()
+    for network, marker in (("lcn", "o"), ("cnn", "P")):
+        ratios = {
+            m: stars[:, 2] / stars[:, 1]
+            for (label, (_, m, _, L)), (_, stars) in recorded.items()
+            if label == network and L == 3
+        }
+        points[f"{network.upper()}, whole sentence"] = marker, {
+            m: x[~np.isnan(x)] for m, x in sorted(ratios.items())
+        }
+    colors = ("#56B4E9", "#0072B2", "#CC79A7", "#D55E00", "#000000")
+    for i, ((label, (marker, by_m)), color) in enumerate(zip(points.items(), colors, strict=True)):
+        fits = [interval(ratios) for ratios in by_m.values()]
+        best = np.array([fit.best for fit in fits])
+        bars = [best - [fit.low for fit in fits], [fit.high for fit in fits] - best]
+        x = np.array(list(by_m)) * 1.02 ** (i - 2)
+        ax.errorbar(x, best, bars, fmt=marker, color=color, label=label, capsize=3)
     ax.set(xscale="log", yscale="log", xlabel="m (v = 4m)", ylabel="factor $P_2 / P_1$")
     ax.set_xticks(ms, [str(m) for m in ms])
     ax.minorticks_off()
@@ -149,4 +189,5 @@ def figure() -> None:
 
 if __name__ == "__main__":
     tables()
+    prefactors()
     figure()
