@@ -13,13 +13,15 @@ from rhmvalidation import report
 
 Ensemble = tuple[int, int]
 LADDER = ((8, 2), (12, 3), (16, 4), (20, 5), (24, 6))
-LAWS = {  # name: target j and context i of level k, tuples of tokens
-    "bare token (the law)": lambda k: (0, 0),
-    "residual of the token": lambda k: (0, k),
-    "spine symbol $h_{k-1}$": lambda k: (k - 1, 0),
-    "residual of $h_{k-1}$": lambda k: (k - 1, k),
+LAWS = {  # name: target j, context i and level of the tuples, of level k; tuples of tokens but in the last
+    "bare token (the law)": lambda k: (0, 0, 1),
+    "residual of the token": lambda k: (0, k, 1),
+    "spine symbol $h_{k-1}$": lambda k: (k - 1, 0, 1),
+    "residual of $h_{k-1}$": lambda k: (k - 1, k, 1),
+    "residual of the token, sharing": lambda k: (0, k, k),
 }
-STYLES = dict(zip(LAWS, (("#000000", "-"), ("#E69F00", "--"), ("#0072B2", ":"), ("#009E73", "-.")), strict=True))
+LINES = (("#000000", "-"), ("#E69F00", "--"), ("#0072B2", ":"), ("#009E73", "-."), ("#D55E00", (0, (3, 1, 1, 1, 1, 1))))
+STYLES = dict(zip(LAWS, LINES, strict=True))
 
 
 def interval(values: np.ndarray) -> Estimate:
@@ -31,11 +33,10 @@ def exact() -> dict[tuple[tuple[int, ...], int, str], np.ndarray]:
     """Thresholds of single grammars by ensemble, level and law."""
     records = json.loads(Path("exact.json").read_text())["records"]
     found = {
-        (tuple(r["rhm"]), r["k"], r["target"], r["context"]): np.array(r["noise"]) / r["signal"]
+        (tuple(r["rhm"]), r["k"], r["target"], r["context"], r["tuple_level"]): np.array(r["noise"]) / r["signal"]
         for r in records
-        if r["tuple_level"] == 1
     }
-    sizes = {(rhm, k) for rhm, k, _, _ in found}
+    sizes = {(rhm, k) for rhm, k, *_ in found}
     return {(rhm, k, name): found[rhm, k, *law(k)] for rhm, k in sizes for name, law in LAWS.items()}
 
 
@@ -151,7 +152,7 @@ def figure() -> None:
     ms = [m for _, m in LADDER]
     for name, (color, style) in STYLES.items():
         factors = [interval(laws[(v, m, 2, 3), 2, name] / laws[(v, m, 2, 3), 1, name]).best for v, m in LADDER]
-        ax.plot(ms, factors, style, color=color, label=f"exact: {name}")
+        ax.plot(ms, factors, ls=style, color=color, label=f"exact: {name}")
     m = 3
     points = {
         "clustering learner, bare targets": ("s", {m: learners["token", 12, m, 2] / learners["token", 12, m, 1]}),
