@@ -65,6 +65,15 @@ def test_correlations(capsys):
     assert "Mean square over 20 grammars" in out
 
 
+def test_plateaus_are_estimated_where_exact_ones_are_too_large(capsys):
+    content = run_json(capsys, "plateaus", *ENSEMBLE, "--samples", "4000")["plateaus"]
+    exact = rt.RHM(8, 2, 2, 3).grammar(seed=0).plateaus()
+    assert np.all(np.abs(content["grammar"] - exact) <= 5 * np.array(content["its error"]) + 1e-12)
+    code, _, err = run(capsys, "plateaus", "--v", "100000", "--m", "2", "--s", "2", "--L", "3")
+    assert code == 2
+    assert "use --samples, which gives an estimate" in err
+
+
 def test_plateaus_over_grammars(capsys):
     content = run_json(capsys, "plateaus", *ENSEMBLE, "--grammars", "32")
     np.testing.assert_allclose(

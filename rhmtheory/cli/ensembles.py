@@ -138,15 +138,24 @@ def correlations_command(chosen: Chosen, grammars: int | None, plot: str | None,
     print_tables(*tables)
 
 
-@click.command("plateaus", cls=Command)
+@click.command("plateaus", cls=Command, words={"method='montecarlo'": "--samples"})
 @json_option
 @plot_option
 @click.option("--grammars", type=int, help="Add mean, error and spread over this many drawn grammars.")
+@click.option(
+    "--samples", type=int, help="Estimate the grammar's own from this many contexts, in place of exactly."
+)
 @grammar_options
-def plateaus_command(chosen: Chosen, grammars: int | None, plot: str | None, as_json: bool) -> None:
+def plateaus_command(
+    chosen: Chosen, grammars: int | None, samples: int | None, plot: str | None, as_json: bool
+) -> None:  # fmt: skip
     """Entropy of the last token given the s**k - 1 tokens before it."""
     rhm = chosen.rhm
-    columns = {"grammar": chosen.grammar.plateaus()}
+    if samples is None:
+        columns = {"grammar": chosen.grammar.plateaus()}
+    else:
+        estimate = chosen.grammar.plateaus(method="montecarlo", samples=samples)
+        columns = {"grammar": estimate.mean, "its error": estimate.standard_error}
     if rhm.rule_probabilities is None:
         columns["chain"] = rhm.plateaus("chain")
     columns["annealed"] = rhm.plateaus("annealed")
@@ -158,7 +167,7 @@ def plateaus_command(chosen: Chosen, grammars: int | None, plot: str | None, as_
     if plot:
         from rhmtheory.plotting import plot_plateau_methods
 
-        curves = {name: H for name, H in columns.items() if name not in ("standard error", "spread")}
+        curves = {name: H for name, H in columns.items() if name not in ("its error", "standard error", "spread")}
         save_figure(plot, lambda ax: plot_plateau_methods(curves, rhm, ax))
     if as_json:
         print_json(plain({"plateaus": columns, "grammar": chosen.described()}))

@@ -20,7 +20,13 @@ LAWS = {  # name: target j, context i and level of the tuples, of level k; tuple
     "residual of $h_{k-1}$": lambda k: (k - 1, k, 1),
     "residual of the token, sharing": lambda k: (0, k, k),
 }
-LINES = (("#000000", "-"), ("#E69F00", "--"), ("#0072B2", ":"), ("#009E73", "-."), ("#D55E00", (0, (3, 1, 1, 1, 1, 1))))
+LINES = (
+    ("#000000", "-"),
+    ("#E69F00", "--"),
+    ("#0072B2", ":"),
+    ("#009E73", "-."),
+    ("#D55E00", (0, (3, 1, 1, 1, 1, 1))),
+)
 STYLES = dict(zip(LAWS, LINES, strict=True))
 
 
@@ -132,7 +138,9 @@ def tables() -> None:
 def prefactors() -> None:
     """Networks that see the whole sentence, over the exact thresholds of the same grammars, level by level."""
     laws = exact()
-    for (label, rhm), (seeds, stars) in sorted(recorded_networks().items(), key=lambda item: (item[0][1], item[0][0])):
+    for (label, rhm), (seeds, stars) in sorted(
+        recorded_networks().items(), key=lambda item: (item[0][1], item[0][0])
+    ):
         print(f"{label} on fixed training sets, (v, m, s, L) = {rhm}: P*, and P* over the exact thresholds")
         for k in range(1, rhm[3]):
             known = ~np.isnan(stars[:, k])
@@ -168,9 +176,10 @@ def figure() -> None:
             for (label, (_, m, _, L)), (_, stars) in recorded.items()
             if label == network and L == 3
         }
-        points[f"{network.upper()}, whole sentence"] = marker, {
-            m: x[~np.isnan(x)] for m, x in sorted(ratios.items())
-        }
+        points[f"{network.upper()}, whole sentence"] = (
+            marker,
+            {m: x[~np.isnan(x)] for m, x in sorted(ratios.items())},
+        )
     colors = ("#56B4E9", "#0072B2", "#CC79A7", "#D55E00", "#000000")
     for i, ((label, (marker, by_m)), color) in enumerate(zip(points.items(), colors, strict=True)):
         fits = [interval(ratios) for ratios in by_m.values()]
