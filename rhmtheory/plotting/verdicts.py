@@ -161,9 +161,8 @@ def plot_ladders(ladders: Sequence[Ladder], ax: Axes) -> Axes:
     ax.set_xticks([], minor=True)
     plain_ticks(ax.yaxis)
     rhm = ladders[0].measurements[0].curves.rhm
-    ax.set_title(
-        f"one more level costs $m^a$ times the samples ($f={rhm.f:g}$, $s={rhm.s}$, $L={rhm.L}$)", fontsize=10
-    )
+    where = ", ".join(filter(None, (f"$f={rhm.f:g}$, $s={rhm.s}$, $L={rhm.L}$", ladders[0].protocol)))
+    ax.set_title(f"one more level costs $m^a$ times the samples ({where})", fontsize=10)
     ax.legend(fontsize=8, loc="upper left", title="slope $a$ [95%]", title_fontsize=8)
     return ax
 

@@ -381,7 +381,7 @@ def staircase_exponent(P: npt.ArrayLike, plateaus: npt.ArrayLike) -> float:
     Returns
     -------
     float
-        NaN with fewer than two usable steps, or where all come at the same P (``m = 1``). A step whose crossing lies
+        NaN with fewer than two usable steps, or where all come at the same P (``m = 1``). A step that crosses
         within 1e-9 of the floor is left out: its excess is lost in rounding.
     """
     P, H = np.asarray(P, dtype=float), np.asarray(plateaus, dtype=float)

@@ -78,7 +78,7 @@ def clustering() -> dict[tuple[str, str, bool, str, int], np.ndarray]:
 
 
 def recorded_networks() -> dict[tuple[str, tuple[int, ...]], tuple[list[int], np.ndarray]]:
-    """Seeds and P* of single grammars, (grammars, L), of the networks recorded in ../offline; NaN where censored."""
+    """Seeds and P* of single grammars, (grammars, L), of the networks in ../offline; NaN where censored."""
     found = {}
     for m in report(Path("..") / "offline").study.measurements:
         rhm = m.curves.rhm
@@ -163,8 +163,10 @@ def figure() -> None:
         ax.plot(ms, factors, ls=style, color=color, label=f"exact: {name}")
     m = 3
     points = {
-        "clustering learner, bare targets": ("s", {m: learners["token", 12, m, 2] / learners["token", 12, m, 1]}),
-        "clustering learner, effective targets": ("D", {m: learners["spine", 12, m, 2] / learners["spine", 12, m, 1]}),
+        f"clustering learner, {which} targets": (marker, {m: learners[name, 12, m, 2] / learners[name, 12, m, 1]})
+        for name, which, marker in (("token", "bare", "s"), ("spine", "effective", "D"))
+    }
+    points |= {
         "LCN, one sibling seen, no context": (
             "^", {m: nets["level-2-alone", 12, m, 0] / nets["level-1-alone", 12, m, 0]}
         ),

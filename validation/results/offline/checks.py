@@ -1,0 +1,39 @@
+"""Does the best loss on a fixed training set depend on width, learning rate, or on stopping early?
+
+`python checks.py NETWORK V M L STEPS PATIENCE RATE WIDTH SEED,SEED P...` appends to checks.jsonl; s = 2.
+"""
+
+import json
+import sys
+from pathlib import Path
+
+import torch
+
+from rhmtheory import RHM
+from rhmvalidation.runs import Run, Settings
+from rhmvalidation.training import train_runs
+
+
+def main(
+    network: str, v: str, m: str, L: str, steps: str, patience: str, rate: str, width: str, *rest: str
+) -> None:
+    """Train, and append one line per run."""
+    torch.set_num_threads(1)
+    rhm = RHM(int(v), int(m), 2, int(L))
+    settings = Settings(width=int(width), learning_rate=float(rate), max_steps=int(steps), patience=float(patience))
+    seeds, sizes = [int(seed) for seed in rest[0].split(",")], rest[1:]
+    for P in map(int, sizes):
+        runs = [Run(rhm, network, P, seed, seed, settings) for seed in seeds]
+        with Path("checks.jsonl").open("a") as file:
+            for run, outcome in zip(runs, train_runs(runs, torch.device("cpu")), strict=True):
+                sent = {"network": network, "rhm": [rhm.v, rhm.m, 2, rhm.L], "P": P, "seed": run.grammar_seed}
+                how = {
+                    name: getattr(settings, name) for name in ("width", "learning_rate", "max_steps", "patience")
+                }
+                got = {name: getattr(outcome, name) for name in ("best_loss", "best_step", "steps", "diverged")}
+                last = {"last_loss": outcome.curve[-1][1]}
+                file.write(json.dumps(sent | how | got | last) + "\n")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
