@@ -13,6 +13,9 @@ from torch.nn import functional
 
 from rhmtheory import InputError
 
+_FEW_POSITIONS = 16
+"""Up to so many queries a CPU is faster without the kernel that never holds all scores; measured."""
+
 
 class Lookup(nn.Module):
     """First linear layer on one-hot tokens, by lookup: ``tables`` weight tables, one per position class.
@@ -81,10 +84,19 @@ class Attention(nn.Module):
     def _heads(self, x: Tensor) -> tuple[Tensor, ...]:
         """Queries, keys or values (B, heads, T, w / heads) each, B over replicas and batch, side by side in x."""
         R, B, T, _ = x.shape
-        return x.view(R * B, T, -1, self.heads, len(self.mix[0]) // self.heads).permute(2, 0, 3, 1, 4).unbind()
+        # parted before the heads change places with the positions: the gradients are joined where they lie
+        parts = x.view(R * B, T, -1, self.heads, len(self.mix[0]) // self.heads).unbind(2)
+        return tuple(part.transpose(1, 2) for part in parts)
 
     def _attended(self, q: Tensor, keys: Tensor, values: Tensor, *, causal: bool) -> Tensor:
-        y = functional.scaled_dot_product_attention(q, keys, values, is_causal=causal)
+        n, e = q.shape[2:]
+        if q.device.type == "cpu" and n <= _FEW_POSITIONS:
+            scores = torch.matmul(q * e**-0.5, keys.transpose(2, 3))
+            if causal:
+                scores = scores + torch.full((n, n), -math.inf, device=q.device).triu(1)
+            y = torch.matmul(torch.softmax(scores, dim=-1), values)
+        else:
+            y = functional.scaled_dot_product_attention(q, keys, values, is_causal=causal)
         return y.transpose(1, 2).reshape(len(self.mix), -1, q.shape[2], self.mix.shape[-1])
 
     def mixed(self, y: Tensor) -> Tensor:
