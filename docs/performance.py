@@ -52,14 +52,19 @@ rounds' ratios, quartiles in parentheses.
 
 Processor time of a step per replica in milliseconds, batches of 128, by the number of replicas in a program and
 of threads; all of a row in turns, medians. Ensembles (16, 4, 2, L); updates by AdamW for attention and decoder,
-else by SGD. A second thread could shorten the wait at best by half; where it raises the processor time, a second
-process is the better use of a core.
+else by SGD.
 
 {replicas}
 
+{stacked}
+
+Two threads of one product wait for each other, and spin; where other work has a core, most of their processor time
+goes into that. What they save on idle cores was not measured. So programs run on one thread each, as many
+at a time as there are cores.
+
 A network's record in `rhmvalidation.networks` says how many replicas train in one program unless a preset says
-otherwise: four for the small networks, whose calls cost more than their products, one for `attention` and
-`decoder`, to which more bring nothing. Programs run on one thread each, as many at a time as there are cores.
+otherwise: four for networks of small layers, whose calls cost as much as their products; one for `attention` and
+`decoder`, which gain less than a tenth from four, and then leave fewer programs to share out among the cores.
 
 ## How the cost grows
 
@@ -96,6 +101,9 @@ in one run, by processor time, and fails where a ratio leaves a wide band. It is
 """
 
 
+STACKED = ", plain, by torch.func"
+
+
 def table(head, rows):
     """A Markdown table; the first column to the left, numbers to the right."""
     lines = ["| " + " | ".join(head) + " |", "|---" + "|---:" * (len(head) - 1) + "|"]
@@ -124,6 +132,22 @@ def replica_table(benchmarks):
         f"{count(replicas, 'replica')}{f', {threads} threads' * (threads > 1)}" for threads, replicas in columns
     ]
     return table(["network", *head], rows)
+
+
+def stacked_sentences(benchmarks):
+    """How the plain form stacked by torch.func does beside ours, in the same run."""
+    found = [row for info in of_table(benchmarks, "replicas") for row in info["rows"]]
+    times = {(name, replicas): quartiles[1] for name, replicas, threads, quartiles in found if threads == 1}
+    ratios = defaultdict(list)
+    for (name, replicas), seconds in times.items():
+        network = name.removesuffix(STACKED)
+        if network != name:
+            ratios[network].append(f"{seconds / times[network, replicas]:.1f} ({replicas})")
+    return "\n".join(
+        f"For {network} the plain form stacked by `torch.func` (`stack_module_state`, `vmap`) takes so many times "
+        f"as long as ours (number of replicas in parentheses): {', '.join(listed)}."
+        for network, listed in ratios.items()
+    )
 
 
 def of_table(benchmarks, name):
@@ -216,6 +240,7 @@ def main(paths, folder=HERE, last=3):
         times=table(["what", "median", "rounds", "rates"], times),
         plain=plain_table(benchmarks),
         replicas=replica_table(benchmarks),
+        stacked=stacked_sentences(benchmarks),
         points=last,
         exponents=table(["what", *against], rows),
     )

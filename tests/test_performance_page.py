@@ -40,13 +40,15 @@ def test_the_page_is_written_from_the_numbers(performance, tmp_path):
     }
     ratios = {"step": [2.0, 2.5, 2.625], "evaluation": [3, 4, 5]}
     rows = [
-        ["small", replicas, threads, [1, 2e-3 * threads / replicas, 3]] for replicas in (1, 4) for threads in (1, 2)
+        [name, replicas, threads, [1, factor * 2e-3 * threads / replicas, 3]]
+        for name, factor in (("small", 1), ("small, plain, by torch.func", 3))
+        for replicas, threads in ((1, 1), (4, 1), (1, 2))
     ]
     later = data | {
         "benchmarks": [
             entry("test_some_work", 0.125, rate=7654321),
             entry("test_plain", 1.0, table="plain", network="small", rounds=11, ratios=ratios),
-            entry("test_replicas", 1.0, table="replicas", rounds=7, rows=rows[:-1]),
+            entry("test_replicas", 1.0, table="replicas", rounds=7, rows=rows),
         ]
     }
     paths = [tmp_path / "benchmark.json", tmp_path / "later.json"]
@@ -61,6 +63,8 @@ def test_the_page_is_written_from_the_numbers(performance, tmp_path):
     assert "| small | 2.50 (2.00 to 2.62) | 4.00 (3.00 to 5.00) | 11 |" in page
     assert "| network | 1 replica | 4 replicas | 1 replica, 2 threads |" in page
     assert "| small | 2 | 0.5 | 4 |" in page
+    assert "For small the plain form" in page
+    assert "parentheses): 3.0 (1), 3.0 (4)." in page
     assert "| something | 1.50 |" in page
     figure = (tmp_path / "performance.svg").read_bytes()
     performance.main(paths, tmp_path)
