@@ -144,8 +144,8 @@ def stacked_sentences(benchmarks):
         if network != name:
             ratios[network].append(f"{seconds / times[network, replicas]:.1f} ({replicas})")
     return "\n".join(
-        f"For {network} the plain form stacked by `torch.func` (`stack_module_state`, `vmap`) takes so many times "
-        f"as long as ours (number of replicas in parentheses): {', '.join(listed)}."
+        f"For {network} the plain form stacked by `torch.func` (`stack_module_state`, `vmap`) takes so many "
+        f"times as long\nas ours (number of replicas in parentheses): {', '.join(listed)}."
         for network, listed in ratios.items()
     )
 

@@ -14,7 +14,7 @@ from torch.nn import functional
 from rhmtheory import InputError
 
 _FEW_POSITIONS = 16
-"""Up to so many queries a CPU is faster without the kernel that never holds all scores; measured."""
+"""Up to so many queries a CPU takes gradients faster without the kernel that never holds all scores; measured."""
 
 
 class Lookup(nn.Module):
@@ -90,7 +90,7 @@ class Attention(nn.Module):
 
     def _attended(self, q: Tensor, keys: Tensor, values: Tensor, *, causal: bool) -> Tensor:
         n, e = q.shape[2:]
-        if q.device.type == "cpu" and n <= _FEW_POSITIONS:
+        if q.requires_grad and q.device.type == "cpu" and n <= _FEW_POSITIONS:
             scores = torch.matmul(q * e**-0.5, keys.transpose(2, 3))
             if causal:
                 scores = scores + torch.full((n, n), -math.inf, device=q.device).triu(1)
