@@ -1,0 +1,57 @@
+"""What cannot be trained, compared or read is refused in words that say what to do."""
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from torch import nn  # noqa: E402
+
+from rhmtheory import RHM, InputError  # noqa: E402
+from rhmvalidation import Settings, preset  # noqa: E402
+from rhmvalidation.coordinates import coordinate_check  # noqa: E402
+from rhmvalidation.training import train  # noqa: E402
+
+SWEEP = """
+summary = "one"
+[[sweep]]
+network = "cnn"
+ensemble = { v = 4, m = 2, s = 2, L = 2 }
+grammars = 1
+samples = { highest = 64 }
+training = { width = 8, learning_rate = 1.0, protocol = "online" }
+"""
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (SWEEP.encode("utf-16"), r"bad\.toml is not UTF-8 text: save it as such"),
+        (b'summary = "none"\nsweep = 1', r"must hold one or more tables headed \[\[sweep\]\]"),
+        (b'summary = "none"\nsweep = []', r"must hold one or more tables headed \[\[sweep\]\]"),
+        (SWEEP.encode() + b"arguments = 1\n", r"sweep 1, arguments are 1: they must be a table"),
+        (SWEEP.replace("summary", "# summary").encode(), r"lacks the key 'summary': add it"),
+        (SWEEP.encode() + b"colour = 1\n", r"sweep 1 has the unknown key 'colour': known are "),
+    ],
+)
+def test_presets_that_say_no_study(tmp_path, content, message):
+    path = tmp_path / "bad.toml"
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=message):
+        preset.load_preset(path)
+
+
+def test_widths_are_compared_of_networks_of_this_package():
+    with pytest.raises(InputError, match="has no layers that could be compared: choose one of this package"):
+        coordinate_check("own_models:Recurrent", RHM(v=4, m=2, s=2, L=2), (8, 16))
+
+
+class Fixed(nn.Module):
+    """Says the same to everything."""
+
+    def forward(self, tokens):
+        return torch.zeros(*tokens.shape[:-1], 4)
+
+
+def test_a_module_without_parameters_has_nothing_to_train():
+    with pytest.raises(InputError, match="no parameters to train"):
+        train(Fixed(), RHM(v=4, m=2, s=2, L=2).grammar(seed=0), Settings(learning_rate=1.0, max_steps=2), 16)
