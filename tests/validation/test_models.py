@@ -216,6 +216,24 @@ def test_multiplications_are_those_of_the_matrix_products(kind, rhm):
     assert 0.75 * network.multiplications() <= counted <= 1.01 * network.multiplications()
 
 
+def test_multiplications_by_hand():
+    """v = 5 symbols, T = 8 tokens, width w = 6, three layers."""
+    T, w, v = D, WIDTH, V
+    layer = 3 * T * w * w + T * T * w + T * T * w + T * w * w  # queries, keys, values; scores; means; mix
+    last = 2 * T * w * w + w * w + T * w + T * w + w * w  # the same with one query
+    mlp = w * 4 * w + 4 * w * w  # up and down at one position
+    expected = {
+        "cnn": (4 + 2) * w * w + w * v,  # four blocks below two, and two below one
+        "lcn": (4 + 2) * w * w + w * v,
+        "fcn": 2 * w * w + w * v,
+        "attention": 2 * layer + last + w * v,
+        "decoder": 2 * layer + last + (2 * T + 1) * mlp + w * v,
+    }
+    assert {kind: make(kind).multiplications() for kind in KINDS} == expected
+    deep = networks.build("fcn", RHM_, 1, w, depth=5)
+    assert deep.multiplications() == 4 * w * w + w * v
+
+
 def test_width_must_hold_the_heads():
     with pytest.raises(InputError, match="width=6 is no multiple of heads=4"):
         networks.build("attention", RHM_, 1, WIDTH, heads=4)
