@@ -46,7 +46,7 @@ FLOORS: dict[str, list[dict[str, list[str]]]] = {
         {"cli": ["options", "output", "ensembles", "sentences", "samples", "curves", "networks"]},
     ],
     "rhmvalidation": [
-        {"optimisers": [], "repeats": [], "layers": [], "models": [], "data": [], "context": []},
+        {"signals": [], "optimisers": [], "repeats": [], "layers": [], "models": [], "data": [], "context": []},
         {"adapted": [], "networks": []},
         {"runs": [], "records": []},
         {"training": [], "activations": [], "probes": [], "sentences": [], "evaluation": []},

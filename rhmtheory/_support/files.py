@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import platform
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -14,19 +16,29 @@ _LONGEST_LINE = 1 << 26
 _BLOCK = 1 << 16
 
 
-def write_atomically(path: str | os.PathLike[str], content: str | bytes) -> None:
-    """Write a file that is either all there or not there, whenever the process or the machine stops."""
+@contextmanager
+def whole_file(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
+    """Open a file to be written that is either all there or not there, whenever process or machine stop.
+
+    What stood at ``path`` stays until all is written, and where writing fails.
+    """
     path = Path(path)
     # a name that no other process on a shared disk uses
     temporary = path.with_name(f"{path.name}.{platform.node()}-{os.getpid()}.part")
     try:
         with open(temporary, "wb") as file:
-            file.write(content.encode() if isinstance(content, str) else content)
+            yield file
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def write_atomically(path: str | os.PathLike[str], content: str | bytes) -> None:
+    """Write a file as `whole_file` does, at once."""
+    with whole_file(path) as file:
+        file.write(content.encode() if isinstance(content, str) else content)
 
 
 def append_json(path: str | os.PathLike[str], entry: dict[str, Any]) -> None:
@@ -78,5 +90,5 @@ def _end_last_line(file: BinaryIO) -> None:
 def _is_object(line: bytes) -> bool:
     try:
         return isinstance(json.loads(line.decode()), dict)
-    except ValueError:  # neither UTF-8 nor JSON
+    except (ValueError, RecursionError):  # neither UTF-8 nor JSON
         return False

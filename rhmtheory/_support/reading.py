@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import zipfile
 from collections.abc import Iterator
+from math import prod
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -14,6 +16,8 @@ from rhmtheory._support.checks import InputError
 
 PIECE_TOKENS = 1 << 22
 """Tokens read, checked and counted at a time."""
+_LARGEST_ARCHIVE = 1 << 32
+"""Bytes of all arrays of an archive."""
 
 
 def npy_pieces(path: str | os.PathLike[str], tokens: int = PIECE_TOKENS) -> Iterator[npt.NDArray[Any]]:
@@ -65,17 +69,34 @@ def read_whole(path: str | os.PathLike[str]) -> bytes:
     return content
 
 
+def check_archive(path: str | os.PathLike[str], file: BinaryIO) -> None:
+    """Raise `InputError` for a ``.npz`` archive that would fill the memory when it is unpacked."""
+    with zipfile.ZipFile(file) as archive:
+        size = sum(part.file_size for part in archive.infolist())
+    file.seek(0)
+    if size > _LARGEST_ARCHIVE:
+        raise InputError(
+            f"{path} holds {size / 2**30:.3g} GiB, at most {_LARGEST_ARCHIVE >> 30} are read: is it yours?"
+        )
+
+
 def _header(file: BinaryIO, path: str | os.PathLike[str]) -> tuple[tuple[int, ...], np.dtype[Any]]:
     try:
         version = np.lib.format.read_magic(file)
         read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
         shape, fortran, dtype = read(file)
-    except ValueError as error:
+    except Exception as error:  # a header that is no header fails in many ways
         raise InputError(f"{Path(path)} is not a .npy file: write one with numpy.save ({error})") from error
     if dtype.kind not in "iu":
         raise InputError(f"{path} holds {dtype}: tokens are integers, counted from zero")
-    if len(shape) not in (1, 2) or 0 in shape:
+    if len(shape) not in (1, 2) or min(shape) < 1:
         raise InputError(f"{path} has shape {shape}: give one sequence (N,) or sequences of one length (n, d)")
     if fortran and len(shape) == 2:
         raise InputError(f"{path} is stored column by column: save numpy.ascontiguousarray of it")
+    there, wanted = os.fstat(file.fileno()).st_size - file.tell(), prod(shape) * dtype.itemsize
+    if there < wanted:
+        raise InputError(
+            f"{path} ended after {there // dtype.itemsize} of {prod(shape)} tokens: it was cut short; write it "
+            "anew, or give the part that is whole as an array"
+        )
     return shape, dtype

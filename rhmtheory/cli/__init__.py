@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
 
 import click
 
@@ -20,8 +23,9 @@ def main(args: Sequence[str] | None = None) -> int:
     0 for success, 2 for input that cannot be used, 130 when interrupted.
     """
     try:
-        # commands return None or, after --help and --version, an exit code
-        return cli.main(args, prog_name="rhmtheory", standalone_mode=False) or 0
+        with _warnings_in_words():
+            # commands return None or, after --help and --version, an exit code
+            return cli.main(args, prog_name="rhmtheory", standalone_mode=False) or 0
     except click.ClickException as error:
         error.show()
         return error.exit_code
@@ -31,6 +35,25 @@ def main(args: Sequence[str] | None = None) -> int:
     except (InputError, OSError) as error:
         click.echo(f"error: {error}", err=True)
         return 2
+    except MemoryError as error:
+        click.echo(f"error: there is not enough memory for this: ask for less ({error})", err=True)
+        return 2
+
+
+@contextmanager
+def _warnings_in_words() -> Iterator[None]:
+    """Show the package's own warnings as people read them, without file and line."""
+    shown = warnings.showwarning
+
+    def tell(message: Warning | str, category: type[Warning], *place: Any, **more: Any) -> None:
+        if category is UserWarning:
+            click.echo(f"warning: {message}", err=True)
+        else:
+            shown(message, category, *place, **more)
+
+    with warnings.catch_warnings():
+        warnings.showwarning = tell
+        yield
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})

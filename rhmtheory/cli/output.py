@@ -46,5 +46,7 @@ def save_figure(path: str, draw: Callable[[Axes], object]) -> None:
 
 def write_figure(path: str, figure: Any) -> None:
     """Write a figure in the format of the file's ending, and say so on the standard error stream."""
-    figure.savefig(path, dpi=150)
+    from rhmtheory.plotting import save_figure as write
+
+    write(figure, path)
     click.echo(f"figure written to {path}", err=True)

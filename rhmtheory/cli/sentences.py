@@ -8,6 +8,7 @@ import click
 
 from rhmtheory import InputError
 from rhmtheory._support.checks import as_int
+from rhmtheory._support.files import whole_file
 from rhmtheory.cli.options import Chosen, Command, OutputFile, grammar_options, json_option, plot_option
 from rhmtheory.cli.output import print_json, save_figure
 
@@ -51,7 +52,7 @@ def sample_command(
     if out:
         import numpy as np
 
-        with open(out, "wb") as file:
+        with whole_file(out) as file:
             np.save(file, tokens)
         if not as_json:
             click.echo(f"{count} sentences of {rhm.d} tokens written to {out}")

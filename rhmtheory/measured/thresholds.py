@@ -32,6 +32,7 @@ CRITERIA = ("symbols", "tuples")
 
 _TEST_SAMPLES = 20_000
 _LEAST_SAMPLES = 10
+_MOST_GRAMMARS = 100_000
 
 
 @dataclass(frozen=True)
@@ -298,8 +299,10 @@ def measure_sample_complexity(
     """
     if rhm.L < 2:
         raise InputError(f"L={rhm.L} has no hidden level below the root: use at least 2 levels")
+    if rhm.f == 1:
+        raise InputError(f"{rhm} has f = 1: every sentence is grammatical, and there is nothing to learn: lower m")
     top = rhm.L - 1 if highest_level is None else as_int("highest_level", highest_level, low=1, high=rhm.L - 1)
-    grammars = as_int("grammars", grammars, low=1)
+    grammars = as_int("grammars", grammars, low=1, high=_MOST_GRAMMARS)
     done = read_record(record) if record is not None and Path(record).exists() else {}
     samples = np.full((grammars, top), np.nan)
     started = False
@@ -338,7 +341,7 @@ def read_record(path: str | os.PathLike[str]) -> dict[str, float]:
             if "task" in entry:
                 P = entry["samples"]
                 done[json.dumps(entry["task"], sort_keys=True)] = float("nan") if P is None else float(P)
-        except (ValueError, TypeError, KeyError) as error:
+        except (ValueError, TypeError, KeyError, RecursionError) as error:
             if number == len(lines) and not line.endswith("\n"):
                 break
             raise InputError(f"{path} line {number} is not of a record: delete the line, or the file") from error

@@ -5,8 +5,6 @@ from __future__ import annotations
 import hashlib
 import io
 import random
-import zipfile
-import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
@@ -27,6 +25,7 @@ from rhmtheory._support.checks import (
 from rhmtheory._support.facade import Forward
 from rhmtheory._support.files import write_atomically
 from rhmtheory._support.html import html_table
+from rhmtheory._support.reading import check_archive
 from rhmtheory._support.types import FloatArray, IntArray, as_floats
 from rhmtheory.model.rhm import PER_SYMBOL, RHM
 from rhmtheory.model.tuples import count, decode, encode
@@ -53,17 +52,6 @@ _SHOWN = 4
 _LARGEST_TABLE = 1 << 27
 """Floats of the transition matrices of one level (1 GiB)."""
 _WAY_OUT = "lower v or s (predictions for the ensemble need no grammar and work at any size)"
-# what numpy and zipfile raise for files that are cut, altered or of another kind
-_UNREADABLE = (
-    ValueError,
-    TypeError,
-    KeyError,
-    EOFError,
-    OSError,
-    NotImplementedError,
-    zipfile.BadZipFile,
-    zlib.error,
-)
 
 
 class Grammar:
@@ -126,7 +114,7 @@ class Grammar:
         tables: list[IntArray] = []
         for level in range(rhm.L, 0, -1):
             base, s = rhm.n_symbols(level - 1), rhm.n_children(level)
-            shape = (rhm.n_symbols(level), rhm.n_rules(level))
+            shape = _checked_rules(rhm, level)
             codes = rng.choice(count(base, s, _WAY_OUT), size=shape[0] * shape[1], replace=False)
             tuples = decode(codes, base, s).reshape(*shape, s)
             tables.append(tuples.astype(smallest_unsigned(base)))
@@ -163,7 +151,7 @@ class Grammar:
         tables: list[IntArray] = []
         for level in range(rhm.L, 0, -1):
             base, s = rhm.n_symbols(level - 1), rhm.n_children(level)
-            shape = (rhm.n_symbols(level), rhm.n_rules(level))
+            shape = _checked_rules(rhm, level)
             # sampling positions of a list or numbers of a range draws alike
             codes = np.array(rng.sample(range(count(base, s)), shape[0] * shape[1]))
             tables.append(decode(codes, base, s).reshape(*shape, s).astype(smallest_unsigned(base)))
@@ -247,13 +235,16 @@ class Grammar:
         """Read a grammar written by `save` at ``path``; `InputError` for any other file, `OSError` as open does."""
         with open(path, "rb") as file:
             try:
+                check_archive(path, file)
                 with np.load(file, allow_pickle=False) as stored:
                     version, v = int(stored["format"]), int(stored["v"])
                     levels = range(int(stored["L"]), 0, -1)
                     tables = [stored[f"rules_{level}"] for level in levels]
                     probabilities = [stored[f"rule_probabilities_{level}"] for level in levels]
                     prior = stored["prior"]
-            except _UNREADABLE as error:
+            except InputError:
+                raise
+            except Exception as error:  # what is cut, altered or of another kind fails in many ways
                 raise InputError(f"{path} is not a grammar file: write one with Grammar.save ({error})") from error
         if version != _FILE_FORMAT:
             raise InputError(f"{path} has file format {version}, this version reads {_FILE_FORMAT}: save it anew")
@@ -462,6 +453,17 @@ def _read_only(array: npt.NDArray[_Scalar]) -> npt.NDArray[_Scalar]:
     array = np.ascontiguousarray(array)
     array.flags.writeable = False
     return array
+
+
+def _checked_rules(rhm: RHM, level: int) -> tuple[int, int]:
+    """Shape (v_l, m_l) of the rules of a level; raises `InputError` where they are more than can be drawn."""
+    v, m = rhm.n_symbols(level), rhm.n_rules(level)
+    if v * m > _LARGEST_TABLE:
+        raise InputError(
+            f"{rhm} has {v * m:.3g} rules at level {level} ({8 * v * m * rhm.n_children(level) / 2**30:.3g} GiB), "
+            f"and at most {_LARGEST_TABLE} are drawn: lower v or m (predictions for the ensemble need no grammar)"
+        )
+    return v, m
 
 
 def _as_tables(rules: Sequence[Any] | Mapping[int, Any]) -> list[IntArray]:

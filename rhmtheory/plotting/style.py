@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rhmtheory._support.checks import InputError
+from rhmtheory._support.files import whole_file
 from rhmtheory.model.rhm import RHM
 
 if TYPE_CHECKING:
@@ -82,8 +84,10 @@ def save_figure(figure: Figure, path: str | os.PathLike[str]) -> None:
 
     The ``path`` is overwritten.
     """
+    ending = Path(path).suffix[1:].lower() or "png"
     try:
-        figure.savefig(path, dpi=150)
+        with whole_file(path) as file:
+            figure.savefig(file, dpi=150, format=ending)
     except ValueError as error:
         raise InputError(f"cannot write the figure {path}: {error}") from error
 

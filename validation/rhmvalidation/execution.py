@@ -21,8 +21,11 @@ from rhmtheory._support.checks import as_int
 from rhmtheory._support.parallel import thread_count
 from rhmvalidation.preset import Preset
 from rhmvalidation.results import ResultFolder
-from rhmvalidation.runs import Outcome, Run, multiplications
+from rhmvalidation.runs import Outcome, Run, multiplications, shape
 from rhmvalidation.training import train_runs
+
+_LONGEST_STEP = 60.0
+"""Seconds within which a worker that is to end has made its step and written its checkpoint."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +62,32 @@ def groups(preset: Preset, shard: Shard = Shard()) -> list[list[Run]]:
 def cost(runs: Sequence[Run]) -> float:
     """Multiplications of a program at most, if no replica stops early."""
     return float(sum(multiplications(run) * run.steps for run in runs))
+
+
+def memory(runs: Sequence[Run]) -> int:
+    """Bytes that a program takes, about: weights with gradients and moments, activations, and sentences."""
+    run, settings = runs[0], runs[0].settings
+    weights = sum(parameter.numel() for parameter in shape(run).parameters())
+    # of a network of one's own only the weights are known
+    activations = settings.batch_size * run.rhm.d * (settings.width or 0) * (run.rhm.L + 1)
+    sentences = settings.test_size + settings.batch_size
+    sentences += max(one.P for one in runs) if settings.protocol == "offline" else 0
+    return len(runs) * (16 * weights + 16 * activations + sentences * run.rhm.d)
+
+
+def check_memory(runs: Sequence[Run], device: torch.device) -> None:
+    """Raise `InputError` for a program that a device cannot hold; on a GPU, where it may be halved, for one run."""
+    if device.type == "cuda":
+        needed, there = memory(runs[:1]), torch.cuda.get_device_properties(device).total_memory
+    elif hasattr(os, "sysconf"):
+        needed, there = memory(runs), os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    else:
+        return
+    if needed > there:
+        raise InputError(
+            f"{len(runs)} replicas of {runs[0].network} on {runs[0].rhm} need about {needed / 2**30:.3g} GiB, and "
+            f"{device} has {there / 2**30:.3g}: lower replicas, width, batch_size, test_size or the largest P"
+        )
 
 
 def pick_device(name: str = "auto") -> torch.device:
@@ -109,6 +138,9 @@ def execute(
 
     workers = thread_count(None) if workers is None else as_int("workers", workers, low=1)
     here = None if scheduler else pick_device(str(device))
+    for runs in missing:
+        if here:
+            check_memory(runs, here)
     if here and (here.type != "cpu" or workers == 1 or len(missing) < 2):
         for runs in missing:
             for part, outcomes in train_in_parts(runs, here, folder.checkpoint, on_step):
@@ -166,7 +198,12 @@ def _in_worker(
 ) -> list[Outcome]:
     torch.set_num_threads(1)
     parts = train_in_parts(runs, pick_device(device), checkpoint)
-    return [outcome for _, outcomes in parts for outcome in outcomes]
+    try:
+        return [outcome for _, outcomes in parts for outcome in outcomes]
+    except KeyboardInterrupt:
+        if threading.current_thread() is not threading.main_thread():
+            raise
+        os._exit(1)  # the checkpoint is written; the pool would hand on the next program
 
 
 @contextmanager
@@ -178,9 +215,12 @@ def _executor(scheduler: str | None, workers: int) -> Iterator[Executor]:
         try:
             yield pool
         except BaseException:
-            for process in list(pool._processes.values()):
-                process.terminate()
+            processes = list(pool._processes.values())
+            for process in processes:
+                process.terminate()  # those that train write a checkpoint first
             pool.shutdown(wait=False, cancel_futures=True)
+            for process in processes:
+                process.join(_LONGEST_STEP)
             raise
         pool.shutdown()
         return
@@ -202,7 +242,7 @@ def _executor(scheduler: str | None, workers: int) -> Iterator[Executor]:
 
 
 def _start_worker() -> None:
-    """A worker is ended by its parent, not by the keyboard, and does not outlive it."""
+    """A worker is ended by its parent, not by the keyboard, and outlives it by a step and a checkpoint only."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.environ["NUMBA_NUM_THREADS"] = "1"
     parent = os.getppid()
@@ -210,6 +250,8 @@ def _start_worker() -> None:
     def watch() -> None:
         while os.getppid() == parent:
             time.sleep(1)
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(_LONGEST_STEP)
         os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()

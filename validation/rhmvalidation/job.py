@@ -21,6 +21,7 @@ from rhmvalidation.preset import Preset, Sweep, load_preset
 from rhmvalidation.progress import Display
 from rhmvalidation.reports import Report, learning_curves, recorded_provenance
 from rhmvalidation.results import ResultFolder, write_tables
+from rhmvalidation.signals import terminated_as_interrupted
 
 
 def run(
@@ -113,7 +114,7 @@ def _train(
     results = ResultFolder(path, preset)
     all_there = not any(results.load(one) is None for runs in programs for one in runs)
     try:
-        with Display(wanted, device, results, part, shown=progress) as display:
+        with terminated_as_interrupted(), Display(wanted, device, results, part, shown=progress) as display:
             execute(
                 programs, results, device,
                 scheduler=scheduler, workers=workers, on_done=display.done, on_step=display.step,

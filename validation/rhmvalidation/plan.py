@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from rhmtheory._support.parallel import thread_count
-from rhmvalidation.execution import Shard, groups, pick_device
+from rhmvalidation.execution import Shard, check_memory, groups, memory, pick_device
 from rhmvalidation.preset import load_preset
 from rhmvalidation.runs import Run
 from rhmvalidation.training import train_runs
@@ -35,6 +35,7 @@ def dry_run(name: str, device: str = "auto", *, shard: str = "1/1", workers: int
     for runs in groups(preset, Shard.parse(shard)):
         first = runs[0]
         kind = first.network, first.rhm, first.settings, first.arguments, len(runs)
+        check_memory(runs, chosen)
         if kind not in measured:
             measured[kind] = _seconds_a_step(runs, chosen), _bytes(runs, chosen)
         per_step, memory = measured[kind]
@@ -83,13 +84,9 @@ def _seconds_a_step(runs: Sequence[Run], device: torch.device) -> float:
 
 
 def _bytes(runs: Sequence[Run], device: torch.device) -> int:
-    """Peak on a GPU since the last call; on the CPU an estimate: weights, gradients, moments and activations."""
+    """Peak on a GPU since the last call; on the CPU an estimate."""
     if device.type == "cuda":
         peak = torch.cuda.max_memory_allocated(device)
         torch.cuda.reset_peak_memory_stats(device)
         return peak
-    run, settings = runs[0], runs[0].settings
-    weights = sum(parameter.numel() for parameter in run.build().parameters())
-    # of a network of one's own only the weights are known
-    activations = settings.batch_size * run.rhm.d * (settings.width or 0) * (run.rhm.L + 1)
-    return 4 * len(runs) * (4 * weights + 4 * activations)
+    return memory(runs)

@@ -15,6 +15,8 @@ from rhmtheory._support.checks import as_choice, as_int
 from rhmvalidation import networks
 from rhmvalidation.runs import Arguments, Run, Settings, as_arguments
 
+_LONGEST_SENTENCE, _MOST_RUNS = 1 << 20, 100_000
+
 
 @dataclass(frozen=True)
 class Sweep:
@@ -91,8 +93,8 @@ class Preset:
 
 def ladder(lowest: int, highest: int, per_octave: int) -> tuple[int, ...]:
     """Training-set sizes from ``lowest`` to ``highest``, ``per_octave`` of them to each doubling."""
-    lowest, per_octave = as_int("lowest", lowest, low=1), as_int("per_octave", per_octave, low=1)
-    highest = as_int("highest", highest, low=lowest)
+    lowest, per_octave = as_int("lowest", lowest, low=1), as_int("per_octave", per_octave, low=1, high=1000)
+    highest = as_int("highest", highest, low=lowest, high=1 << 62)
     rungs: list[int] = []
     while (P := round(lowest * 2 ** (len(rungs) / per_octave))) <= highest:
         rungs.append(P)
@@ -119,7 +121,7 @@ def load_preset(name: str | PathLike[str]) -> Preset:
         source = f"preset {name}"
     try:
         table = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise InputError(f"{source} is not valid TOML: {error}") from error
     table = _keys(source, table, {"summary", "sweep"})
     if not isinstance(table["sweep"], list) or not table["sweep"]:
@@ -155,11 +157,12 @@ def _sweep(where: str, table: Any) -> Sweep:
             training = training | {"learning_rate": scan[0]}
         seeds, seed_rule = _seeds(table)
         rhm, settings = RHM(**ensemble), Settings(**training)
+        _check_sizes(rhm, table, len(seeds), len(scan) or 1)
         if rhm.f == 1:
             raise InputError(f"{rhm} has f = 1: every sentence is grammatical, and there is nothing to learn")
         if settings.protocol == "online":  # one run sees all sizes
             samples = _keys("samples", table["samples"], {"highest"})
-            sizes: tuple[int, ...] = (as_int("highest", samples["highest"], low=settings.batch_size),)
+            sizes: tuple[int, ...] = (as_int("highest", samples["highest"], low=settings.batch_size, high=1 << 62),)
         else:
             samples = _keys("samples", table["samples"], {"lowest", "highest", "per_octave"})
             sizes = ladder(**samples)
@@ -183,6 +186,19 @@ def _sweep(where: str, table: Any) -> Sweep:
     return sweep
 
 
+def _check_sizes(rhm: RHM, table: dict[str, Any], grammars: int, rates: int) -> None:
+    """Raise `InputError` for sentences too long to train on, and for more runs than can be listed."""
+    if rhm.d > _LONGEST_SENTENCE:
+        raise InputError(
+            f"sentences of {rhm} have d={rhm.d:.3g} tokens: train on at most {_LONGEST_SENTENCE}; lower L"
+        )
+    runs = grammars * rates * as_int("run_seeds", table.get("run_seeds", 1), low=1)
+    if runs > _MOST_RUNS:
+        raise InputError(
+            f"{runs:.3g} runs of each size (grammars, learning rates, run_seeds) exceed {_MOST_RUNS}: lower one"
+        )
+
+
 def _seeds(table: dict[str, Any]) -> tuple[tuple[int, ...], str]:
     """Seeds of the grammars and how they make them: ``grammars`` counts from zero, the others are lists."""
     given = [name for name in ("grammars", "seeds", "published_seeds") if name in table]
@@ -190,7 +206,7 @@ def _seeds(table: dict[str, Any]) -> tuple[tuple[int, ...], str]:
         raise InputError("give one of grammars (their number), seeds (a list) and published_seeds (a list)")
     name = given[0]
     if name == "grammars":
-        return tuple(range(as_int(name, table[name], low=1))), "ours"
+        return tuple(range(as_int(name, table[name], low=1, high=_MOST_RUNS))), "ours"
     if not isinstance(table[name], list) or not table[name]:
         raise InputError(f"{name}={table[name]!r} must be a list of integers")
     seeds = tuple(as_int(f"{name}[{i}]", seed, low=0) for i, seed in enumerate(table[name]))

@@ -59,5 +59,11 @@ class Record:
         return {name: value for name, value in vars(self).items() if not name.startswith("_")}
 
     def load(self, state: dict[str, Any]) -> None:
-        """Go on from a saved state."""
+        """Go on from a saved state; raises `ValueError` for one that is none."""
+        mine = self.state()
+        kinds = {name: type(value) for name, value in mine.items()} | {"crossed": (int, type(None))}
+        if state.keys() != mine.keys() or not all(isinstance(state[name], kind) for name, kind in kinds.items()):
+            raise ValueError("this is no record of a replica")
+        if not all(len(point) == 2 for name in ("curve", "divergence") for point in state[name]):
+            raise ValueError("the points of a curve are pairs")
         vars(self).update(state)

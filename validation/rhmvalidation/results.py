@@ -164,7 +164,7 @@ def _from_json(text: str, source: str) -> tuple[Run, Outcome]:
         return Run(rhm, settings=settings, **content["run"]), Outcome(**content["outcome"])
     except OldFormatError:
         raise
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise InputError(f"{source} is damaged: remove that line or file ({error})") from error
 
 
@@ -172,7 +172,7 @@ def read_json(path: Path) -> Any:
     """Read a JSON file; raises `InputError` where it is not one."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise InputError(f"{path} is not valid JSON, it may be half-written: remove it ({error})") from error
 
 

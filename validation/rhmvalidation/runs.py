@@ -10,11 +10,14 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
+import torch
 
 from rhmtheory import RHM, Grammar, InputError
 from rhmtheory._support.checks import as_choice, as_int
 from rhmvalidation import networks
 from rhmvalidation.models import Network
+
+_LARGEST, _DEEPEST = 1 << 40, 1000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,11 +62,11 @@ class Settings:
         as_choice("precision", self.precision, ("float32", "bfloat16"))
         as_choice("objective", self.objective, ("last", "all"))
         for name in ("heads", "batch_size", "max_steps", "test_size"):
-            as_int(name, getattr(self, name), low=1)
-        as_int("warmup", self.warmup, low=0)
-        for name in ("width", "depth"):
+            as_int(name, getattr(self, name), low=1, high=_LARGEST)
+        as_int("warmup", self.warmup, low=0, high=_LARGEST)
+        for name, high in (("width", _LARGEST), ("depth", _DEEPEST)):
             if getattr(self, name) is not None:
-                as_int(name, getattr(self, name), low=1)
+                as_int(name, getattr(self, name), low=1, high=high)
         for name in ("learning_rate", "weight_decay", "patience", "after_last_step"):
             self._as_float(name)
         if not self.learning_rate > 0:
@@ -117,6 +120,8 @@ class Run:
 
     def __post_init__(self) -> None:
         as_choice("seed_rule", self.seed_rule, ("ours", "published"))
+        for name in ("P", "grammar_seed", "run_seed"):
+            as_int(name, getattr(self, name), low=0)
         object.__setattr__(self, "arguments", as_arguments(self.arguments))
         record = networks.find(self.network)
         objective = self.settings.objective
@@ -198,9 +203,22 @@ class Outcome:
     """(step, KL divergence from the ideal predictor of context level k = 0..L), where it was asked for."""
 
     def __post_init__(self) -> None:
+        for name in ("best_step", "steps"):
+            as_int(name, getattr(self, name), low=0)
+        if not isinstance(self.diverged, bool):
+            raise InputError(f"diverged={self.diverged!r} must be true or false")
+        for name in ("best_loss", "seconds"):
+            _number(name, getattr(self, name))
         # JSON turns the pairs into lists
-        for name in ("curve", "divergence"):
-            object.__setattr__(self, name, [(step, value) for step, value in getattr(self, name)])
+        object.__setattr__(self, "curve", [(as_int("step", x), _number("loss", y)) for x, y in self.curve])
+        divergence = [(as_int("step", x), [_number("divergence", y) for y in ys]) for x, ys in self.divergence]
+        object.__setattr__(self, "divergence", divergence)
+
+
+def _number(name: str, value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise InputError(f"{name}={value!r} is not a number")
+    return float(value)
 
 
 def lost(settings: Settings, outcome: Outcome) -> bool:
@@ -236,4 +254,12 @@ def multiplications(run: Run) -> int:
 
 @lru_cache(maxsize=256)
 def _multiplications(run: Run) -> int:
-    return 3 * run.settings.batch_size * run.build().multiplications()
+    return 3 * run.settings.batch_size * shape(run).multiplications()
+
+
+def shape(run: Run) -> Network:
+    """The network of a run without room for its weights; one of one's own has them."""
+    if networks.is_own(run.network):
+        return run.build()
+    with torch.device("meta"):
+        return run.build()

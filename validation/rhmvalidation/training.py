@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import copy
-import os
+import hashlib
+import io
 import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -18,6 +19,7 @@ from torch.nn import functional
 
 from rhmtheory import Grammar, InputError
 from rhmtheory._support.checks import as_int
+from rhmtheory._support.files import write_atomically
 from rhmtheory._support.types import FloatArray
 from rhmvalidation import data
 from rhmvalidation.adapted import AdaptedNetwork
@@ -26,9 +28,12 @@ from rhmvalidation.models import Network
 from rhmvalidation.optimisers import ReplicaOptimiser
 from rhmvalidation.records import FIRST_EVALUATION, Record, next_evaluation
 from rhmvalidation.runs import Outcome, Run, Settings, points
+from rhmvalidation.signals import signals_held
 
 _EVALUATION_BATCH = 1024
-_CHECKPOINT_FORMAT = 1
+_CHECKPOINT_FORMAT = 2
+_DIGEST = hashlib.sha256().digest_size
+"""Bytes before the state in a checkpoint: a damaged state may still load, and train on to wrong results."""
 
 
 @dataclass(frozen=True)
@@ -147,20 +152,34 @@ def train_runs(
     ``checkpoint``, the state is kept in that file now and then, and training goes on from one that is there; the
     caller removes it when the outcomes are safe.
     """
-    trainer = trainer_of(runs, device)
     keys = [run.key for run in runs]
-    if checkpoint is not None:
-        trainer.load(checkpoint, keys)
+    trainer = _resumed(runs, device, checkpoint, keys)
     saved = time.perf_counter()
-    for step in trainer.run():
-        on_step(step)
-        if checkpoint is not None and time.perf_counter() - saved > checkpoint_seconds:
-            try:
-                trainer.save(checkpoint, keys)
-            except (OSError, RuntimeError) as error:  # torch raises the latter on a full disk
-                warnings.warn(f"no checkpoint in {checkpoint}: {error}; training goes on without", stacklevel=2)
-            saved = time.perf_counter()
+    with signals_held() as interrupted:
+        for step in trainer.run():
+            on_step(step)
+            stop = interrupted()
+            if checkpoint is not None and (stop or time.perf_counter() - saved > checkpoint_seconds):
+                try:
+                    trainer.save(checkpoint, keys)
+                except OSError as error:
+                    warnings.warn(f"no checkpoint in {checkpoint}: {error}; training goes on without", stacklevel=2)
+                saved = time.perf_counter()
+            if stop:
+                raise KeyboardInterrupt
     return trainer.outcomes()
+
+
+def _resumed(runs: Sequence[Run], device: torch.device, checkpoint: Path | None, keys: Sequence[str]) -> Trainer:
+    """A trainer that goes on from a checkpoint, or starts anew where there is none that can be used."""
+    trainer = trainer_of(runs, device)
+    if checkpoint is None:
+        return trainer
+    try:
+        trainer.load(checkpoint, keys)
+    except Exception:  # a damaged file fails in many ways, and a fresh start costs time only
+        return trainer_of(runs, device)
+    return trainer
 
 
 def train_network(run: Run, device: torch.device | None = None) -> tuple[Outcome, Network]:
@@ -313,18 +332,16 @@ class Trainer:
             "records": [record.state() for record in self._records],
             "seconds": time.perf_counter() - self._start,
         }
-        temporary = path.with_suffix(".part")
-        torch.save(state, temporary)
-        os.replace(temporary, path)
+        content = io.BytesIO()
+        torch.save(state, content)
+        write_atomically(path, hashlib.sha256(content.getvalue()).digest() + content.getvalue())
 
     def load(self, path: Path, keys: Sequence[str]) -> None:
-        """Go on from a checkpoint of the same runs on the same kind of device; any other file is ignored."""
-        if not path.exists():
-            return
-        try:
-            state: Any = torch.load(path, weights_only=True, map_location=self._device)
-        except Exception:  # a half-written file fails in many ways, and a fresh start costs time only
-            return
+        """Go on from a checkpoint of the same runs on the same kind of device; any other file is ignored.
+
+        A file of the right form with wrong content raises, and leaves the trainer half changed: make a new one.
+        """
+        state: Any = read_checkpoint(path, self._device)
         mine = {"format": _CHECKPOINT_FORMAT, "device": self._device.type, "keys": list(keys)}
         body = {"replicas", "steps", "next", "network", "optimiser", "batches", "records", "seconds"}
         if not isinstance(state, dict) or set(state) != body | set(mine):
@@ -340,6 +357,17 @@ class Trainer:
         for record, saved in zip(self._records, state["records"], strict=True):
             record.load(saved)
         self._start -= state["seconds"]
+
+
+def read_checkpoint(path: Path, device: torch.device) -> Any:
+    """What `Trainer.save` wrote, or None where there is no such file, or one that was altered."""
+    if not path.exists():
+        return None
+    content = path.read_bytes()
+    digest, state = content[:_DIGEST], content[_DIGEST:]
+    if hashlib.sha256(state).digest() != digest:
+        return None
+    return torch.load(io.BytesIO(state), weights_only=True, map_location=device)
 
 
 def cross_entropy(logits: Tensor, tokens: Tensor) -> Tensor:

@@ -1,0 +1,108 @@
+"""Inputs and options that once ended in a traceback, a warning, a hang, or took the memory of the machine."""
+
+import json
+
+from trust.cases import Case
+
+THREE = ("--m", "2", "--s", "2", "--L", "3")
+SMALL = ("--v", "8", *THREE)
+COMPARE = ("compare", "--preset", "tiny.toml", "--out", "results", "--workers", "1", "--device", "cpu")
+TRAIN = ("compare", "--preset", "tiny.toml", "--out", "results/new", "--workers", "1", "--device", "cpu")
+
+
+def known(args, message, spoil=lambda: None):
+    writes = ("results",) if args[0] == "compare" else ()
+    case = Case("known", " ".join(args), args, prepare=spoil, writes=writes, keeps=True)
+    return case, message
+
+
+def write(path, content):
+    def spoil():
+        with open(path, "wb") as file:
+            file.write(content if isinstance(content, bytes) else content.encode())
+
+    return spoil
+
+
+def edit(path, old, new):
+    def spoil():
+        with open(path, encoding="utf-8") as file:
+            text = file.read()
+        assert old in text
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(text.replace(old, new, 1))
+
+    return spoil
+
+
+def header(text):
+    """A .npy file that promises more than it holds."""
+    return b"\x93NUMPY\x01\x00" + (len(text) + 1).to_bytes(2, "little") + text.encode() + b"\n" + bytes(64)
+
+
+def entry(**changes):
+    """Change what the first line of runs.jsonl says of its run or outcome."""
+
+    def spoil():
+        with open("results/runs.jsonl") as file:
+            lines = file.read().splitlines()
+        first = json.loads(lines[0])
+        for name, value in changes.items():
+            part = first["run"] if name in first["run"] else first["outcome"]
+            part[name] = value
+        with open("results/runs.jsonl", "w") as file:
+            file.write("\n".join([json.dumps(first), *lines[1:]]) + "\n")
+
+    return spoil
+
+
+RECORD = ("learn", *SMALL, "--grammars", "1", "--tolerance", "0.5", "--no-sharing", "--levels", "1", "--record")
+KNOWN = [
+    known(("plateaus", "--v", "100000", *THREE), "fewer levels"),
+    known(("correlations", "--v", "100000", *THREE, "--plot", "figure.png"), "lower v"),
+    known(("correlations", *SMALL, "--grammars", "1000000000000"), "--grammars=1000000000000 is too large"),
+    known(("learn", *SMALL, "--grammars", "1000000000000"), "--grammars=1000000000000 is too large"),
+    known(("corpus", "text.txt", "--segments", "1000000"), "--segments=1000000 leave 0"),
+    known(("corpus", "text.txt", "--seed", "-1"), "--seed=-1 is too small"),
+    known((*RECORD, "picture.png"), "not of a record", write("picture.png", b"\x89PNG\r\n\x1a\n\x00\xff")),
+    known((*RECORD, "text.txt"), "holds something else than JSON lines"),
+    known((*RECORD, "record.jsonl"), "not of a record", write("record.jsonl", b"\xff\xfe{}\n")),
+    known((*RECORD, "record.jsonl"), "not of a record", write("record.jsonl", "[" * 200_000 + "\n")),
+    known(("learn", "--v", "4", "--m", "4", "--s", "2", "--L", "3"), "f = 1"),
+    known(COMPARE, "is no preset of a results folder", write("results/preset.json", "{}")),
+    known(COMPARE, "is not valid JSON", write("results/preset.json", "[" * 200_000)),
+    known((*COMPARE[:-1], "hpu"), "--device='hpu' cannot be used here"),
+    known(("report", "results"), "is damaged", entry(P="many")),
+    known(("report", "results"), "is damaged", entry(curve=[[1, None]])),
+    known(("report", "results"), "is damaged", entry(best_loss=[])),
+    known(("report", "results"), "is damaged", entry(diverged="no")),
+    known(("report", "results"), "is damaged", entry(grammar_seed=-3)),
+    known(("sample", "--v", "8", "--m", "2", "--s", "2", "--L", "1000000"), "lower L"),
+    known(("predict", "--v", "8", "--m", "2", "--s", "2", "--L", "1000000000000"), "lower L"),
+    known(("sample", *SMALL, "--count", "1000000000000"), "draw fewer"),
+    known(
+        ("corpus", "tokens.npy"), "is not a .npy file", write("tokens.npy", header("{'descr': '<i8', 'shape': ("))
+    ),
+    known(
+        ("corpus", "tokens.npy"),
+        "ended after 8 of 1000000000000",
+        write("tokens.npy", header("{'descr': '<i8', 'fortran_order': False, 'shape': (1000000000000,)}")),
+    ),
+    known(("sample", "--grammar", "grammar.npz"), "is not a grammar file", write("grammar.npz", b"PK\x03\x04")),
+    known(("report", "published"), "is no run of the published", write("published/run1.pt", b"PK\x03\x04")),
+    known(TRAIN, "lower", edit("tiny.toml", "highest = 64", "highest = 1000000000000000")),
+    known(TRAIN, "lower", edit("tiny.toml", "test_size = 64", "test_size = 1000000000000")),
+    known(TRAIN, "lower", edit("tiny.toml", "batch_size = 16", "batch_size = 1000000000000")),
+    known(TRAIN, "lower", edit("tiny.toml", "width = 8", "width = 1000000000")),
+    known(
+        TRAIN, "grammars=1000000000000 is too large", edit("tiny.toml", "grammars = 2", "grammars = 1000000000000")
+    ),
+    known(TRAIN, "lower L", edit("tiny.toml", "L = 2", "L = 1000000")),
+    known(TRAIN, "lower L", edit("tiny.toml", "L = 2", "L = 100")),
+    known((*TRAIN, "--dry-run"), "lower", edit("tiny.toml", "width = 8", "width = 1000000000")),
+]
+
+
+def make(i: int) -> Case:
+    """Case ``i``."""
+    return KNOWN[i][0]
