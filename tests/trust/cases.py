@@ -1,7 +1,6 @@
 """The cases of the fuzzer: a command or a call, what it reads, and what it may write."""
 
 import json
-import subprocess
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -11,7 +10,7 @@ import click
 import numpy as np
 import torch
 from trust import inputs
-from trust.mutations import NUMBERS, OTHERS, hostile, spoil
+from trust.spoiling import NUMBERS, OTHERS, hostile, spoil
 
 from rhmtheory import RHM, Grammar
 from rhmtheory.cli import cli
@@ -258,7 +257,7 @@ def ensemble_call(rng: np.random.Generator) -> Case:
             rhm = RHM(**given)
             str(rhm), rhm.f if rhm.is_homogeneous else rhm.d
         else:
-            from trust.mutations import of_value
+            from trust.spoiling import of_value
 
             Grammar.from_rules(of_value(tables, rng)).plateaus()
         return 0
@@ -315,15 +314,3 @@ KINDS = (
     options, options, options, options, options, grammar_file, curve_file, corpus_file, record_file, preset_file,
     results_folder, results_folder, published_file, checkpoint_file, ensemble_call, observation_call,
 )  # fmt: skip
-
-
-def commit() -> dict[str, str]:
-    """The commit of the working tree that is run."""
-    told = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"],
-        capture_output=True,
-        text=True,
-        cwd=Path(__file__).parent,
-        check=False,
-    )
-    return {"commit": told.stdout.strip()}

@@ -37,8 +37,8 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import numpy as np  # noqa: E402
 import torch  # noqa: E402
-from trust import cases, inputs  # noqa: E402
-from trust.mutations import CANARY  # noqa: E402
+from trust import cases, inputs, origin  # noqa: E402
+from trust.spoiling import CANARY  # noqa: E402
 
 from rhmtheory import InputError  # noqa: E402
 from rhmtheory._support.provenance import provenance  # noqa: E402
@@ -280,7 +280,7 @@ def figures(verdicts: list[Verdict], seed: int) -> dict:
     return {
         "title": "Spoilt inputs and options",
         "command": f"python tests/trust/fuzz.py --cases {len(verdicts)} --seed {seed} --write docs/trust/fuzz.json",
-        "provenance": provenance(("rhmtheory", "numpy", "scipy", "numba", "torch", "click")) | cases.commit(),
+        "provenance": provenance(("rhmtheory", "numpy", "scipy", "numba", "torch", "click")) | origin.commit(),
         "rows": [{"what": row, "tried": tried[row], "failed": failed[row]} for row in sorted(tried)],
         "notes": [
             f"{interrupted} cases asked for more than {SECONDS:g} s of processor time, were interrupted as by the "

@@ -17,9 +17,11 @@ from rhmvalidation.runs import Run, Settings, sample_points  # noqa: E402
 from rhmvalidation.training import (  # noqa: E402
     Trainer,
     cross_entropy,
+    read_checkpoint,
     train_network,
     train_runs,
     trainer_of,
+    write_checkpoint,
 )
 
 CPU = torch.device("cpu")
@@ -296,7 +298,7 @@ def test_training_goes_on_from_a_checkpoint_with_the_same_outcome(tmp_path, prot
 def test_training_goes_on_from_a_checkpoint_behind_a_drop(tmp_path, done):
     runs = [make_run(seed, P, settings=DROPPING) for seed, P in enumerate(SIZES)]
     path = saved(tmp_path / "state.pt", runs, done)
-    assert len(torch.load(path)["replicas"]) < len(runs)
+    assert len(read_checkpoint(path, CPU)["replicas"]) < len(runs)
     assert all(
         same(a, b) for a, b in zip(train_runs(runs, CPU), train_runs(runs, CPU, checkpoint=path), strict=True)
     )
@@ -326,6 +328,9 @@ def test_damaged_checkpoints_and_those_of_other_runs_are_ignored(tmp_path):
     content = saved(path, [make_run()], 10).read_bytes()
     path.write_bytes(content[: len(content) // 2])
     assert is_ignored(path, make_run())
+    # one bit of a weight: torch reads it
+    path.write_bytes(content[:2000] + bytes([content[2000] ^ 1]) + content[2001:])
+    assert is_ignored(path, make_run())
 
 
 def without(name):
@@ -343,14 +348,17 @@ def without(name):
         pytest.param(lambda state: state["network"], id="weights alone"),
         pytest.param(lambda state: torch.zeros(3), id="tensor"),
         pytest.param(lambda state: [state], id="list"),
+        pytest.param(lambda state: state | {"network": [1]}, id="no weights"),
+        pytest.param(lambda state: state | {"replicas": [7]}, id="replicas that are not there"),
+        pytest.param(lambda state: state | {"records": [{}]}, id="no records"),
     ],
 )
 def test_checkpoints_of_other_formats_are_ignored(tmp_path, change):
     path = saved(tmp_path / "state.pt", [make_run()], 10)
-    state = torch.load(path)
-    torch.save(state, path)
+    state = read_checkpoint(path, CPU)
+    write_checkpoint(path, state)
     assert not is_ignored(path, make_run())
-    torch.save(change(state), path)
+    write_checkpoint(path, change(state))
     assert is_ignored(path, make_run())
 
 

@@ -7,7 +7,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Executor, Future, ProcessPoolExecutor, as_completed
+from concurrent.futures import CancelledError, Executor, Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -155,11 +155,21 @@ def execute(
         try:
             for future in as_completed(futures):
                 keep(futures[future], future.result())
-        except BrokenProcessPool:
+        except _losses(scheduler) as error:
+            what = f"a worker or the scheduler at {scheduler}" if scheduler else "a worker process"
             raise InputError(
-                "a worker process was ended from outside, often for lack of memory: use fewer --workers, or fewer "
-                "replicas in the preset; finished runs are kept, and the same command goes on from there"
-            ) from None
+                f"{what} was ended from outside, often for lack of memory: use fewer --workers, or fewer replicas "
+                "in the preset; finished runs are kept, and the same command goes on from there"
+            ) from error
+
+
+def _losses(scheduler: str | None) -> tuple[type[Exception], ...]:
+    """What is raised where those who train are gone."""
+    if scheduler is None:
+        return (BrokenProcessPool,)
+    from distributed.scheduler import KilledWorker
+
+    return CancelledError, KilledWorker
 
 
 def train_in_parts(

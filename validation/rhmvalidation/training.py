@@ -332,9 +332,7 @@ class Trainer:
             "records": [record.state() for record in self._records],
             "seconds": time.perf_counter() - self._start,
         }
-        content = io.BytesIO()
-        torch.save(state, content)
-        write_atomically(path, hashlib.sha256(content.getvalue()).digest() + content.getvalue())
+        write_checkpoint(path, state)
 
     def load(self, path: Path, keys: Sequence[str]) -> None:
         """Go on from a checkpoint of the same runs on the same kind of device; any other file is ignored.
@@ -359,8 +357,15 @@ class Trainer:
         self._start -= state["seconds"]
 
 
+def write_checkpoint(path: Path, state: Any) -> None:
+    """Write what `read_checkpoint` reads, atomically."""
+    content = io.BytesIO()
+    torch.save(state, content)
+    write_atomically(path, hashlib.sha256(content.getvalue()).digest() + content.getvalue())
+
+
 def read_checkpoint(path: Path, device: torch.device) -> Any:
-    """What `Trainer.save` wrote, or None where there is no such file, or one that was altered."""
+    """What `write_checkpoint` wrote, or None where there is no such file, or one that was altered."""
     if not path.exists():
         return None
     content = path.read_bytes()
