@@ -38,12 +38,14 @@ summary = "three programs offline, one online"
 network = "cnn"
 ensemble = { v = 4, m = 2, s = 2, L = 2 }
 grammars = 2
+replicas = 2
 samples = { lowest = 64, highest = 256, per_octave = 1 }
 training = { width = 16, learning_rate = 1.0, max_steps = 100, patience = 1e9, test_size = 64, batch_size = 16 }
 [[sweep]]
 network = "attention"
 ensemble = { v = 4, m = 2, s = 2, L = 2 }
 grammars = 2
+replicas = 2
 samples = { highest = 1600 }
 training = { width = 8, learning_rate = 1e-3, optimiser = "adamw", protocol = "online", batch_size = 16 }
 """
@@ -138,7 +140,7 @@ class Sweep:
         expect(outcomes(out) == self.outcomes, "outcomes differ from those of an undisturbed sweep")
         keys = [json.dumps(json.loads(line)["run"]) for line in (out / "runs.jsonl").read_text().splitlines()]
         expect(len(keys) == len(set(keys)) == len(self.outcomes), "runs are counted twice, or missing")
-        expect(not list((out / "checkpoints").glob("*.pt")), "checkpoints of finished runs are left")
+        expect(not list((out / "checkpoints").iterdir()), "checkpoints of finished runs are left")
 
 
 def outcomes(out: Path) -> dict[str, str]:

@@ -18,6 +18,7 @@ import torch
 
 from rhmtheory import InputError
 from rhmtheory._support.checks import as_int
+from rhmtheory._support.memory import memory_size
 from rhmtheory._support.parallel import thread_count
 from rhmvalidation.preset import Preset
 from rhmvalidation.results import ResultFolder
@@ -78,11 +79,9 @@ def memory(runs: Sequence[Run]) -> int:
 def check_memory(runs: Sequence[Run], device: torch.device) -> None:
     """Raise `InputError` for a program that a device cannot hold; on a GPU, where it may be halved, for one run."""
     if device.type == "cuda":
-        needed, there = memory(runs[:1]), torch.cuda.get_device_properties(device).total_memory
-    elif hasattr(os, "sysconf"):
-        needed, there = memory(runs), os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+        needed, there = memory(runs[:1]), float(torch.cuda.get_device_properties(device).total_memory)
     else:
-        return
+        needed, there = memory(runs), memory_size()
     if needed > there:
         raise InputError(
             f"{len(runs)} replicas of {runs[0].network} on {runs[0].rhm} need about {needed / 2**30:.3g} GiB, and "
@@ -130,8 +129,7 @@ def execute(
             missing.append(left)
 
     def keep(runs: Sequence[Run], outcomes: Sequence[Outcome]) -> None:
-        for run, outcome in zip(runs, outcomes, strict=True):
-            folder.save(run, outcome)
+        folder.save_program(runs, outcomes)
         # only now, when the result is safe
         folder.checkpoint(runs).unlink(missing_ok=True)
         on_done(runs)

@@ -47,6 +47,7 @@ class ResultFolder:
                 f"{self.path} holds results of another preset (or of {preset.name!r} with other settings): "
                 "choose another folder with --out, or remove this one"
             )
+        self._save_rest()
         self._recorded = {run.key: (run, outcome) for run, outcome in recorded_runs(self.path)}
 
     @property
@@ -70,15 +71,46 @@ class ResultFolder:
         try:
             write_atomically(self._runs / f"{run.key}.json", _as_json(run, outcome))
         except OSError as error:
-            raise InputError(
-                f"cannot write the result of a run to {self._runs} ({error}): make room, and give the same command "
-                "again; the finished runs are kept"
-            ) from error
+            raise _no_room(self._runs, error) from error
+
+    def save_program(self, runs: Sequence[Run], outcomes: Sequence[Outcome]) -> None:
+        """Keep the runs that trained together, all of them or none, whenever the process stops.
+
+        Replicas that trained again with fewer neighbours would differ in rounding. Raises as `save` does.
+        """
+        lines = [_as_json(*pair) + "\n" for pair in zip(runs, outcomes, strict=True)]
+        journal = _checkpoint(self.path / "checkpoints", runs).with_suffix(".jsonl")
+        try:
+            write_atomically(journal, "".join(lines))
+        except OSError as error:
+            raise _no_room(journal.parent, error) from error
+        for pair in zip(runs, outcomes, strict=True):
+            self.save(*pair)
+        journal.unlink(missing_ok=True)
+
+    def _save_rest(self) -> None:
+        """Keep the runs of programs that were finished when the process stopped."""
+        for journal in sorted((self.path / "checkpoints").glob("*.jsonl")):
+            try:
+                found = _lines_of(journal)
+            except FileNotFoundError:  # another process in this folder has just kept them
+                continue
+            for run, outcome in found:
+                if not (self._runs / f"{run.key}.json").exists():
+                    self.save(run, outcome)
+            journal.unlink(missing_ok=True)
 
     def finished(self, runs: Sequence[Run]) -> list[tuple[Run, Outcome]]:
         """Those of the runs that are finished, with their outcomes."""
         found = [(run, self.load(run)) for run in runs]
         return [(run, outcome) for run, outcome in found if outcome is not None]
+
+
+def _no_room(folder: Path, error: OSError) -> InputError:
+    return InputError(
+        f"cannot write the result of a run to {folder} ({error}): make room, and give the same command again; the "
+        "finished runs are kept"
+    )
 
 
 def _checkpoint(folder: Path, runs: Sequence[Run]) -> Path:
@@ -126,8 +158,10 @@ def _stamped(stamp: Path) -> dict[str, Any]:
 def recorded_runs(folder: Path) -> list[tuple[Run, Outcome]]:
     """Runs of a recorded study, from its ``runs.jsonl``; empty where there is none."""
     path = folder / "runs.jsonl"
-    if not path.exists():
-        return []
+    return _lines_of(path) if path.exists() else []
+
+
+def _lines_of(path: Path) -> list[tuple[Run, Outcome]]:
     lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
     return [_from_json(line, f"{path}, line {number}") for number, line in enumerate(lines, start=1)]
 
