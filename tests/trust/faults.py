@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -101,7 +102,10 @@ class Sweep:
             said = open(self.log(out), "a", buffering=1)  # noqa: SIM115
             with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
                 before()
-                code = run_command(self.args(out))
+                try:
+                    code = run_command(self.args(out))
+                except Exception:
+                    traceback.print_exc()
         finally:
             os._exit(code)
 

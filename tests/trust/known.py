@@ -79,7 +79,7 @@ KNOWN = [
     known(("report", "results"), "is damaged", entry(grammar_seed=-3)),
     known(("sample", "--v", "8", "--m", "2", "--s", "2", "--L", "1000000"), "lower L"),
     known(("predict", "--v", "8", "--m", "2", "--s", "2", "--L", "1000000000000"), "lower L"),
-    known(("sample", *SMALL, "--count", "1000000000000"), "draw fewer"),
+    known(("sample", *SMALL, "--count", "1000000000000"), "ask for fewer sentences"),
     known(
         ("corpus", "tokens.npy"), "is not a .npy file", write("tokens.npy", header("{'descr': '<i8', 'shape': ("))
     ),
