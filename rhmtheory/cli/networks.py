@@ -60,7 +60,10 @@ def compare_command(
 @click.option(
     "--out", type=click.Path(file_okay=False), help="Write runs.csv, comparison.json and all figures here."
 )
-@click.option("--format", "ending", default="png", show_default=True, help="Of these figures: png, pdf or svg.")
+@click.option(
+    "--format", "ending", type=click.Choice(["png", "pdf", "svg"]), default="png", show_default=True,
+    help="Of these figures.",
+)  # fmt: skip
 @click.argument("folders", nargs=-1, required=True, type=click.Path(file_okay=False))
 def report_command(folders: tuple[str, ...], out: str | None, ending: str, plot: str | None, as_json: bool) -> None:
     """Compare the runs in FOLDERS (of `compare`, or .pt files of the published code) with the theory.
