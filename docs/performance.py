@@ -19,11 +19,11 @@ PAGE = """# Performance
 Measured on {cpu} ({cores} cores), Python {python}, on {date}.
 Times are medians of {clock}
 over the rounds of the benchmark. Other work ran on the machine, so that nothing here is time on a clock on the
-wall. The page is written from the benchmark's output:
+wall. The page is written from the benchmark's output, which may come in parts, one after another:
 
 ```
 pytest tests/benchmarks --benchmark-only --benchmark-timer=time.process_time --benchmark-json benchmark.json
-python docs/performance.py benchmark.json
+python docs/performance.py benchmark.json ...
 ```
 
 ## Times
@@ -64,7 +64,7 @@ at a time as there are cores.
 
 A network's record in `rhmvalidation.networks` says how many replicas train in one program unless a preset says
 otherwise: four for networks of small layers, whose calls cost as much as their products; one for `attention` and
-`decoder`, which gain less than a tenth from four, and then leave fewer programs to share out among the cores.
+`decoder`, which gain a tenth or so from four, and then leave fewer programs to share out among the cores.
 
 ## How the cost grows
 
