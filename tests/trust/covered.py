@@ -123,9 +123,7 @@ def coverage(settings: Path, *command: str, **environment: str) -> None:
 
 def figures(found: dict[str, Any], path: str) -> dict[str, Any]:
     """Lines by part of each package, ready for JSON."""
-    from trust.origin import commit
-
-    from rhmtheory._support.provenance import provenance
+    from trust.origin import origin
 
     lines: dict[str, list[int]] = defaultdict(lambda: [0, 0])
     for name, entry in found["files"].items():
@@ -142,7 +140,7 @@ def figures(found: dict[str, Any], path: str) -> dict[str, Any]:
     return {
         "title": "Lines that the tests run",
         "command": f"python tests/trust/covered.py --write {path}",
-        "provenance": provenance(("rhmtheory", "coverage", "pytest", "numba", "torch")) | commit(),
+        "provenance": origin("coverage", "pytest", "numba", "torch"),
         "rows": [{"what": what, "tried": tried, "failed": failed} for what, tried, failed in rows],
         "notes": [
             ". ".join(totals) + ".",

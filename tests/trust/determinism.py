@@ -139,14 +139,12 @@ def compared(what: str, some: list[Any], others: list[Any], tolerance: float) ->
 
 def figures(rows: list[Row], path: Path) -> dict[str, Any]:
     """What was tried and what differed, ready for JSON."""
-    from trust.origin import commit
-
-    from rhmtheory._support.provenance import provenance
+    from trust.origin import origin
 
     return {
         "title": "Same seed, same result",
         "command": f"python tests/trust/determinism.py --write {path}",
-        "provenance": provenance(("rhmtheory", "numpy", "numba", "torch")) | commit(),
+        "provenance": origin("numpy", "numba", "torch"),
         "rows": [{"what": row.what, "tried": row.tried, "failed": row.failed} for row in rows],
         "notes": [
             f"Largest relative difference of a loss, {row.what.split(',')[0]}: {row.largest:.1e}."

@@ -2,10 +2,13 @@
 
 import subprocess
 from pathlib import Path
+from typing import Any
 
 
-def commit() -> dict[str, str]:
-    """The commit of the working tree that is measured."""
+def origin(*packages: str) -> dict[str, Any]:
+    """Date, versions, machine and commit of what is measured; the command stands elsewhere, as others type it."""
+    from rhmtheory._support.provenance import provenance
+
     told = subprocess.run(
         ["git", "rev-parse", "--short", "HEAD"],
         capture_output=True,
@@ -13,4 +16,6 @@ def commit() -> dict[str, str]:
         cwd=Path(__file__).parent,
         check=False,
     )
-    return {"commit": told.stdout.strip()}
+    found = provenance(("rhmtheory", *packages)) | {"commit": told.stdout.strip()}
+    del found["command"]
+    return found

@@ -160,9 +160,7 @@ def main() -> None:
 def figures(rows: dict[str, Any], notes: dict[str, list[str]], path: str) -> dict[str, Any]:
     """What was tried and what failed, ready for JSON."""
     sys.path.insert(0, str(ROOT / "tests"))
-    from trust.origin import commit
-
-    from rhmtheory._support.provenance import provenance
+    from trust.origin import origin
 
     order = [env.name for env in ENVIRONMENTS if env.name in notes]
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
@@ -170,7 +168,7 @@ def figures(rows: dict[str, Any], notes: dict[str, list[str]], path: str) -> dic
     return {
         "title": "Lowest and newest versions",
         "command": f"python tests/trust/versions.py --wheels FOLDER --write {path}",
-        "provenance": provenance(("rhmtheory",)) | commit(),
+        "provenance": origin(),
         "rows": [rows[name] for name in order if name in rows],
         "notes": [
             f"Accepted: {bounds}; Python {project['requires-python']}.",
