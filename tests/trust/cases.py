@@ -148,7 +148,7 @@ def _value(option: click.Option, rng: np.random.Generator) -> str:
             "text.txt",
             "record.jsonl",
         ]
-        return str(rng.choice(places if kind.endings else ["out.npy", "record.jsonl", "new.jsonl", "results", "."]))
+        return str(rng.choice(places if kind.endings else ["record.jsonl", "new.jsonl", "results", "."]))
     if isinstance(kind, click.Path):
         return str(
             rng.choice(["grammar.npz", "weighted.npz", "text.txt", "results", "published", "nowhere", "out", ""])

@@ -111,7 +111,7 @@ def _guarded(case: cases.Case, verdict: Verdict) -> tuple[int | None, str]:
             warnings.catch_warnings(record=True) as told,
             contextlib.redirect_stdout(said),
             contextlib.redirect_stderr(said),
-            contextlib.nullcontext() if case.figures else mock.patch.object(reports.Report, "figures", _none),
+            _without_figures(case),
         ):
             warnings.simplefilter("always")
             code = run_command(case.args) if case.args else case.call()
@@ -136,9 +136,11 @@ def _guarded(case: cases.Case, verdict: Verdict) -> tuple[int | None, str]:
     return code, said.getvalue()
 
 
-def _none(report: reports.Report) -> dict[str, object]:
-    """In place of a report's figures."""
-    return {}
+def _without_figures(case: cases.Case) -> contextlib.AbstractContextManager[object]:
+    """Most of the sweeps draw nothing."""
+    if case.figures or case.args[:1] != ("compare",) or "--plot" in case.args:
+        return contextlib.nullcontext()
+    return mock.patch.object(reports.Report, "figures", lambda report: {})
 
 
 def _contents(folder: Path) -> dict[str, tuple[int, str]]:
@@ -195,16 +197,20 @@ def _half_written(path: Path) -> list[str]:
 
 
 def fuzz(
-    made: Sequence[Callable[[], cases.Case]], tell=lambda text: None, valid: Path | None = None
+    made: Sequence[Callable[[], cases.Case]],
+    tell=lambda text: None,
+    valid: Path | None = None,
+    seconds: float = float("inf"),
 ) -> list[Verdict]:
-    """Run cases, each made when its turn comes, in child processes that may crash."""
+    """Run cases, each made when its turn comes, in child processes that may crash; stop after so many seconds."""
+    until = time.monotonic() + seconds
     verdicts: list[Verdict] = []
     with tempfile.TemporaryDirectory() as name:
         if valid is None:
             valid = Path(name) / "valid"
             make_inputs(valid)
-        while len(verdicts) < len(made):
-            _some_cases(valid, made, verdicts, tell)
+        while len(verdicts) < len(made) and time.monotonic() < until:
+            _some_cases(valid, made, verdicts, tell, until)
     return verdicts
 
 
@@ -229,7 +235,7 @@ def make_inputs(folder: Path) -> None:
         os.chdir(here)
 
 
-def _some_cases(valid, made, verdicts, tell) -> None:
+def _some_cases(valid, made, verdicts, tell, until) -> None:
     """Cases that have no verdict yet, in one child process."""
     context = multiprocessing.get_context("spawn")  # a fork would inherit locks of threads
     receive, send = context.Pipe(duplex=False)
@@ -247,6 +253,9 @@ def _some_cases(valid, made, verdicts, tell) -> None:
             if message.faults:
                 tell(f"case {len(verdicts)}: {message.row}: {message.shown}\n    " + "\n    ".join(message.faults))
             verdicts.append(message)
+            if time.monotonic() > until:
+                child.kill()
+                return
     except EOFError:
         child.join()
         fault = f"the process ended with code {child.exitcode}"
@@ -296,12 +305,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--cases", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seconds", type=float, default=float("inf"), help="Stop after so much time.")
     parser.add_argument("--only", type=int, help="This case alone.")
     parser.add_argument("--write", type=Path, help="Write the figures to this JSON file.")
     parser.add_argument("--slow", action="store_true", help="Show the cases that were interrupted, too.")
     given = parser.parse_args()
     first, count = (0, given.cases) if given.only is None else (given.only, 1)
-    verdicts = fuzz(numbered(count, given.seed, first), lambda text: print(text, flush=True))
+    verdicts = fuzz(numbered(count, given.seed, first), lambda text: print(text, flush=True), None, given.seconds)
     if given.only is not None:
         print(verdicts[0])
     if given.slow:

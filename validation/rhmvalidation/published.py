@@ -7,7 +7,6 @@ the rule tables from the root down, and the test losses along training (``t``, `
 from __future__ import annotations
 
 import argparse
-import pickle
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -63,17 +62,7 @@ def _read(path: Path) -> tuple[Grammar, str, str, list[tuple[int, float]]]:
         steps, losses = zip(*((int(x["t"]), float(x["testloss"])) for x in output["dynamics"]), strict=True)
         model, epochs = config.model, config.max_epochs
         v, batch, P = config.num_features, config.batch_size, config.train_size
-    except (
-        pickle.UnpicklingError,
-        RuntimeError,
-        KeyError,
-        TypeError,
-        ValueError,
-        AttributeError,
-        EOFError,
-        OverflowError,
-        MemoryError,
-    ) as error:
+    except Exception as error:  # what is cut, altered or of another kind fails in many ways
         raise InputError(
             f"{path} is no run of the published training code: it must hold config and output with rules, best and "
             f"dynamics ({type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''})"
