@@ -140,7 +140,7 @@ def _without_figures(case: cases.Case) -> contextlib.AbstractContextManager[obje
     """Most of the sweeps draw nothing."""
     if case.figures or case.args[:1] != ("compare",) or "--plot" in case.args:
         return contextlib.nullcontext()
-    return mock.patch.object(reports.Report, "figures", lambda report: {})
+    return mock.patch.object(reports.Report, "figures", return_value={})
 
 
 def _contents(folder: Path) -> dict[str, tuple[int, str]]:
