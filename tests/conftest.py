@@ -10,8 +10,10 @@ import pytest
 import tiny as _tiny
 from hypothesis import settings
 
-# networks for the tests; without torch there is nothing to test them with
-collect_ignore = [] if importlib.util.find_spec("torch") else ["own_models.py"]
+# networks, files of networks, faults in their training: nothing to test without torch
+collect_ignore = (
+    [] if importlib.util.find_spec("torch") else ["own_models.py", "trust", "validation", "benchmarks/plain.py"]
+)
 
 # the same examples in every run: a failure is a change in the code, not luck
 settings.register_profile("rhmtheory", deadline=None, derandomize=True, max_examples=20)
