@@ -29,7 +29,6 @@ import torch  # noqa: E402
 from trust import origin  # noqa: E402
 
 from rhmtheory._support import files  # noqa: E402
-from rhmtheory._support.provenance import provenance  # noqa: E402
 from rhmtheory.cli import main as run_command  # noqa: E402
 from rhmvalidation import reports  # noqa: E402
 
@@ -571,7 +570,7 @@ def main() -> None:
     found = {
         "title": "Faults",
         "command": "python tests/trust/faults.py --write docs/trust/faults.json",
-        "provenance": provenance(("rhmtheory", "numpy", "torch", "distributed")) | origin.commit(),
+        "provenance": origin.origin("numpy", "torch", "distributed"),
         "rows": rows,
         "notes": [
             f"Each trial ends with a sweep that is complete: its {len(sweep.outcomes)} outcomes are those of an "

@@ -41,7 +41,6 @@ from trust import cases, inputs, origin  # noqa: E402
 from trust.spoiling import CANARY  # noqa: E402
 
 from rhmtheory import InputError  # noqa: E402
-from rhmtheory._support.provenance import provenance  # noqa: E402
 from rhmtheory.cli import main as run_command  # noqa: E402
 from rhmvalidation import reports  # noqa: E402
 
@@ -289,7 +288,7 @@ def figures(verdicts: list[Verdict], seed: int) -> dict:
     return {
         "title": "Spoilt inputs and options",
         "command": f"python tests/trust/fuzz.py --cases {len(verdicts)} --seed {seed} --write docs/trust/fuzz.json",
-        "provenance": provenance(("rhmtheory", "numpy", "scipy", "numba", "torch", "click")) | origin.commit(),
+        "provenance": origin.origin("numpy", "scipy", "numba", "torch", "click"),
         "rows": [{"what": row, "tried": tried[row], "failed": failed[row]} for row in sorted(tried)],
         "notes": [
             f"{interrupted} cases asked for more than {SECONDS:g} s of processor time, were interrupted as by the "

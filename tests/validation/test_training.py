@@ -351,6 +351,8 @@ def without(name):
         pytest.param(lambda state: state | {"network": [1]}, id="no weights"),
         pytest.param(lambda state: state | {"replicas": [7]}, id="replicas that are not there"),
         pytest.param(lambda state: state | {"records": [{}]}, id="no records"),
+        pytest.param(lambda state: state | {"next": 10**9}, id="an evaluation that never comes"),
+        pytest.param(lambda state: state | {"steps": 10**9}, id="steps behind the last"),
     ],
 )
 def test_checkpoints_of_other_formats_are_ignored(tmp_path, change):

@@ -346,9 +346,12 @@ class Trainer:
             return
         if any(state[name] != value for name, value in mine.items()):
             return
+        steps, following = state["steps"], state["next"]
+        if not 0 <= steps < following <= max(FIRST_EVALUATION, next_evaluation(steps)) or steps > self._last:
+            raise ValueError("these steps and this evaluation are not of one training")
         if state["replicas"] != self.replicas:
             self._keep([self.replicas.index(r) for r in state["replicas"]])
-        self.steps, self._next_evaluation = state["steps"], state["next"]
+        self.steps, self._next_evaluation = steps, following
         self._network.load_state_dict(state["network"])
         self._optimiser.load(state["optimiser"])
         self._batches.load(state["batches"])
