@@ -394,7 +394,7 @@ def test_device_that_is_not_there():
 
 
 def test_dry_run_lists_every_program(preset_file):
-    preset_file.write_text(TINY + ONLINE)
+    preset_file.write_text(TINY + ONLINE.replace("width = 8", "width = 64"))
     planned = plan.dry_run(str(preset_file), "cpu", workers=1)
     assert sorted(P for program in planned.programs for P in program["P"]) == [16, 32, 64, 640, 640]
     assert all(program["memory_MiB"] > 0 for program in planned.programs)
