@@ -272,18 +272,18 @@ def test_a_checkpoint_that_is_refused_is_as_none(tmp_path):
         trainer.step()
     path = tmp_path / "state"
     trainer.save(path, [run.key])
-    state = torch.load(path)
+    state = training.read_checkpoint(path, CPU)
     assert set(state) == {
         *("format", "device", "keys", "replicas", "steps", "next"),
         *("network", "optimiser", "batches", "records", "seconds"),
     }
     assert (state["format"], state["device"], state["steps"], state["next"]) == (1, "cpu", 10, 12)
     for change in ({"more": 0}, {"format": 2}, {"keys": ["other"]}):
-        torch.save({**state, **change}, path)
+        training.write_checkpoint(path, {**state, **change})
         fresh = trainer_of([run], CPU)
         fresh.load(path, [run.key])
         assert fresh.steps == 0
-    torch.save(state, path)
+    training.write_checkpoint(path, state)
     fresh.load(path, [run.key])
     assert (fresh.steps, fresh._next_evaluation) == (10, 12)
     fresh.load(tmp_path / "none", [run.key])
