@@ -277,8 +277,8 @@ def test_a_checkpoint_that_is_refused_is_as_none(tmp_path):
         *("format", "device", "keys", "replicas", "steps", "next"),
         *("network", "optimiser", "batches", "records", "seconds"),
     }
-    assert (state["format"], state["device"], state["steps"], state["next"]) == (1, "cpu", 10, 12)
-    for change in ({"more": 0}, {"format": 2}, {"keys": ["other"]}):
+    assert (state["format"], state["device"], state["steps"], state["next"]) == (2, "cpu", 10, 12)
+    for change in ({"more": 0}, {"format": 1}, {"keys": ["other"]}):
         training.write_checkpoint(path, {**state, **change})
         fresh = trainer_of([run], CPU)
         fresh.load(path, [run.key])
