@@ -144,7 +144,7 @@ class _Chain:
 
 
 def _mean_log(least: int, probability: FloatArray) -> float:
-    return float(probability @ np.log(np.arange(least, least + len(probability))))
+    return float(probability @ np.log(float(least) + np.arange(len(probability))))
 
 
 def _window(population: int, marked: int, draws: int) -> tuple[int, int]:

@@ -340,6 +340,8 @@ def read_record(path: str | os.PathLike[str]) -> dict[str, float]:
             entry = json.loads(line)
             if "task" in entry:
                 P = entry["samples"]
+                if P is not None and not 0 < P < np.inf:
+                    raise ValueError(f"{P} samples")
                 done[json.dumps(entry["task"], sort_keys=True)] = float("nan") if P is None else float(P)
         except (ValueError, TypeError, KeyError, RecursionError) as error:
             if number == len(lines) and not line.endswith("\n"):

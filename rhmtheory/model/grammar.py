@@ -469,7 +469,7 @@ def _checked_rules(rhm: RHM, level: int) -> tuple[int, int]:
 def _as_tables(rules: Sequence[Any] | Mapping[int, Any]) -> list[IntArray]:
     """Read top-down tables of any array type and return them bottom-up."""
     if isinstance(rules, Mapping):
-        if sorted(rules) != list(range(len(rules))):
+        if set(rules) != set(range(len(rules))):
             raise InputError(f"rules have keys {list(rules)}: number the tables 0 .. L-1, 0 for the root's")
         rules = [rules[i] for i in range(len(rules))]
     if len(rules) == 0:

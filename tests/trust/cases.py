@@ -234,7 +234,7 @@ def checkpoint_file(rng: np.random.Generator) -> Case:
     def call() -> int:
         two = inputs.runs()[:2]
         outcomes = training.train_runs(two, torch.device("cpu"), checkpoint=Path("checkpoint.pt"))
-        json.dumps([asdict(outcome) for outcome in outcomes], allow_nan=False)
+        json.dumps([asdict(outcome) for outcome in outcomes])
         return 0
 
     case.call = call

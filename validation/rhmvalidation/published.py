@@ -15,6 +15,7 @@ import numpy as np
 import torch
 
 from rhmtheory import Grammar, InputError
+from rhmtheory._support.checks import as_int
 from rhmtheory.comparison import LearningCurves
 from rhmvalidation import networks
 
@@ -60,8 +61,9 @@ def _read(path: Path) -> tuple[Grammar, str, str, list[tuple[int, float]]]:
         config, output = content["config"], content["output"]
         rules, best = output["rules"], float(output["best"]["loss"])
         steps, losses = zip(*((int(x["t"]), float(x["testloss"])) for x in output["dynamics"]), strict=True)
-        model, epochs = config.model, config.max_epochs
-        v, batch, P = config.num_features, config.batch_size, config.train_size
+        model, v = str(config.model), config.num_features
+        numbers = config.max_epochs, config.train_size, config.batch_size, getattr(config, "accumulation", 1) or 1
+        epochs, P, batch, accumulation = (as_int("numbers of config", x, low=1, high=1 << 62) for x in numbers)
     except Exception as error:  # what is cut, altered or of another kind fails in many ways
         raise InputError(
             f"{path} is no run of the published training code: it must hold config and output with rules, best and "
@@ -75,7 +77,7 @@ def _read(path: Path) -> tuple[Grammar, str, str, list[tuple[int, float]]]:
     grammar = Grammar.from_rules(rules, v=v)
     if epochs > 1:
         return grammar, _NETWORKS[model], "offline", [(P, best)]
-    batch *= getattr(config, "accumulation", 1) or 1
+    batch *= accumulation
     lowest = np.minimum.accumulate(losses).tolist()
     points = [(step * batch, loss) for step, loss in zip(steps, lowest, strict=True)]
     return grammar, _NETWORKS[model], "online", [(samples, loss) for samples, loss in points if samples > 0]

@@ -13,6 +13,7 @@ import numpy as np
 
 from rhmtheory import RHM, InputError
 from rhmtheory._support.files import write_atomically
+from rhmtheory._support.json import plain
 from rhmtheory._support.types import FloatArray
 from rhmtheory.comparison import LearningCurves, Study, step_levels, study
 from rhmtheory.fitting.crossings import crossings
@@ -97,8 +98,9 @@ def report(folder: str | Path, *more: str | Path) -> Report:
 def recorded_provenance(folder: Path) -> dict[str, Any]:
     """Where the results of a folder come from, as noted when they were made; empty if they were not."""
     stamp = folder / "comparison.json"
-    made_by: dict[str, Any] = read_json(stamp).get("provenance", {}) if stamp.exists() else {}
-    return made_by
+    content = read_json(stamp) if stamp.exists() else {}
+    made_by = content.get("provenance") if isinstance(content, dict) else None
+    return dict(plain(made_by)) if isinstance(made_by, dict) else {}
 
 
 def learning_curves(finished: Sequence[tuple[Run, Outcome]]) -> list[LearningCurves]:

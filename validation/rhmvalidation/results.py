@@ -206,7 +206,7 @@ def read_json(path: Path) -> Any:
     """Read a JSON file; raises `InputError` where it is not one."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # not UTF-8, not JSON, numbers of thousands of digits
         raise InputError(f"{path} is not valid JSON, it may be half-written: remove it ({error})") from error
 
 
