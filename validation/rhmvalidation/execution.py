@@ -219,7 +219,7 @@ def _executor(scheduler: str | None, workers: int) -> Iterator[Executor]:
     """Processes of this machine, or a Dask cluster behind the same interface."""
     if scheduler is None:
         # small networks gain more from a process a core than from threads within a matrix product
-        pool = ProcessPoolExecutor(workers, get_context("spawn"), _start_worker)
+        pool = ProcessPoolExecutor(workers, get_context("spawn"), _start_worker, (os.getpid(),))
         try:
             yield pool
         except BaseException:
@@ -249,11 +249,10 @@ def _executor(scheduler: str | None, workers: int) -> Iterator[Executor]:
         yield client.get_executor()  # type: ignore[no-untyped-call]
 
 
-def _start_worker() -> None:
+def _start_worker(parent: int) -> None:
     """A worker is ended by its parent, not by the keyboard, and outlives it by a step and a checkpoint only."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.environ["NUMBA_NUM_THREADS"] = "1"
-    parent = os.getppid()
 
     def watch() -> None:
         while os.getppid() == parent:
