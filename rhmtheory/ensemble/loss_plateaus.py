@@ -168,7 +168,7 @@ def _hypergeometric(
     By ratios of neighbours, exact for any size of population; a row is zero where more cannot be.
     """
     j = first[:, None] + np.arange(width - 1)
-    up = np.maximum(np.array(marked, dtype=np.float64)[:, None] - j, 0) * np.maximum(draws - j, 0)
+    up = np.maximum(np.array(marked, dtype=np.float64)[:, None] - j, 0) * np.maximum(float(draws) - j, 0)
     # float of the difference, not difference of floats: the population may exceed 2**53
     rest = np.array([float(population - x - draws + 1) for x in marked])[:, None]
     down = (j + 1) * np.maximum(rest + j, 0)
