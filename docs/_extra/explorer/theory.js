@@ -107,13 +107,16 @@ const theory = (() => {
     return H.slice(1).map((after, k) => Math.sqrt(H[k] * after));
   }
 
-  /** Steps that enter the fit: from k = 1 on (all, where there are only two), as far as they are reached. */
+  /**
+   * Steps that enter the fit: from k = 1 on (all, where there are only two), as far as they are reached, and as far as
+   * what is left of them is more than rounding.
+   */
   function fittedSteps(P, H) {
     const floor = H[H.length - 1];
     const first = P.length > 2 ? 1 : 0;
     return crossingLevels(H)
       .map((level, k) => ({ k, P: P[k], excess: level - floor }))
-      .filter((step) => step.k >= first && Number.isFinite(step.P) && step.excess > 0);
+      .filter((step) => step.k >= first && Number.isFinite(step.P) && step.excess > 1e-9 * floor);
   }
 
   /** Minus the slope of ln(G_k - H_L) against ln P_k; NaN with fewer than two steps. */
