@@ -57,6 +57,14 @@ def test_ratio_of_pairs_is_students_on_differences():
         assert ratio.finding.against(name).predicted == pytest.approx(expected)
 
 
+def test_ratio_is_judged_by_the_first_law_of_each_network():
+    first, second = pair()
+    both = replace(first, curves=replace(first.curves, laws=("cnn", "transformer")))
+    ratio, expected = exponent_ratio(both, second), exponent_ratio(first, second)
+    assert [one.law for one in ratio.finding.judged] == ["cnn : transformer"] * 2
+    assert ratio.finding.against("exact").predicted == expected.finding.against("exact").predicted
+
+
 @pytest.mark.parametrize("shared", [0, 2])
 def test_ratio_of_fewer_than_three_pairs_is_welchs_over_all(shared):
     names = [f"seed {i}" if i < shared else f"other {i}" for i in range(5)]

@@ -154,7 +154,7 @@ def test_without_correlation_the_factor_one_minus_f_remains():
 @pytest.mark.parametrize(("level", "above"), [(1, 0), (1, 1), (2, 0), (2, 1), (3, 0), (1, 2)])
 def test_the_asymptotic_formula_is_the_limit(level, above, s):
     for branches in ("mean", "different", "same"):
-        limit, coefficient = leading_correction(level, s=s, above=above, branches=branches)
+        limit, coefficient = leading_correction(lca_level=level, s=s, above=above, branches=branches)
         assert limit == 1
         assert sympy.simplify(coefficient + 2 * level - (1 / symbolic.f if above and s == 2 else 0)) == 0
 

@@ -246,6 +246,8 @@ def test_networks_of_this_package_are_trained_by_name():
     found = rv.train("cnn", grammar, settings, samples=200)
     outcome, _ = train_network(Run(RHM_, "cnn", 200, 0, 0, settings))
     assert found.loss[0] == outcome.best_loss
+    own = rv.train("own_models:ResidualMLP", grammar, replace(FAST, max_steps=50), samples=200)
+    assert own.network(torch.zeros(1, 3, RHM_.d, dtype=torch.long)).shape == (1, 3, RHM_.v)
     with pytest.raises(InputError, match="an online run sees all sizes"):
         rv.train("cnn", grammar, replace(settings, protocol="online"), samples=[100, 200])
     with pytest.raises(InputError, match="samples is empty"):
