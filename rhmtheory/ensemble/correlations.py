@@ -249,7 +249,7 @@ def second_moment(
     return square if exact else _as_float(square, rhm)
 
 
-def exact_threshold(rhm: RHM, lca_level: int, level: int = 0, *, is_tuple: bool = False) -> Fraction | None:
+def exact_threshold(rhm: RHM, lca_level: int, level: int, *, is_tuple: bool = False) -> Fraction | None:
     """Samples at which the mean square covariance of a node and a token equals its sampling noise.
 
     The noise is that of independent variables with the mean power sums of the two sides,
