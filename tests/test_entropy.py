@@ -232,7 +232,8 @@ def test_a_table_that_is_no_power_of_two_fills_up(monkeypatch):
 
 def test_many_symbols_are_refused_at_once():
     grammar = RHM(v=100_000, m=2, s=2, L=2).grammar()
-    with pytest.raises(InputError, match=r"need more than 671 distinct beliefs .*\(511 MiB; f=2e-05 there\): use method='montecarlo'"):
+    message = r"need more than 671 distinct beliefs .*\(511 MiB; f=2e-05 there\): use method='montecarlo'"
+    with pytest.raises(InputError, match=message):
         grammar.plateaus()
     estimate = grammar.plateaus("montecarlo", samples=100)
     assert np.isfinite(estimate.mean).all()
