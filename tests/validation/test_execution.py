@@ -89,6 +89,7 @@ def test_presets_of_the_package_load(name):
         ("m = 2", "m = 5", "sweep 1: m=5 rules x v=4 symbols need 20 tuples"),
         ('"cnn"', '"rnn"', "network='rnn' is unknown: choose one of cnn, lcn"),
         ("grammars = 2", "grammars = [", "is not valid TOML"),
+        ("grammars = 2", "grammars = 1" + "0" * 5000, "is not valid TOML: Exceeds the limit"),
         ("ensemble = {", "ensemble = 3 #", "must be a table"),
         ("grammars = 2", "grammars = 2\nreplicas = 0", "replicas=0 is too small"),
     ],

@@ -121,7 +121,7 @@ def load_preset(name: str | PathLike[str]) -> Preset:
         source = f"preset {name}"
     try:
         table = tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # a plain ValueError for integers of 5000 digits
         raise InputError(f"{source} is not valid TOML: {error}") from error
     table = _keys(source, table, {"summary", "sweep"})
     if not isinstance(table["sweep"], list) or not table["sweep"]:
