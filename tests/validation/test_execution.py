@@ -411,6 +411,16 @@ def test_a_stamp_that_is_no_preset_is_refused(tmp_path, content):
         results.ResultFolder(tmp_path, preset.load_preset("quick"))
 
 
+def test_a_stamp_with_arguments_that_are_none_is_refused(preset_file, tmp_path):
+    results.ResultFolder(tmp_path / "out", load(preset_file))
+    stamp = tmp_path / "out" / "preset.json"
+    content = json.loads(stamp.read_text())
+    content["sweeps"][0]["arguments"] = [[]]
+    stamp.write_text(json.dumps(content))
+    with pytest.raises(InputError, match="is no preset of a results folder"):
+        results.ResultFolder(tmp_path / "out", load(preset_file))
+
+
 @pytest.mark.parametrize("name", ["hpu", "no such device", "cuda:99", ""])
 def test_devices_that_cannot_be_used_are_refused(name):
     with pytest.raises(InputError, match="try auto"):

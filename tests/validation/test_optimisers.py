@@ -145,3 +145,13 @@ def test_training_goes_on_from_a_saved_state_bit_by_bit(adam):
         optimiser.step(), other.step()
     for p, q in zip(stack, copy, strict=True):
         assert torch.equal(p, q)
+
+
+@pytest.mark.parametrize(
+    "change", [{"rates": [1.0, 1.0]}, {"first": []}, {"second": None}, {"steps": 2.0}, {"more": 0}]
+)
+def test_a_state_of_another_optimiser_is_refused(change):
+    stack = parameters()
+    optimiser = make(stack, adam=True)
+    with pytest.raises(ValueError, match="not of this optimiser"):
+        optimiser.load(optimiser.state() | change)

@@ -72,3 +72,9 @@ def test_files_of_another_kind(tmp_path):
     path = write(tmp_path / "clm.pt", 0, 64, [(1, 1.0)], model="transformer_clm")
     with pytest.raises(InputError, match="'transformer_clm': losses of the last token come from hcnn"):
         published_curves([path])
+
+
+def test_steps_that_no_run_has_are_refused(tmp_path):
+    path = write(tmp_path / "a.pt", 0, 3200, [(0, 2.1), (10**400, 1.0)])
+    with pytest.raises(InputError, match="is no run of the published training code"):
+        published_curves([path])

@@ -77,6 +77,16 @@ class ReplicaOptimiser:
         return {"steps": self._steps, "rates": self._rates, "first": self._first, "second": self._second}
 
     def load(self, state: dict[str, object]) -> None:
-        """Go on from a saved state."""
+        """Go on from a saved state; raises ValueError for one of another optimiser."""
+        form = {name: _form(value) for name, value in self.state().items()}
+        if {name: _form(value) for name, value in state.items()} != form:
+            raise ValueError("this state is not of this optimiser")
         self._steps, self._rates = state["steps"], state["rates"]  # type: ignore[assignment]
         self._first, self._second = state["first"], state["second"]  # type: ignore[assignment]
+
+
+def _form(value: object) -> object:
+    """What a part of the state is: the shapes and types of its tensors."""
+    if isinstance(value, list):
+        return [_form(part) for part in value]
+    return (value.shape, value.dtype) if isinstance(value, Tensor) else type(value)

@@ -60,7 +60,8 @@ def _read(path: Path) -> tuple[Grammar, str, str, list[tuple[int, float]]]:
             content = torch.load(path, weights_only=True, map_location="cpu")
         config, output = content["config"], content["output"]
         rules, best = output["rules"], float(output["best"]["loss"])
-        steps, losses = zip(*((int(x["t"]), float(x["testloss"])) for x in output["dynamics"]), strict=True)
+        dynamics = ((as_int("t", int(x["t"]), high=1 << 62), float(x["testloss"])) for x in output["dynamics"])
+        steps, losses = zip(*dynamics, strict=True)
         model, v = str(config.model), config.num_features
         numbers = config.max_epochs, config.train_size, config.batch_size, getattr(config, "accumulation", 1) or 1
         epochs, P, batch, accumulation = (as_int("numbers of config", x, low=1, high=1 << 62) for x in numbers)

@@ -148,7 +148,7 @@ def _settings(content: dict[str, Any]) -> dict[str, Any]:
 def _stamped(stamp: Path) -> dict[str, Any]:
     try:
         return _settings(read_json(stamp))
-    except (KeyError, TypeError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise InputError(
             f"{stamp} is no preset of a results folder: choose another folder with --out, or remove the file "
             f"({type(error).__name__}: {error})"
