@@ -266,6 +266,7 @@ def test_tree(capsys):
         (["plateaus", *ENSEMBLE, "--grammars", "1000000"], "--grammars=1000000 is too large"),
         (["sample", *ENSEMBLE, "--count", "0", "--plot", "x.png"], "--count=0 is too small: it must be at least 1"),
         (["sample", *ENSEMBLE, "--out", "/nowhere/tokens.npy"], "there is no folder /nowhere"),
+        (["sample", *ENSEMBLE, "--out", "record.jsonl"], "is no npy file: give one of these endings"),
         (["learn", *ENSEMBLE, "--grammars", "0"], "--grammars=0 is too small"),
         (["learn", *ENSEMBLE, "--record", "/nowhere/r.jsonl"], "there is no folder /nowhere"),
         (["learn", *ENSEMBLE, "--criterion", "words"], "'words' is not one of 'tuples', 'symbols'"),

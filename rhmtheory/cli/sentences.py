@@ -26,7 +26,7 @@ _sample_seed_option = click.option(
 @_sample_seed_option
 @click.option("--count", type=int, default=10, show_default=True, help="Number of sentences.")
 @click.option("--trees", is_flag=True, help="Print the hidden symbols of all levels, too.")
-@click.option("--out", type=OutputFile(), help="Write the tokens to a .npy file instead.")
+@click.option("--out", type=OutputFile((".npy",)), help="Write the tokens to a .npy file instead.")
 @grammar_options
 def sample_command(
     chosen: Chosen,
