@@ -267,7 +267,7 @@ def test_checkpoints_are_written_now_and_then(monkeypatch, tmp_path):
 
 def test_a_checkpoint_that_is_refused_is_as_none(tmp_path):
     run = make_run()
-    trainer = trainer_of([run], CPU)
+    trainer = trainer_of(runs=[run], device=CPU)
     for _ in range(10):
         trainer.step()
     path = tmp_path / "state"
