@@ -411,6 +411,12 @@ def test_a_stamp_that_is_no_preset_is_refused(tmp_path, content):
         results.ResultFolder(tmp_path, preset.load_preset("quick"))
 
 
+def test_networks_of_sizes_beyond_64_bits_are_refused(preset_file, tmp_path):
+    preset_file.write_text(TINY.replace("width = 8", "width = 1000000000000"))
+    with pytest.raises(InputError, match=r"cnn of this size cannot be built .* make it narrower"):
+        job.run(str(preset_file), tmp_path / "out", "cpu")
+
+
 def test_a_stamp_with_arguments_that_are_none_is_refused(preset_file, tmp_path):
     results.ResultFolder(tmp_path / "out", load(preset_file))
     stamp = tmp_path / "out" / "preset.json"

@@ -258,8 +258,14 @@ def _multiplications(run: Run) -> int:
 
 
 def shape(run: Run) -> Network:
-    """The network of a run without room for its weights; one of one's own has them."""
+    """The network of a run without room for its weights; one of one's own has them.
+
+    Raises `InputError` for one with more weights than can be counted.
+    """
     if networks.is_own(run.network):
         return run.build()
-    with torch.device("meta"):
-        return run.build()
+    try:
+        with torch.device("meta"):
+            return run.build()
+    except RuntimeError as error:  # what torch says of sizes beyond 64 bits
+        raise InputError(f"{run.network} of this size cannot be built ({error}): make it narrower") from error
