@@ -45,12 +45,12 @@ def plot_clocks(pairs: Sequence[Pair], axes: Sequence[Axes]) -> Sequence[Axes]:
     lows, highs = [], []
     for (offline, online), ax in zip(pairs, axes, strict=True):
         curves, style = offline.curves, look[offline.curves.name]
+        time = curves.mean_time
         first, L = first_step(curves.rhm.L), curves.rhm.L
         for k in range(first, L):
             shade = 1.0 - 0.45 * (k - first) / max(1, L - 1 - first)
-            time = curves.mean_time[:, k]
             kind: dict[str, Any] = {"color": style.color, "alpha": shade}
-            ax.plot(curves.P, time, ls=style.line, marker=".", lw=2, label=f"step {k}", **kind)
+            ax.plot(curves.P, time[:, k], ls=style.line, marker=".", lw=2, label=f"step {k}", **kind)
             needed, taken = offline.crossings[k], online.crossings[k]
             if not isnan(needed.best) and not needed.at_least:
                 ax.axvline(needed.best, ls=":", lw=1.5, **kind)
@@ -58,9 +58,9 @@ def plot_clocks(pairs: Sequence[Pair], axes: Sequence[Axes]) -> Sequence[Axes]:
             if not isnan(taken.best) and not taken.at_least:
                 ax.plot(taken.best, taken.best, style.marker, mec="black", ms=9, zorder=4, **kind)
                 highs.append(taken.best)
-        times = curves.mean_time[np.isfinite(curves.mean_time)]
-        lows += [curves.P.min(), *times[:1]]
-        highs += [curves.P.max(), *times]
+        known = time[np.isfinite(time)]
+        lows += [curves.P.min(), *known[:1]]
+        highs += [curves.P.max(), *known]
     ends = min(lows) / 1.5, max(highs) * 1.5
     for (offline, _), ax in zip(pairs, axes, strict=True):
         ax.plot(ends, ends, color="0.6", lw=0.9, zorder=0)

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import staircases
 import torch
+from presets import TINY
 
 from rhmtheory import RHM
 from rhmtheory.cli import main
@@ -20,21 +21,14 @@ ENSEMBLE = ("--v", "8", "--m", "2", "--s", "2", "--L", "3")
 CURVE_ENSEMBLE = ("--v", "16", "--m", "4", "--s", "2", "--L", "3")
 SMALL = RHM(v=8, m=2, s=2, L=3)
 
-PRESET = """
-summary = "tiny"
-[[sweep]]
-network = "cnn"
-ensemble = { v = 4, m = 2, s = 2, L = 2 }
-grammars = 2
-samples = { lowest = 16, highest = 64, per_octave = 1 }
-training = { width = 8, learning_rate = 1.0, max_steps = 20, test_size = 64, batch_size = 16 }
-[[sweep]]
+_ATTENTION = """[[sweep]]
 network = "attention"
 ensemble = { v = 4, m = 2, s = 2, L = 2, rule_probabilities = [0.25, 0.75] }
 seeds = [3, 4]
 samples = { highest = 640 }
 training = { width = 8, heads = 2, learning_rate = 1e-3, optimiser = "adamw", protocol = "online", batch_size = 16 }
 """
+PRESET = TINY + _ATTENTION
 
 
 def make(folder: Path) -> None:

@@ -346,15 +346,17 @@ def reason(mutant: Mutant) -> str | None:
 
 def figures(results: list[Result]) -> dict[str, Any]:
     """What goes into the documentation."""
-    run = "import json, rhmtheory._support.provenance as p; print(json.dumps(p.provenance(%r)))"
-    packages = ("rhmtheory", "cosmic-ray", "pytest", "hypothesis", "numpy", "numba")
+    packages = ("cosmic-ray", "pytest", "hypothesis", "numpy", "numba")
     # in a process of its own: one that has loaded the package could not run its mutants
-    made_by = json.loads(_output(sys.executable, "-c", run % (packages,)))
+    tell = "import json, origin, sys; print(json.dumps(origin.origin(*sys.argv[1:])))"
+    told = subprocess.run(
+        [sys.executable, "-c", tell, *packages], cwd=HERE, capture_output=True, text=True, check=True
+    )
     command = f"python tests/trust/mutation.py {' '.join(sys.argv[1:])}"
     return {
         "title": "Mutants killed by the tests",
         "command": command,
-        "provenance": made_by | {"command": command, "commit": _output("git", "rev-parse", "HEAD")},
+        "provenance": json.loads(told.stdout),
         "rows": [{"what": r.area, "tried": r.tried, "failed": len(r.survivors)} for r in results],
         "notes": [
             f"{r.area}, {mutant.file}:{mutant.line}: `{mutant.before}` becomes `{mutant.after}`. "
@@ -363,10 +365,6 @@ def figures(results: list[Result]) -> dict[str, Any]:
             for mutant in r.survivors
         ],
     }
-
-
-def _output(*command: str) -> str:
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip()
 
 
 def main() -> None:

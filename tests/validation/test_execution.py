@@ -8,19 +8,12 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from presets import TINY  # noqa: E402
+
 from rhmtheory import InputError  # noqa: E402
 from rhmvalidation import execution, job, networks, plan, preset, reports, results, training  # noqa: E402
 
 CPU = torch.device("cpu")
-TINY = """
-summary = "tiny"
-[[sweep]]
-network = "cnn"
-ensemble = { v = 4, m = 2, s = 2, L = 2 }
-grammars = 2
-samples = { lowest = 16, highest = 64, per_octave = 1 }
-training = { width = 8, learning_rate = 1.0, max_steps = 20, test_size = 64, batch_size = 16 }
-"""
 ONLINE = """
 [[sweep]]
 network = "attention"

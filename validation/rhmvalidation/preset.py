@@ -13,7 +13,7 @@ from typing import Any
 from rhmtheory import RHM, InputError
 from rhmtheory._support.checks import as_choice, as_int
 from rhmvalidation import networks
-from rhmvalidation.runs import Arguments, Run, Settings, as_arguments
+from rhmvalidation.runs import Arguments, Run, Settings, as_arguments, curve_of
 
 _LONGEST_SENTENCE, _MOST_RUNS = 1 << 20, 100_000
 
@@ -42,11 +42,6 @@ class Sweep:
     def title(self) -> str:
         """Network, ensemble and protocol."""
         return f"{self.network} {self.rhm} {self.settings.protocol}"
-
-    @property
-    def curve(self) -> tuple[RHM, str, str, str]:
-        """What tells its learning curve from those of other sweeps."""
-        return self.rhm, self.network, self.settings.objective, self.settings.protocol
 
     def runs(self) -> list[Run]:
         """All runs; the first of each grammar has the grammar's seed."""
@@ -129,12 +124,16 @@ def load_preset(name: str | PathLike[str]) -> Preset:
     sweeps = tuple(_sweep(f"{source}, sweep {i}", entry) for i, entry in enumerate(table["sweep"], start=1))
     for i, one in enumerate(sweeps):
         for j, other in enumerate(sweeps[:i]):
-            if one.curve == other.curve:
+            if _curve(one) == _curve(other):
                 raise InputError(
                     f"{source}, sweeps {j + 1} and {i + 1} train the same network on the same ensemble by the same "
                     "protocol: their runs would be one curve; put them into presets of their own"
                 )
     return Preset(Path(name).stem, table["summary"], sweeps)
+
+
+def _curve(sweep: Sweep) -> tuple[Any, ...]:
+    return curve_of(sweep.rhm, sweep.network, sweep.settings)
 
 
 def _sweep(where: str, table: Any) -> Sweep:

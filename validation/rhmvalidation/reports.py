@@ -21,7 +21,7 @@ from rhmtheory.plotting import new_figure, plot_context, save_figure
 from rhmvalidation import networks
 from rhmvalidation.published import published_curves
 from rhmvalidation.results import all_runs, read_json, write_tables
-from rhmvalidation.runs import Outcome, Run, Settings, lost, sample_points
+from rhmvalidation.runs import Outcome, Run, Settings, curve_of, lost, sample_points
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -113,11 +113,10 @@ def learning_curves(finished: Sequence[tuple[Run, Outcome]]) -> list[LearningCur
     """
     curves: dict[Any, dict[float, list[tuple[Run, Outcome]]]] = {}
     for run, outcome in finished:
-        settings = run.settings
-        rates = curves.setdefault((run.rhm, run.network, settings.objective, settings.protocol), {})
-        rates.setdefault(settings.learning_rate, []).append((run, outcome))
+        rates = curves.setdefault(curve_of(run.rhm, run.network, run.settings), {})
+        rates.setdefault(run.settings.learning_rate, []).append((run, outcome))
     out = []
-    for (_, _, _, _), rates in curves.items():
+    for rates in curves.values():
         for rate, members in sorted(rates.items()):
             variant = f"rate {rate:g}" if len(rates) > 1 else ""
             if all(lost(run.settings, outcome) for run, outcome in members):
@@ -155,7 +154,8 @@ def divergences(finished: Sequence[tuple[Run, Outcome]]) -> dict[RHM, list[tuple
 def _curves(members: Sequence[tuple[Run, Outcome]], variant: str) -> LearningCurves:
     first = members[0][0]
     _check_alike(first, [run for run, _ in members])
-    H = {(run.seed_rule, run.grammar_seed): run.grammar().plateaus() for run in _one_per_grammar(members)}
+    seeds = {(run.seed_rule, run.grammar_seed): run for run, _ in members}
+    H = {key: run.grammar().plateaus() for key, run in seeds.items()}
     offline = first.settings.protocol == "offline"
     rows: dict[tuple[str, int, int], dict[int, float]] = {}
     times: dict[tuple[str, int, int, int], FloatArray] = {}
@@ -164,11 +164,11 @@ def _curves(members: Sequence[tuple[Run, Outcome]], variant: str) -> LearningCur
         if lost(run.settings, outcome):
             diverged += 1
             continue
-        points = rows.setdefault((run.seed_rule, run.grammar_seed, run.run_seed), {})
+        row = run.seed_rule, run.grammar_seed, run.run_seed
+        points = rows.setdefault(row, {})
         for P, value in sample_points(run, outcome):
             points[P] = min(value, points.get(P, np.inf))
         if offline:
-            row = run.seed_rule, run.grammar_seed, run.run_seed
             times[*row, run.P] = _step_times(run, outcome, H[row[:2]])
     keys, sizes = sorted(rows), sorted({P for points in rows.values() for P in points})
     loss = np.array([[rows[key].get(P, np.nan) for P in sizes] for key in keys]).reshape(len(keys), len(sizes))
@@ -190,10 +190,6 @@ def _curves(members: Sequence[tuple[Run, Outcome]], variant: str) -> LearningCur
         time=time.reshape(*loss.shape, first.rhm.L) if offline else None,
         remarks=_enough_steps(members) if offline else (),
     )
-
-
-def _one_per_grammar(members: Sequence[tuple[Run, Outcome]]) -> list[Run]:
-    return list({(run.seed_rule, run.grammar_seed): run for run, _ in members}.values())
 
 
 def _step_times(run: Run, outcome: Outcome, plateaus: FloatArray) -> FloatArray:

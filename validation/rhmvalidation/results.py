@@ -16,7 +16,7 @@ from typing import Any
 from rhmtheory import RHM, InputError
 from rhmtheory._support.files import write_atomically
 from rhmvalidation.preset import Preset
-from rhmvalidation.runs import Outcome, Run, Settings, as_arguments
+from rhmvalidation.runs import Outcome, Run, Settings, as_arguments, curve_of
 
 
 class ResultFolder:
@@ -133,14 +133,14 @@ def write_tables(folder: Path, finished: Sequence[tuple[Run, Outcome]]) -> None:
 
 
 def _settings(content: dict[str, Any]) -> dict[str, Any]:
-    """Settings by curve (`Sweep.curve`); other sizes, grammars or replicas leave runs what they are.
+    """Settings by curve (see `curve_of`); other sizes, grammars or replicas leave runs what they are.
 
     What a stamp of earlier times does not say has its default.
     """
     found = {}
     for sweep in content["sweeps"]:
         settings = Settings(**sweep["settings"])
-        curve = json.dumps([sweep["rhm"], sweep["network"], settings.objective, settings.protocol])
+        curve = json.dumps(curve_of(sweep["rhm"], sweep["network"], settings))
         found[curve] = settings, as_arguments(sweep.get("arguments", ()))
     return found
 

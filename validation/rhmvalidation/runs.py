@@ -89,9 +89,7 @@ class Settings:
         value = getattr(self, name)
         if name == "after_last_step" and value is None:
             return
-        if isinstance(value, bool) or not isinstance(value, (int, float)):
-            raise InputError(f"{name}={value!r} is not a number")
-        object.__setattr__(self, name, float(value))
+        object.__setattr__(self, name, _number(name, value))
 
     def steps(self, P: int) -> int:
         """Most steps of a run of this size."""
@@ -221,6 +219,11 @@ def _number(name: str, value: Any) -> float:
     return float(value)
 
 
+def curve_of(rhm: Any, network: str, settings: Settings) -> tuple[Any, str, str, str]:
+    """What tells the learning curve of a run or a sweep from others: its ensemble, network, objective, protocol."""
+    return rhm, network, settings.objective, settings.protocol
+
+
 def lost(settings: Settings, outcome: Outcome) -> bool:
     """Whether a run diverged before it gave what it was made for.
 
@@ -232,10 +235,8 @@ def lost(settings: Settings, outcome: Outcome) -> bool:
 
 def points(settings: Settings, P: int, outcome: Outcome) -> list[tuple[int, float]]:
     """The (samples, best test loss) of a run of size P: one offline, its whole history online."""
-    if lost(settings, outcome) and settings.protocol == "offline":
-        return []
     if settings.protocol == "offline":
-        return [(P, outcome.best_loss)]
+        return [] if lost(settings, outcome) else [(P, outcome.best_loss)]
     curve = [(step, loss) for step, loss in outcome.curve if step > 0]
     best = np.minimum.accumulate([loss for _, loss in curve]).tolist()
     return [(step * settings.batch_size, loss) for (step, _), loss in zip(curve, best, strict=True)]
