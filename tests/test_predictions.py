@@ -54,6 +54,13 @@ def test_numbers_on_record():
     np.testing.assert_allclose(predict(rhm, "cnn").sample_complexity, P0 * 4.0 ** np.array([0, 2, 3, 4]))
 
 
+def test_arrays_of_a_prediction_stay_as_they_are():
+    found = predict(RHMS[0], "cnn")
+    for array in (found.sample_complexity, found.plateaus):
+        with pytest.raises(ValueError, match="read-only"):
+            array[0] = 1.0
+
+
 def test_formulas(rhm, architecture):
     """Signal, squared correlation at LCA level k + 1 seen through tuples of known symbols, over noise."""
     v, m, f = rhm.v, rhm.m, rhm.f

@@ -10,10 +10,10 @@ places with many changes count no more than others. The draw hashes the line its
 What no run could show is no mutant: a change of annotations, or of decorators that only make a function faster. Nor
 is what any run would show: arithmetic does not become an operation on bits.
 
-The tests of a module are those of ``areas.toml``, behind the module's own examples, quickest first; they must pass
-on the code as it is. A mutant is killed when one of them fails, or when they take three times as long. Survivors
-are listed, with the reason where ``survivors.toml`` gives one; ``--strict`` makes any other survivor an error.
-Seconds are those of the processor.
+The tests of a module are those of ``areas.toml``, quickest first, between the module's own examples and the frozen
+signatures; they must pass on the code as it is. A mutant is killed when one of them fails, or when they take three
+times as long. Survivors are listed, with the reason where ``survivors.toml`` gives one; with ``--strict`` any other
+survivor is an error. Seconds are those of the processor.
 
 Everything happens in a copy. Mutants run in forks of this process, which has loaded the libraries already, and find
 compiled kernels in the copy's cache; mutated kernels themselves run uncompiled.
@@ -56,6 +56,8 @@ LIBRARIES = (
     "rich.table",
     "matplotlib.pyplot",
 )
+INTERFACE = "tests/test_interface.py::test_the_interface_is_the_frozen_one"
+"""The test of what callers may pass, once for each package."""
 ONLY_FASTER = {"njit", "cache", "lru_cache"}
 BITWISE = {"LShift", "RShift", "BitOr", "BitXor", "BitAnd"}
 MEMORY = 12 * 2**30
@@ -315,6 +317,8 @@ class Check:
         # the examples of the other package need its extra, and are run by none of its tests
         own = compiled and file.startswith("rhmtheory/") and ">>>" in (self.workshop.folder / file).read_text()
         tests = [*([file] if own else []), *tests]
+        if compiled:
+            tests.append(f"{INTERFACE}[{Path(file).parent.name if 'validation' in file else 'rhmtheory'}]")
         key = " ".join(tests) + ("" if compiled else ", uncompiled")
         if key not in self._seconds:
             killer, self._seconds[key] = self.workshop.run(tests, 600, compiled=compiled)

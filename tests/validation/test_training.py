@@ -364,6 +364,17 @@ def test_checkpoints_of_other_formats_are_ignored(tmp_path, change):
     assert is_ignored(path, make_run())
 
 
+@pytest.mark.parametrize("byte", [0, 255])
+def test_altered_checkpoints_are_ignored(tmp_path, byte):
+    """By their digest, whichever of the two is the greater one."""
+    path = saved(tmp_path / "state.pt", [make_run()], 10)
+    content = path.read_bytes()
+    path.write_bytes(bytes(32 * [byte]) + content[32:])
+    assert read_checkpoint(path, CPU) is None
+    path.write_bytes(content)
+    assert read_checkpoint(path, CPU)["steps"] == 10
+
+
 def test_a_checkpoint_that_cannot_be_written_is_no_end_of_training(tmp_path):
     path = tmp_path / "no such folder" / "state.pt"
     with pytest.warns(UserWarning, match="training goes on without"):
