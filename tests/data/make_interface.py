@@ -47,10 +47,11 @@ def signature(function: Any) -> str:
 
 
 def kind(thing: type) -> str:
-    """Whether a class is a dataclass, and whether its objects may change."""
+    """Of a dataclass: whether its objects may change, and what makes two of them equal."""
     if not is_dataclass(thing):
         return ""
-    return " frozen" if thing.__dataclass_params__.frozen else " mutable"  # type: ignore[attr-defined]
+    told = thing.__dataclass_params__
+    return f" {'frozen' if told.frozen else 'mutable'}, compared by {'value' if told.eq else 'identity'}"
 
 
 def lines(modules: list[str]) -> Iterator[str]:
