@@ -481,11 +481,17 @@ def test_an_ensemble_stands_for_unknown_grammars():
         ({"loss": 0.4 * own()[1]}, "is it the wrong grammar"),
         ({"loss": -own()[1]}, "infinite or not positive"),
         ({"loss": np.nan * own()[1]}, "without any number"),
-        ({"loss": ["a"] * len(SIZES)}, "not an array of numbers"),
+        ({"loss": ["a"] * len(SIZES)}, "must hold real numbers"),
+        ({"loss": own()[1] * 1j}, "must hold real numbers"),
         ({"law": "fcn"}, "law='fcn' is unknown"),
         ({"grammar": [THREE.grammar(0)] * 2}, "2 grammars for 1 rows"),
         ({"grammar": [3]}, "must be a Grammar"),
         ({"loss_error": -own()[1]}, "standard errors"),
+        ({"loss_error": np.inf * own()[1]}, "standard errors"),
+        ({"loss_error": 1e307 + 0 * own()[1]}, "standard errors"),
+        ({"loss_error": 0.1}, "standard errors"),
+        ({"loss_error": own()[1][1:]}, "standard errors"),
+        ({"loss_error": [own()[1]] * 2}, "standard errors"),
     ],
 )
 def test_bad_curves_are_refused(change, message):

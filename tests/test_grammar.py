@@ -249,6 +249,8 @@ def altered(table, at, value):
     [
         ([], None, "rules hold no table: give at least the root's"),
         ({}, None, "rules hold no table"),
+        (3, None, "rules=3 are no tables"),
+        (None, None, "rules=None are no tables"),
         ({1: ROOT, 2: LEAVES}, None, r"rules have keys \[1, 2\]: number the tables 0 .. L-1, 0 for the root's"),
         ({"a": ROOT}, None, r"rules have keys \['a'\]"),
         ([ROOT, np.array(LEAVES) * 1.0], 4, r"rules\[1\] is of type float64: a table holds integers"),
@@ -307,6 +309,7 @@ def test_probabilities_are_top_down_too():
     [
         ({"prior": [1.0]}, r"prior have shape \(1,\): they must have shape \(2,\)"),
         ({"prior": [0.5, 0.6]}, "prior sum to 1.1"),
+        ({"prior": [0.5 + 1j, 0.5]}, "prior must hold real numbers"),
         ({"prior": [-0.5, 1.5]}, r"prior hold -0.5 at \[0\]"),
         ({"rule_probabilities": [[[0.5, 0.5]] * 2]}, "rule_probabilities hold 1 tables: L=2 levels need 2"),
         (

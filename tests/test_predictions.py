@@ -241,7 +241,7 @@ def test_bad_arguments():
     for bad in ([1, 0.5, np.nan, 0.1, 0.1], [1, 0.5, -0.2, 0.1, 0.1]):
         with pytest.raises(InputError, match="must be entropies: finite and not negative"):
             predict(RHMS[0], "cnn", bad)
-    with pytest.raises(InputError, match="is not a number, nor an array of numbers"):
+    with pytest.raises(InputError, match="must hold real numbers"):
         predict(RHMS[0], "cnn", ["a"] * 5)
     with pytest.raises(InputError, match="is not a number"):
         predict(RHMS[0], "cnn").loss("x")

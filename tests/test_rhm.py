@@ -200,7 +200,7 @@ def test_uniform_probabilities_are_the_default():
         ((0.5, 0.7, -0.2), r"hold -0.2 at \[2\]: probabilities are finite and not negative"),
         ((0.5, float("nan"), 0.5), r"hold nan at \[1\]"),
         ((float("inf"), 0, 0), r"hold inf at \[0\]"),
-        (("a", "b", "c"), "are not numbers"),
+        (("a", "b", "c"), "must hold real numbers"),
         ([(0.5, 0.3, 0.2)], "rule_probabilities hold 1 levels, but L=2: give one list a level"),
         ([(0.5, 0.3, 0.2), (0.5, 0.5, 0.5)], "rule_probabilities of level 2 sum to 1.5"),
         (0.5, r"have shape \(\): they must have shape \(3,\)"),

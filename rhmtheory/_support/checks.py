@@ -46,12 +46,19 @@ def smallest_unsigned(count: int) -> np.dtype[Any]:
     return np.min_scalar_type(max(count - 1, 0))
 
 
+def as_numbers(name: str, value: Any) -> np.ndarray[Any, np.dtype[np.float64]]:
+    """Return an array of real numbers, or raise `InputError`."""
+    try:
+        array = np.asarray(value)
+        # of complex numbers a part would be lost with no more than a warning
+        return array.astype(np.float64, casting="same_kind" if array.dtype.kind == "c" else "unsafe", copy=False)
+    except (TypeError, ValueError):
+        raise InputError(f"{name} must hold real numbers, a rectangular array of them: {value!r:.60}") from None
+
+
 def as_probabilities(name: str, value: Any, shape: tuple[int, ...]) -> np.ndarray[Any, np.dtype[np.float64]]:
     """Return probabilities of the given shape whose last axis sums to one, or raise `InputError`."""
-    try:
-        p = np.asarray(value, dtype=np.float64)
-    except (TypeError, ValueError):
-        raise InputError(f"{name} are not numbers: give an array of shape {shape}") from None
+    p = as_numbers(name, value)
     if p.shape != shape:
         raise InputError(f"{name} have shape {p.shape}: they must have shape {shape}")
     bad = np.argwhere(~(p >= 0) | np.isinf(p))

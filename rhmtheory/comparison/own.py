@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from rhmtheory._support.checks import InputError, as_choice
+from rhmtheory._support.checks import InputError, as_choice, as_numbers
 from rhmtheory._support.types import FloatArray
 from rhmtheory.comparison.curves import LearningCurves
 from rhmtheory.comparison.measurement import Measurement, measure
@@ -75,7 +75,7 @@ def compare_curve(
     >>> found.steps, round(found.step_factor.against("published").predicted, 9)
     ((1, 2), 4.0)
     """
-    sizes, losses = _floats("P", P), np.atleast_2d(_floats("loss", loss))
+    sizes, losses = as_numbers("P", P), np.atleast_2d(as_numbers("loss", loss))
     if sizes.ndim != 1 or losses.ndim != 2 or losses.shape[1] != len(sizes) or len(sizes) < 2:
         raise InputError(
             f"P has shape {sizes.shape} and loss {losses.shape}: give two sizes or more, and one loss for each, "
@@ -90,13 +90,20 @@ def compare_curve(
         )
     if np.isnan(losses).all(axis=1).any():
         raise InputError("loss has a row without any number: leave that row out")
-    errors = None if loss_error is None else np.atleast_2d(_floats("loss_error", loss_error))
-    if errors is not None and not (errors[~np.isnan(losses)] >= 0).all():
-        raise InputError("loss_error must hold standard errors: numbers that are not negative, one for each loss")
+    errors = None if loss_error is None else np.atleast_2d(as_numbers("loss_error", loss_error))
+    if errors is not None and (errors.shape != losses.shape or not _are_errors(errors[~np.isnan(losses)])):
+        raise InputError(
+            f"loss_error must hold standard errors: one finite number, not negative, for each loss, {losses.shape}"
+        )
     rhm, names, H = _languages(grammar, len(losses))
     _check_floor(losses, H, errors, alone=isinstance(grammar, RHM))
     laws = _laws(law)
     return measure(LearningCurves(rhm, label, laws, names, H, sizes, losses, errors), seed=seed)
+
+
+def _are_errors(x: FloatArray) -> bool:
+    # what is added to a loss or squared may not overflow
+    return bool(((x >= 0) & (x < 1e150)).all())
 
 
 def _laws(law: str | Sequence[str]) -> tuple[str, ...]:
@@ -134,13 +141,6 @@ def _check_floor(loss: FloatArray, H: FloatArray, errors: FloatArray | None, *, 
             f"language, {H[row, -1]:.4g}, and no predictor does that: is it the wrong grammar, or not the loss of "
             "the last token in nats?"
         )
-
-
-def _floats(name: str, values: npt.ArrayLike) -> FloatArray:
-    try:
-        return np.asarray(values, dtype=np.float64)
-    except (TypeError, ValueError):
-        raise InputError(f"{name} is not an array of numbers") from None
 
 
 @dataclass(frozen=True, eq=False)

@@ -472,6 +472,8 @@ def _as_tables(rules: Sequence[Any] | Mapping[int, Any]) -> list[IntArray]:
         if set(rules) != set(range(len(rules))):
             raise InputError(f"rules have keys {list(rules)}: number the tables 0 .. L-1, 0 for the root's")
         rules = [rules[i] for i in range(len(rules))]
+    if not isinstance(rules, Sequence) and np.ndim(rules) == 0:
+        raise InputError(f"rules={rules!r} are no tables: give one array (symbols, m, s) a level, the root's first")
     if len(rules) == 0:
         raise InputError("rules hold no table: give at least the root's, of shape (symbols, m, s)")
     tables = []

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from rhmtheory._support.checks import InputError, as_choice, as_int
+from rhmtheory._support.checks import InputError, as_choice, as_int, as_numbers
 from rhmtheory._support.json import plain
 from rhmtheory._support.types import FloatArray
 from rhmtheory.ensemble.correlations import exact_parameters, exact_threshold
@@ -61,7 +61,7 @@ class Prediction:
 
         Takes a number or an array, and returns the same shape.
         """
-        P = _floats("P", P)
+        P = as_numbers("P", P)
         if not (P >= 0).all():
             raise InputError(f"P={P} must be a number of samples, zero or more")
         # a step waits for those before it, also where levels differ and it would need fewer samples
@@ -129,7 +129,7 @@ def predict(
     P = np.array([sample_complexity(rhm, architecture, k, method) for k in range(rhm.L)])
     if plateaus is None:
         plateaus = "chain" if rhm.rule_probabilities is None else quenched_plateaus(rhm).mean
-    H = rhm.plateaus(plateaus) if isinstance(plateaus, str) else _floats("plateaus", plateaus)
+    H = rhm.plateaus(plateaus) if isinstance(plateaus, str) else as_numbers("plateaus", plateaus)
     if H.shape != (rhm.L + 1,):
         raise InputError(f"plateaus have shape {H.shape}: L={rhm.L} levels have {rhm.L + 1} of them")
     if not (np.isfinite(H) & (H >= 0)).all():
@@ -403,10 +403,3 @@ def crossing_levels(plateaus: npt.ArrayLike) -> FloatArray:
 def first_step(L: int) -> int:
     """First step that enters fits of factor and exponent: 1, or 0 where there are only L = 2 steps."""
     return 1 if L > 2 else 0
-
-
-def _floats(name: str, value: npt.ArrayLike) -> FloatArray:
-    try:
-        return np.asarray(value, dtype=np.float64)
-    except (TypeError, ValueError):
-        raise InputError(f"{name}={value!r} is not a number, nor an array of numbers") from None

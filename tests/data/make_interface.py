@@ -71,9 +71,9 @@ def lines(modules: list[str]) -> Iterator[str]:
 
 
 def interface(package: str) -> list[str]:
-    """The lines of one package."""
+    """The lines of one package: of its modules without an underscore, and not of commands, which have their own."""
     names = sorted(floors.modules({package: floors.PACKAGES[package]}))
-    return list(lines([name for name in names if "._kernels" not in name and not name.endswith("__main__")]))
+    return list(lines([name for name in names if "._" not in name and ".cli" not in name]))
 
 
 if __name__ == "__main__":

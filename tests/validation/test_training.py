@@ -1,6 +1,7 @@
 """One run: what it learns, when it stops, and that replicas do not depend on each other."""
 
 import math
+import pickle
 from dataclasses import asdict, replace
 from itertools import pairwise
 
@@ -373,6 +374,27 @@ def test_altered_checkpoints_are_ignored(tmp_path, byte):
     assert read_checkpoint(path, CPU) is None
     path.write_bytes(content)
     assert read_checkpoint(path, CPU)["steps"] == 10
+
+
+class _Planted:
+    """An object whose reading makes a file."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return open, (str(self.path), "w")
+
+
+def test_a_checkpoint_runs_no_code(tmp_path):
+    """Not even with the right digest, which anybody can compute."""
+    path, planted = tmp_path / "state.pt", tmp_path / "planted"
+    content = pickle.dumps(_Planted(planted))
+    pickle.loads(content).close()
+    planted.unlink()  # so that is what it does
+    write_checkpoint(path, _Planted(planted))
+    assert is_ignored(path, make_run())
+    assert not planted.exists()
 
 
 def test_a_checkpoint_that_cannot_be_written_is_no_end_of_training(tmp_path):
