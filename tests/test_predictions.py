@@ -243,7 +243,7 @@ def test_bad_arguments():
             predict(RHMS[0], "cnn", bad)
     with pytest.raises(InputError, match="must hold real numbers"):
         predict(RHMS[0], "cnn", ["a"] * 5)
-    with pytest.raises(InputError, match="is not a number"):
+    with pytest.raises(InputError, match="must hold real numbers"):
         predict(RHMS[0], "cnn").loss("x")
     for negative in (-1, float("nan")):
         with pytest.raises(InputError, match="must be a number of samples, zero or more"):
