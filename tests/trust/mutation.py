@@ -7,8 +7,9 @@
 A mutant is the code with one change, made by cosmic-ray: another operator, a number plus or minus one, a condition
 turned round, a loop that does nothing. A place in the code is drawn first and one of its changes then, so that
 places with many changes count no more than others. The draw hashes the line itself: work elsewhere leaves it alone.
-What no run could show is no mutant: a change of annotations, or of decorators that only make a function faster. Nor
-is what any run would show: arithmetic does not become an operation on bits.
+What no run could show is no mutant: a change of annotations, of decorators that only make a function faster, or
+from equality to identity, which small numbers do not tell apart. Nor is what any run would show: arithmetic does
+not become an operation on bits.
 
 The tests of a module are those of ``areas.toml``, quickest first, between the module's own examples and the frozen
 signatures; they must pass on the code as it is. A mutant is killed when one of them fails, or when they take three
@@ -60,6 +61,7 @@ INTERFACE = "tests/test_interface.py::test_the_interface_is_the_frozen_one"
 """The test of what callers may pass, once for each package."""
 ONLY_FASTER = {"njit", "cache", "lru_cache"}
 BITWISE = {"LShift", "RShift", "BitOr", "BitXor", "BitAnd"}
+IDENTITY = {"core/ReplaceComparisonOperator_Eq_Is", "core/ReplaceComparisonOperator_NotEq_IsNot"}
 MEMORY = 12 * 2**30
 """Bytes of address space that a mutant may take."""
 
@@ -116,7 +118,7 @@ def places(root: Path, file: str, seed: int) -> Iterator[Place]:
     for name in operator_names():
         kind = get_operator(name)
         # those with arguments are of names of variables, and none fits a whole project
-        if kind.arguments() or _is_an_error_on_floats(name):
+        if kind.arguments() or name in IDENTITY or _is_an_error_on_floats(name):
             continue
         starts = (start for node in ast_nodes(tree) for start, _ in kind().mutation_positions(node))
         for occurrence, (row, column) in enumerate(starts):
@@ -348,6 +350,23 @@ def reason(mutant: Mutant) -> str | None:
     return None
 
 
+def told_of(mutant: Mutant, area: str) -> str:
+    """A survivor in words."""
+    change = f"`{mutant.before}` becomes `{mutant.after}`"
+    return f"{area}, {mutant.file}:{mutant.line}: {change}. {reason(mutant) or 'No test notices it.'}"
+
+
+def share(results: list[Result]) -> str:
+    """How many were killed, and how many of those that a test could kill."""
+    survivors = [mutant for r in results for mutant in r.survivors]
+    tried, same = sum(r.tried for r in results), sum(reason(mutant) is not None for mutant in survivors)
+    killed = tried - len(survivors)
+    return (
+        f"{killed} of {tried} are killed, {killed / tried:.1%}. {same} survivors cannot be told from the code by "
+        f"any test, for the reason given; without them {killed / max(1, tried - same):.1%} are killed."
+    )
+
+
 def figures(results: list[Result]) -> dict[str, Any]:
     """What goes into the documentation."""
     packages = ("cosmic-ray", "pytest", "hypothesis", "numpy", "numba")
@@ -362,12 +381,7 @@ def figures(results: list[Result]) -> dict[str, Any]:
         "command": command,
         "provenance": json.loads(told.stdout),
         "rows": [{"what": r.area, "tried": r.tried, "failed": len(r.survivors)} for r in results],
-        "notes": [
-            f"{r.area}, {mutant.file}:{mutant.line}: `{mutant.before}` becomes `{mutant.after}`. "
-            + (reason(mutant) or "No test notices it.")
-            for r in results
-            for mutant in r.survivors
-        ],
+        "notes": [share(results), *(told_of(mutant, r.area) for r in results for mutant in r.survivors)],
     }
 
 
