@@ -4,7 +4,7 @@
 
 Needs the extra ``trust``. Two runs of the tests are added up. In the first nothing is compiled
 (``NUMBA_DISABLE_JIT=1``), so that lines of kernels count: the tests in `PLAIN`, which compare kernels with naive
-twins. In the second everything is compiled and all other tests run, those in `LARGE` among them. A kernel's lines
+twins. In the second everything is compiled and all other tests run, the large ones among them. A kernel's lines
 count in the first run alone. Commands, worker processes and what they start are counted, too.
 """
 
@@ -21,30 +21,6 @@ from typing import Any
 ROOT = Path(__file__).parents[2]
 PACKAGES = {"rhmtheory": ROOT / "rhmtheory", "rhmvalidation": ROOT / "validation" / "rhmvalidation"}
 PLAIN = [f"tests/test_{name}.py" for name in ("properties", "tuples", "sampling", "inference", "entropy", "pairs")]
-LARGE = {
-    "test_entropy": (
-        "distinct_beliefs_stay_apart", "estimates_reach_what_cannot_be_held", "many_symbols_are_refused_at_once",
-        "plateaus_of_a_deep_tree", "too_many_beliefs_are_refused",
-    ),
-    "test_inference": (
-        "a_large_tree_with_half_its_tokens_hidden", "balanced_evidence_gives_the_prior_back",
-        "draws_follow_the_joint_posterior", "filter_and_sum_product_agree_at_real_sizes",
-        "floats_and_logarithms_agree", "more_tuples_than_could_be_listed", "products_of_many_small_factors",
-        "the_filter_does_not_depend_on_blocks_and_threads", "threads_and_blocks_change_nothing",
-    ),
-    "test_pairs": (
-        "against_the_exact_covariance_of_a_grammar", "effective_range", "operator_norm_of_noise",
-        "threads_batches_and_types_do_not_matter", "tuple_and_token",
-    ),
-    "test_properties": ("whole_sentences_come_as_often_as_they_should",),
-    "test_sampling": (
-        "earlier_samples_stay_when_more_are_drawn", "frequencies_at_real_sizes",
-        "rules_of_probability_zero_are_never_taken", "stages_of_any_size_draw_sentences_by_their_law",
-        "the_probability_of_every_sentence",
-        "the_same_bytes_on_any_number_of_threads", "this_comparison_can_fail",
-    ),
-}  # fmt: skip
-"""Tests of `PLAIN` whose many samples or large trees take too long without compilation."""
 SETTINGS = """
 [run]
 source = {source}
@@ -58,14 +34,12 @@ sigterm = true
 
 def parts() -> dict[str, tuple[list[str], dict[str, str]]]:
     """What pytest is given in each part of the run, and what its environment says."""
-    large = [f"tests/{module}.py::test_{name}" for module, names in LARGE.items() for name in names]
-    # numbers of numpy say where they overflow what kernels let overflow; hashes are meant to
-    quiet = ["-W", "ignore:overflow encountered in scalar:RuntimeWarning"]
-    without = [option for name in large for option in ("--deselect", name)]
+    from trust import uncompiled
+
     elsewhere = [option for path in (*PLAIN, "tests/validation") for option in ("--ignore", path)]
     return {
-        "plain": ([*PLAIN, *without, *quiet], {"NUMBA_DISABLE_JIT": "1"}),
-        "large": (large, {}),
+        "plain": ([*PLAIN, *uncompiled.OPTIONS], {"NUMBA_DISABLE_JIT": "1"}),
+        "large": (uncompiled.LARGE, {}),
         "theory": (["tests", "rhmtheory", *elsewhere], {}),
         "networks": (["tests/validation"], {}),
     }
@@ -123,6 +97,7 @@ def coverage(settings: Path, *command: str, **environment: str) -> None:
 
 def figures(found: dict[str, Any], path: str) -> dict[str, Any]:
     """Lines by part of each package, ready for JSON."""
+    from trust import uncompiled
     from trust.origin import origin
 
     lines: dict[str, list[int]] = defaultdict(lambda: [0, 0])
@@ -136,7 +111,6 @@ def figures(found: dict[str, Any], path: str) -> dict[str, Any]:
         f"{package}: {1 - lines[package][1] / lines[package][0]:.1%} of its lines run" for package in PACKAGES
     ]
     rows = [(what, *counts) for what, counts in sorted(lines.items()) if what not in PACKAGES]
-    large = sum(map(len, LARGE.values()))
     return {
         "title": "Lines that the tests run",
         "command": f"python tests/trust/covered.py --write {path}",
@@ -144,7 +118,7 @@ def figures(found: dict[str, Any], path: str) -> dict[str, Any]:
         "rows": [{"what": what, "tried": tried, "failed": failed} for what, tried, failed in rows],
         "notes": [
             ". ".join(totals) + ".",
-            f"Without compilation run {', '.join(f'`{Path(p).name}`' for p in PLAIN)}, but for {large} tests that "
+            f"Without compilation run {', '.join(f'`{Path(p).name}`' for p in PLAIN)}, but for {len(uncompiled.LARGE)} tests that "
             "draw many sentences or large trees; they and all other tests run with kernels compiled. Lines of "
             "kernels count only without compilation.",
             "Tests marked slow are not among them.",

@@ -17,7 +17,7 @@ times as long. Survivors are listed, with the reason where ``survivors.toml`` gi
 survivor is an error. Seconds are those of the processor.
 
 Everything happens in a copy. Mutants run in forks of this process, which has loaded the libraries already, and find
-compiled kernels in the copy's cache; mutated kernels themselves run uncompiled.
+compiled kernels in the copy's cache; mutated kernels themselves run uncompiled, but for tests that take too long so.
 """
 
 from __future__ import annotations
@@ -272,6 +272,7 @@ class Workshop:
                 os.environ["NUMBA_DISABLE_JIT"] = "1"
                 importlib.import_module("numba").config.DISABLE_JIT = 1
             options = ["-x", "-p", "no:cacheprovider", "--assert=plain", "--tb=short"]
+            options += [] if compiled else importlib.import_module("uncompiled").OPTIONS
             code = pytest.main([*options, *tests], plugins=[_Order(self.folder, self.left_out)])
         except BaseException:
             traceback.print_exc()
