@@ -118,9 +118,9 @@ def figures(found: dict[str, Any], path: str) -> dict[str, Any]:
         "rows": [{"what": what, "tried": tried, "failed": failed} for what, tried, failed in rows],
         "notes": [
             ". ".join(totals) + ".",
-            f"Without compilation run {', '.join(f'`{Path(p).name}`' for p in PLAIN)}, but for {len(uncompiled.LARGE)} tests that "
-            "draw many sentences or large trees; they and all other tests run with kernels compiled. Lines of "
-            "kernels count only without compilation.",
+            f"Without compilation run {', '.join(f'`{Path(p).name}`' for p in PLAIN)}, but for "
+            f"{len(uncompiled.LARGE)} tests that draw many sentences or large trees; they and all other tests run "
+            "with kernels compiled. Lines of kernels count only without compilation.",
             "Tests marked slow are not among them.",
         ],
     }

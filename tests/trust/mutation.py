@@ -17,7 +17,7 @@ times as long. Survivors are listed, with the reason where ``survivors.toml`` gi
 survivor is an error. Seconds are those of the processor.
 
 Everything happens in a copy. Mutants run in forks of this process, which has loaded the libraries already, and find
-compiled kernels in the copy's cache; mutated kernels themselves run uncompiled, but for tests that take too long so.
+compiled kernels in the copy's cache; mutated kernels themselves run uncompiled, but for tests too long for that.
 """
 
 from __future__ import annotations
