@@ -32,7 +32,7 @@ FLOORS: dict[str, list[dict[str, list[str]]]] = {
         {"theory.formulas": []},
         {"model": ["tuples", "rhm", "grammar", "sampling", "derivation", "interventions"]},
         {
-            "fitting": ["slopes", "crossings", "intervals", "curves"],
+            "fitting": ["slopes", "levels", "intervals", "curves"],
             "exact": ["correlations", "residuals", "spine", "entropy", "evidence", "messages", "inference"],
             "ensemble": ["moments", "correlations", "loss_plateaus", "quenched"],
         },

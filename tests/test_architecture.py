@@ -4,6 +4,7 @@ import ast
 import importlib
 import inspect
 import os
+import pkgutil
 import subprocess
 import sys
 
@@ -198,6 +199,22 @@ def test_names_of_subpackages_are_found_and_their_own(name):
             assert thing.__module__.startswith(f"rhmtheory.{name}.")
     with pytest.raises(AttributeError, match=f"module 'rhmtheory.{name}' has no attribute 'nothing'"):
         _ = package.nothing
+
+
+@pytest.mark.parametrize("name", ["", *(f".{name}" for name in SUBPACKAGES), ".comparison", ".plotting", ".cli"])
+def test_no_public_name_is_that_of_a_module_beside_it(name):
+    """Else ``from package import name`` gives the one or the other, by what was imported before."""
+    package = importlib.import_module(f"rhmtheory{name}")
+    assert {module.name for module in pkgutil.iter_modules(package.__path__)}.isdisjoint(
+        getattr(package, "__all__", ())
+    )
+
+
+def test_the_package_of_fits_gives_the_function_of_crossings():
+    assert (
+        loaded_by("import rhmtheory.comparison\nfrom rhmtheory.fitting import crossings\ncrossings.__call__", [])
+        == []
+    )
 
 
 def test_no_other_names():

@@ -21,8 +21,8 @@ from rhmtheory.comparison import (
     verdict,
 )
 from rhmtheory.comparison.measurement import exponent_of
-from rhmtheory.fitting.crossings import crossings
 from rhmtheory.fitting.intervals import Estimate, line_coefficients, pseudo_values, t_bounds
+from rhmtheory.fitting.levels import crossings
 from rhmtheory.theory import crossing_levels, sample_complexity, staircase_exponent
 
 V, M, S, L = 16, 4, 2, 4

@@ -12,8 +12,8 @@ from rhmtheory.comparison import LearningCurves, compare_curve, measure, verdict
 from rhmtheory.comparison.curves import LEAST_STEP, mean_by, predicted_steps, step_levels, unit_crossings
 from rhmtheory.comparison.measurement import exponent_of, step_curves
 from rhmtheory.comparison.own import CurveTable, grammars_of, read_curves
-from rhmtheory.fitting.crossings import crossings
 from rhmtheory.fitting.intervals import Estimate, pseudo_values, t_estimate
+from rhmtheory.fitting.levels import crossings
 from rhmtheory.theory import sample_complexity, staircase_exponent
 
 THREE, FOUR = RHM(16, 4, 2, 3), RHM(16, 4, 2, 4)
@@ -345,6 +345,10 @@ def test_notes_name_what_is_left_out(noisy):
     assert note == "2 grammars: an interval needs at least 3"
     (note,) = measure(curves(FOUR, "net", "cnn", grammars=1)).notes
     assert note == "one curve without errors of its losses: no interval"
+    cut = curves(FOUR, "net", "cnn", grammars=1, until=2e3)
+    notes = measure(replace(cut, loss_error=0.01 * cut.loss)).notes
+    assert notes[-1] == "one curve without the steps that a fit needs: no interval"
+    assert measure(cut).notes[-1] == "one curve without errors of its losses: no interval"
     (note,) = measure(curves(FOUR, "net", "cnn", grammars=1, runs=4, noise=0.1)).notes
     assert note == "one grammar: the interval is over its runs, and says nothing of other grammars"
     sizes = SIZES[SIZES > 2e4]
@@ -367,6 +371,12 @@ def test_laws_of_a_curve():
         assert compare_curve(SIZES, loss, THREE, law).curves.laws == expected
     with pytest.raises(InputError, match=r"law='rnn' is unknown: choose one of .*both"):
         compare_curve(SIZES, loss, THREE, ["cnn", "rnn"])
+
+
+def test_an_ensemble_of_unequal_rules_has_the_plateaus_of_its_predictions():
+    rhm = RHM(8, 2, 2, 3, rule_probabilities=[0.8, 0.2])
+    found = compare_curve([10.0, 1e3], [2.0, 1.0], rhm, "cnn")
+    np.testing.assert_array_equal(found.curves.plateaus, predict(rhm, "cnn").plateaus[None])
 
 
 @pytest.mark.parametrize(("known", "part"), [(True, 0.9), (False, 0.6)])

@@ -6,7 +6,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rhmtheory import InputError
-from rhmtheory.fitting.crossings import crossing, crossings
 from rhmtheory.fitting.intervals import (
     Estimate,
     SlopeFit,
@@ -18,6 +17,7 @@ from rhmtheory.fitting.intervals import (
     t_bounds,
     t_estimate,
 )
+from rhmtheory.fitting.levels import crossing, crossings
 from rhmtheory.fitting.slopes import slope
 
 NAN = float("nan")

@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from staircases import SIZES, curves
+from staircases import SIZES, curves, smooth_staircase
 
 from rhmtheory import RHM, predict
-from rhmtheory.comparison import compare, exponent_ratio, ladder, measure, study, tables
+from rhmtheory.comparison import compare, compare_curve, exponent_ratio, ladder, measure, study, tables
 from rhmtheory.comparison.measurement import exponent_of
 from rhmtheory.comparison.studies import multiplicity
 from rhmtheory.fitting.intervals import line_coefficients, pseudo_values, t_estimate
@@ -85,6 +85,23 @@ def test_ratio_of_three_pairs_leaves_out_who_has_no_partner():
     values = pseudo_values(lambda which: one(which) - two(which), 3)
     best = one(np.arange(3)) - two(np.arange(3))
     assert_same(ratio.finding.measured, t_estimate([values], best=best).exp())
+
+
+def test_grammars_of_one_name_are_no_pairs_where_they_are_others():
+    """Rows of unknown grammars are counted anew in every curve; a seed draws other grammars of other ensembles."""
+    first, second = pair()
+    assert exponent_ratio(first, second).paired
+    unknown = measure(replace(second.curves, known=False))
+    assert not exponent_ratio(first, unknown).paired
+    assert not exponent_ratio(unknown, unknown).paired
+    classes = measure(on(RHM(16, 4, 2, 4, n=8), "transformer", seed=9))
+    assert classes.units.names == first.units.names
+    assert not exponent_ratio(first, classes).paired
+    P_k = 5 * predict(FOUR, "cnn").sample_complexity * np.exp(0.1 * np.arange(12).reshape(3, 4))
+    loss = smooth_staircase(np.tile(FOUR.plateaus(), (3, 1)), P_k, SIZES)
+    own = compare_curve(SIZES, loss, FOUR, "cnn")
+    assert own.units.names == ("row 0", "row 1", "row 2")
+    assert not exponent_ratio(own, own).paired
 
 
 def test_no_ratio_of_lower_bounds_nor_on_a_single_step():
@@ -248,6 +265,15 @@ def test_numbers_in_tables():
     assert {cell(value) for value in (np.nan, np.inf)} == {"-"}
     none = tables.measurement_tables([replace(found, steps=())])[0]
     assert none.rows[0][-1] == "none"
+
+
+def test_ensembles_that_differ_in_classes_or_weights_have_names_of_their_own():
+    weights = [0.7, 0.1, 0.1, 0.1]
+    ensembles = [THREE, RHM(16, 4, 2, 3, n=8), RHM(16, 4, 2, 3, rule_probabilities=weights)]
+    (table,) = tables.exponent_tables([measure(on(rhm, "cnn", grammars=3, seed=1)) for rhm in ensembles])
+    plain, classes, unequal = (row[0] for row in table.rows)
+    assert (plain, classes) == ("16, 4, 2, 3", "16, 4, 2, 3, n 8")
+    assert unequal.startswith("16, 4, 2, 3, weights ")
 
 
 def test_ladders_are_told_in_tables_of_three_values_of_m():

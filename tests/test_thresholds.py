@@ -135,6 +135,23 @@ def test_not_reached_is_reported_as_such(tmp_path, monkeypatch):
     ).all()
 
 
+def test_a_threshold_below_the_fewest_samples_is_a_bound(monkeypatch):
+    """It enters no mean and no slope, and is told."""
+    monkeypatch.setattr(thresholds, "learn", learnable_from(1))
+    result = measure_sample_complexity(SMALL, sharing=True, grammars=3)
+    assert (result.samples == thresholds.LEAST_SAMPLES).all()
+    assert np.isnan([fit.best for fit in result.thresholds()]).all()
+    assert np.isnan(result.steps()).all()
+    assert np.isnan(result.step().best)
+    assert "reached by 3 of 3 grammars, by 3 with 10 samples already" in str(result)
+    assert [level["early"] for level in result.to_dict()["levels"]] == [3, 3]
+    known = known_measurement()
+    known.samples[:5, 0] = 10
+    assert [np.isnan(fit.best) for fit in known.thresholds()] == [True, False, False]
+    assert known.step().best == pytest.approx(np.exp(np.log(known.samples[:, 2] / known.samples[:, 1]).mean()))
+    assert [level["early"] for level in known.to_dict()["levels"]] == [5, 0, 0]
+
+
 def known_measurement():
     rng = np.random.default_rng(0)
     samples = 100 * 3.0 ** np.arange(3) * np.exp(rng.normal(0, 0.1, size=(20, 3)))

@@ -20,6 +20,7 @@ from rhmtheory.plotting import (
     plot_exponents,
     plot_ladders,
     plot_verdict,
+    study_figures,
     styles,
 )
 
@@ -176,3 +177,15 @@ def test_clocks_show_samples_that_suffice_time_and_the_online_run_on_the_diagona
     with pytest.raises(InputError, match="1 pairs of measurements need as many axes, not 0"):
         plot_clocks([pair], [])
     assert clock_pairs(study([online])) == []
+
+
+def test_figures_of_ensembles_that_differ_in_classes_or_weights_are_all_kept():
+    weights = ((0.7, 0.1, 0.1, 0.1), (0.6, 0.2, 0.1, 0.1))
+    ensembles = [THREE, RHM(16, 4, 2, 3, n=8), *(RHM(16, 4, 2, 3, rule_probabilities=p) for p in weights)]
+    whole = study([curves(rhm, "cnn", "cnn", noise=0.1, sizes=SIZES, protocol="online") for rhm in ensembles])
+    figures = study_figures(whole)
+    assert len([name for name in figures if name.startswith("collapse")]) == 4
+    assert "comparison_v16_m4_s2_L3_n8_online" in figures
+    titles = {figure.axes[0].get_title() for name, figure in figures.items() if name.startswith("collapse")}
+    assert len(titles) == 4
+    assert any("$L=3$, $n=8$" in title for title in titles)

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from rhmtheory._support.checks import InputError, as_choice
 from rhmtheory._support.types import FloatArray
-from rhmtheory.fitting.crossings import crossings
+from rhmtheory.fitting.levels import crossings
 from rhmtheory.model.rhm import RHM
 from rhmtheory.theory import ARCHITECTURES, crossing_levels, sample_complexity
 
@@ -54,6 +54,8 @@ class LearningCurves:
         Online the time is P itself.
     remarks : tuple of str
         What else a reader must know of these runs.
+    known : bool
+        Whether the names in ``grammars`` are those of known grammars, so that other curves may have met them, too.
     """
 
     rhm: RHM
@@ -69,6 +71,7 @@ class LearningCurves:
     diverged: int = 0
     time: FloatArray | None = None
     remarks: tuple[str, ...] = ()
+    known: bool = True
 
     def __post_init__(self) -> None:
         rows, sizes = len(self.grammars), len(self.P)

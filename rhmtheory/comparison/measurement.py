@@ -16,9 +16,9 @@ from rhmtheory._support.tables import html, text
 from rhmtheory._support.types import FloatArray, IntArray
 from rhmtheory.comparison.curves import LearningCurves, UnitCrossings, predicted_steps, step_levels, unit_crossings
 from rhmtheory.comparison.tables import measurement_tables
-from rhmtheory.fitting.crossings import crossings
 from rhmtheory.fitting.curves import collapse_quality
 from rhmtheory.fitting.intervals import LEAST, Estimate, no_estimate, pseudo_values, t_estimate
+from rhmtheory.fitting.levels import crossings
 from rhmtheory.fitting.slopes import slope
 from rhmtheory.theory import first_step, staircase_exponent
 
@@ -170,7 +170,7 @@ def measure(curves: LearningCurves, *, seed: int = 0) -> Measurement:
         step_factor=Finding(factor, tuple(factor_judged)),
         exponent=Finding(exponent, tuple(exponent_judged)),
         collapse=_collapse(curves, steps),
-        notes=tuple(_notes(curves, units, used, steps, factor)),
+        notes=tuple(_notes(curves, units, used, factor)),
     )
 
 
@@ -323,9 +323,7 @@ def _collapse(curves: LearningCurves, steps: Sequence[int]) -> float:
         return nan
 
 
-def _notes(
-    curves: LearningCurves, units: UnitCrossings, used: Sequence[int], steps: Sequence[int], factor: Estimate
-) -> list[str]:
+def _notes(curves: LearningCurves, units: UnitCrossings, used: Sequence[int], factor: Estimate) -> list[str]:
     notes = list(curves.remarks)
     if curves.diverged:
         notes.append(f"{curves.diverged} runs diverged and are left out")
@@ -339,7 +337,8 @@ def _notes(
         if late[k]:
             notes.append(f"step {k} is not made by {late[k]} of {len(used)} {units.unit} at the largest P")
     if len(units.names) == 1 and factor.unit == "runs":
-        notes.append("one curve without errors of its losses: no interval")
+        lack = "without errors of its losses" if curves.loss_error is None else "without the steps that a fit needs"
+        notes.append(f"one curve {lack}: no interval")
     elif len(used) < LEAST and factor.unit == "grammars":
         notes.append(f"{len(used)} grammars: an interval needs at least {LEAST}")
     elif factor.unit in ("runs", "noise"):

@@ -14,6 +14,7 @@ from rhmtheory._support.checks import InputError, as_choice, as_numbers
 from rhmtheory._support.types import FloatArray
 from rhmtheory.comparison.curves import LearningCurves
 from rhmtheory.comparison.measurement import Measurement, measure
+from rhmtheory.ensemble.quenched import usual_plateaus
 from rhmtheory.model.grammar import Grammar
 from rhmtheory.model.rhm import RHM
 from rhmtheory.theory import ARCHITECTURES
@@ -45,7 +46,7 @@ def compare_curve(
     grammar : Grammar, sequence of Grammars, or RHM
         One grammar, of which all rows are runs; one per row, where rows of the same grammar are runs of it; or,
         where the grammars are not known, their ensemble: each row counts as a grammar of its own, and the plateaus
-        are those of the ensemble.
+        are those of the ensemble, by `quenched.usual_plateaus`.
     law : {"both", "cnn", "lcn", "transformer"} or sequence of the latter three
         The learners whose laws it is held against; both are ``cnn`` and ``transformer``.
     loss_error : array, shape of loss, nats, optional
@@ -98,7 +99,8 @@ def compare_curve(
     rhm, names, H = _languages(grammar, len(losses))
     _check_floor(losses, H, errors, alone=isinstance(grammar, RHM))
     laws = _laws(law)
-    return measure(LearningCurves(rhm, label, laws, names, H, sizes, losses, errors), seed=seed)
+    curves = LearningCurves(rhm, label, laws, names, H, sizes, losses, errors, known=not isinstance(grammar, RHM))
+    return measure(curves, seed=seed)
 
 
 def _are_errors(x: FloatArray) -> bool:
@@ -116,7 +118,7 @@ def _laws(law: str | Sequence[str]) -> tuple[str, ...]:
 def _languages(grammar: Grammar | RHM | Sequence[Grammar], rows: int) -> tuple[RHM, tuple[str, ...], FloatArray]:
     """Ensemble, names of the grammars and plateaus of each row."""
     if isinstance(grammar, RHM):
-        return grammar, tuple(f"row {i}" for i in range(rows)), np.tile(grammar.plateaus(), (rows, 1))
+        return grammar, tuple(f"row {i}" for i in range(rows)), np.tile(usual_plateaus(grammar), (rows, 1))
     grammars = [grammar] * rows if isinstance(grammar, Grammar) else list(grammar)
     if not all(isinstance(one, Grammar) for one in grammars):
         raise InputError("grammar must be a Grammar, a list of them (one per row of loss), or an RHM")

@@ -197,12 +197,13 @@ def exponent_ratio(first: Measurement, second: Measurement) -> Ratio:
     """The exponent of ``first`` over that of ``second``: two for a network with weight sharing over one without.
 
     The interval is Student's on jackknife pseudo-values of the logarithm. Where the networks share three grammars
-    or more, these alone enter, as pairs; else it is Welch's.
+    or more, these alone enter, as pairs; else it is Welch's. Grammars are the same where they are known by the same
+    name and of one ensemble.
     """
     steps = tuple(k for k in first.steps if k in second.steps)
     one, two = ([m.units.names[i] for i in m.used] for m in (first, second))
-    shared = [name for name in one if name in two]
-    paired = len(shared) >= 3 and first.units.unit == second.units.unit == "grammars"
+    shared = [name for name in one if name in two] if _meet(first, second) else []
+    paired = len(shared) >= 3
     names = (shared, shared) if paired else (one, two)
     data = []
     for m, mine in zip((first, second), names, strict=True):
@@ -235,6 +236,12 @@ def exponent_ratio(first: Measurement, second: Measurement) -> Ratio:
         predicted = exponents[0] / exponents[1] if exponents[1] else nan
         judged.append(Judged(f"{laws[0]} : {laws[1]}", name, predicted, verdict(measured, predicted)))
     return Ratio((first.curves.name, second.curves.name), steps, paired, Finding(measured, tuple(judged)))
+
+
+def _meet(first: Measurement, second: Measurement) -> bool:
+    """Whether a name stands for the same grammar in both."""
+    grammars = all(m.curves.known and m.units.unit == "grammars" for m in (first, second))
+    return grammars and first.curves.rhm == second.curves.rhm
 
 
 def ladder(measurements: Sequence[Measurement]) -> Ladder:

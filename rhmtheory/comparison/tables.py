@@ -73,10 +73,9 @@ def exponent_tables(measurements: Sequence[Measurement]) -> list[Table]:
             rhm, own = m.curves.rhm, m.exponent
             many = _number(exponent(rhm, m.curves.laws[0])) if rhm.is_homogeneous else "-"
             predicted = [_number(own.against(method).predicted) for method in ("published", "exact")]
-            where = f"{rhm.v}, {rhm.m}, {rhm.s}, {rhm.L}"
             rows.append(
                 (
-                    where,
+                    _short_name(rhm),
                     str(own.measured),
                     many,
                     *predicted,
@@ -146,6 +145,12 @@ def _split(title: str, columns: tuple[str, ...], rows: Sequence[tuple[str, ...]]
 
 def _list(steps: Sequence[int]) -> str:
     return f"steps {', '.join(map(str, steps)) or 'none'}"
+
+
+def _short_name(rhm: RHM) -> str:
+    """``v, m, s, L``, and by name what else tells the ensemble from others."""
+    v, m, s, L, *rest = (f"{name} {value}" for name, value in rhm.short_parameters().items())
+    return ", ".join([*(part.split(" ", 1)[1] for part in (v, m, s, L)), *rest])
 
 
 def _m(m: Measurement) -> float:

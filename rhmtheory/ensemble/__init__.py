@@ -14,6 +14,7 @@ from rhmtheory.ensemble.quenched import (
     quenched_correlations,
     quenched_grammar,
     quenched_plateaus,
+    usual_plateaus,
 )
 
 __all__ = [
@@ -28,4 +29,5 @@ __all__ = [
     "quenched_plateaus",
     "rms_correlation",
     "second_moment",
+    "usual_plateaus",
 ]

@@ -108,6 +108,15 @@ def quenched_plateaus(
     return _over_grammars(rhm, lambda g: g.plateaus(), rhm.L + 1, grammars, seed, threads, progress)
 
 
+def usual_plateaus(rhm: RHM) -> FloatArray:
+    """Loss plateaus of an ensemble by the method that is known for it, in nats, shape (L + 1,).
+
+    `RHM.plateaus` (the chain) where rules are equally likely, else the mean of `quenched_plateaus`. Raises
+    `InputError` as these do.
+    """
+    return rhm.plateaus() if rhm.rule_probabilities is None else quenched_plateaus(rhm).mean
+
+
 def quenched_correlations(
     rhm: RHM,
     grammars: int = 64,

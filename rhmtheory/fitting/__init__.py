@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING
 from rhmtheory._support.lazy import lazy
 
 if TYPE_CHECKING:
-    from rhmtheory.fitting.crossings import Crossings, crossing, crossings
     from rhmtheory.fitting.curves import (
         BrokenPowerLawFit,
         ModelComparison,
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
         t_bounds,
         t_estimate,
     )
+    from rhmtheory.fitting.levels import Crossings, crossing, crossings
     from rhmtheory.fitting.slopes import slope
 
 __all__ = [
@@ -60,7 +60,7 @@ __getattr__, __dir__ = lazy(
             "compare_models",
             "power_law",
         ),
-        "crossings": ("Crossings", "crossing", "crossings"),
+        "levels": ("Crossings", "crossing", "crossings"),
         "intervals": (
             "Estimate",
             "SlopeFit",

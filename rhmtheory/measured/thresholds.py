@@ -31,7 +31,8 @@ CRITERIA = ("symbols", "tuples")
 """What counts as learnt: see `Task`."""
 
 _TEST_SAMPLES = 20_000
-_LEAST_SAMPLES = 10
+LEAST_SAMPLES = 10
+"""Fewest samples of a search: a threshold of this value is an upper bound."""
 _MOST_GRAMMARS = 100_000
 
 
@@ -78,7 +79,7 @@ class Task:
         self.rhm.homogeneous()
         as_int("level", self.level, low=1, high=max(1, self.rhm.L - 1))
         as_int("seed", self.seed, low=0)
-        as_int("most", self.most, low=_LEAST_SAMPLES)
+        as_int("most", self.most, low=LEAST_SAMPLES)
         as_choice("profile", self.profile, PROFILES)
         as_choice("targets", self.targets, TARGETS)
         as_choice("criterion", self.criterion, CRITERIA)
@@ -102,6 +103,7 @@ class Task:
     def run(self, threads: int | None = None) -> float:
         """Find the threshold by bisection of ln P on ``threads``; NaN where ``most`` samples are not enough.
 
+        `LEAST_SAMPLES`, 10, where these already reach it: the threshold is at most that.
         The samples of a smaller P are the first ones of a larger P. The result is the geometric middle of the
         last bracket, whose lower end missed the threshold and whose upper end reached it.
         """
@@ -126,12 +128,12 @@ class Task:
             return (score.pair_f1 if self.criterion == "symbols" else score.tuple_f1) >= self.threshold
 
         start = sample_complexity(self.rhm, self.law, self.level)
-        low = high = min(max(start, 2 * _LEAST_SAMPLES), self.most) if isfinite(start) else self.most / 2
+        low = high = min(max(start, 2 * LEAST_SAMPLES), self.most) if isfinite(start) else self.most / 2
         if reached(high):
             while True:
                 low = high / 2
-                if low < _LEAST_SAMPLES:
-                    return _LEAST_SAMPLES
+                if low < LEAST_SAMPLES:
+                    return LEAST_SAMPLES
                 if not reached(low):
                     break
                 high = low
@@ -159,7 +161,7 @@ class ThresholdStudy:
     hidden_levels : tuple of int
         Hidden levels k.
     samples : array, shape (grammars, levels)
-        ``P*_k`` of each grammar; NaN where it was not reached.
+        ``P*_k`` of each grammar; NaN where it was not reached, `LEAST_SAMPLES` where these already did.
     criterion : str
         See `Task`.
     predicted : array, shape (levels,)
@@ -179,23 +181,30 @@ class ThresholdStudy:
     finite_size: FloatArray
     predicted_step: float
 
+    @property
+    def _known(self) -> FloatArray:
+        """Thresholds that were found; NaN for those that are censored, on either side."""
+        return np.where(self.samples > LEAST_SAMPLES, self.samples, np.nan)
+
     def thresholds(self, confidence: float = CONFIDENCE) -> list[Estimate]:
         """Geometric mean over grammars of each level's ``P*_k``, with Student's interval on the logarithms.
 
-        ``confidence`` is how often such an interval holds the truth. NaN where a grammar did not reach the level.
+        ``confidence`` is how often such an interval holds the truth. NaN where a grammar did not reach the
+        level, or did so with the fewest samples already: there a bound is known, and no number.
         """
-        return [t_estimate([column], confidence=confidence).exp() for column in np.log(self.samples.T)]
+        return [t_estimate([column], confidence=confidence).exp() for column in np.log(self._known.T)]
 
     def step(self, confidence: float = CONFIDENCE) -> Estimate:
         """Factor from one level to the next: exp of the slope of ln P*_k against k, Student's over grammars.
 
-        Levels that some grammar did not reach are left out; NaN with fewer than two levels. ``confidence`` is how
-        often such an interval holds the truth.
+        Levels that some grammar did not reach, or reached with the fewest samples already, are left out; NaN with
+        fewer than two levels. ``confidence`` is how often such an interval holds the truth.
         """
-        whole = np.isfinite(self.samples).all(axis=0)
+        known = self._known
+        whole = np.isfinite(known).all(axis=0)
         if whole.sum() < 2:
             return no_estimate(len(self.samples))
-        k, ln_P = np.array(self.hidden_levels, float)[whole], np.log(self.samples[:, whole])
+        k, ln_P = np.array(self.hidden_levels, float)[whole], np.log(known[:, whole])
         return t_estimate([[slope(k, row) for row in ln_P]], confidence=confidence).exp()
 
     @property
@@ -204,15 +213,16 @@ class ThresholdStudy:
         return float(np.exp(slope(self.hidden_levels, np.log(self.finite_size))))
 
     def steps(self) -> FloatArray:
-        """Ratios of the geometric means of neighbouring levels, shape (levels - 1,)."""
-        return np.asarray(np.exp(np.diff(np.log(self.samples).mean(axis=0))))
+        """Ratios of the geometric means of neighbouring levels, shape (levels - 1,); NaN where one is not known."""
+        return np.asarray(np.exp(np.diff(np.log(self._known).mean(axis=0))))
 
-    def _rows(self) -> Iterator[tuple[int, float, float, Estimate, int]]:
-        """Of each level: its number, ``P_k`` (asymptotic, finite size, measured), and grammars that reached it."""
+    def _rows(self) -> Iterator[tuple[int, float, float, Estimate, int, int]]:
+        """Of each level: its number, ``P_k`` (asymptotic, finite size, measured), grammars that reached it, and
+        those of them that did so with the fewest samples."""
         reached = np.isfinite(self.samples).sum(axis=0).tolist()
-        yield from zip(
-            self.hidden_levels, self.predicted, self.finite_size, self.thresholds(), reached, strict=True
-        )
+        early = (self.samples <= LEAST_SAMPLES).sum(axis=0).tolist()
+        columns = (self.hidden_levels, self.predicted, self.finite_size, self.thresholds(), reached, early)
+        yield from zip(*columns, strict=True)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain numbers and lists, ready for JSON."""
@@ -231,8 +241,9 @@ class ThresholdStudy:
                     "low": fit.low,
                     "high": fit.high,
                     "reached": count,
+                    "early": early,
                 }
-                for k, P, exact, fit, count in self._rows()
+                for k, P, exact, fit, count, early in self._rows()
             ],
             "step": {
                 "predicted": self.predicted_step,
@@ -253,8 +264,12 @@ class ThresholdStudy:
             f"{self.rhm}, clustering {Law(self.sharing)}, {grammars} grammars: samples to recover {self.criterion} "
             f"[{CONFIDENCE:.0%} interval]"
         ]
-        for k, P, exact, fit, count in self._rows():
-            measured = f"measured {fit}" if count == grammars else f"reached by {count} of {grammars} grammars"
+        for k, P, exact, fit, count, early in self._rows():
+            measured = f"reached by {count} of {grammars} grammars"
+            if early:
+                measured += f", by {early} with {LEAST_SAMPLES} samples already"
+            elif count == grammars:
+                measured = f"measured {fit}"
             lines.append(f"  level {k}: predicted {P:.3g} (finite size {exact:.3g}), {measured}")
         power = Law(self.sharing).step_text
         finite = self.finite_size_step

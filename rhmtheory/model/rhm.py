@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from hashlib import sha256
 from math import log2, log10, prod
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -112,12 +113,23 @@ class RHM:
 
     def __repr__(self) -> str:
         """Arguments that make an equal one; what has its default value is left out."""
-        shown: dict[str, Any] = {"v": self.v, "m": self.m, "s": self.s, "L": self.L}
-        if self.n != self.n_symbols(self.L - 1):
-            shown["n"] = self.n
+        shown = self._numbers()
         if self.rule_probabilities is not None:
             shown["rule_probabilities"] = self.rule_probabilities
         return f"RHM({', '.join(f'{name}={value!r}' for name, value in shown.items())})"
+
+    def _numbers(self) -> dict[str, Any]:
+        shape: dict[str, Any] = {"v": self.v, "m": self.m, "s": self.s, "L": self.L}
+        return shape if self.n == self.n_symbols(self.L - 1) else shape | {"n": self.n}
+
+    def short_parameters(self) -> dict[str, Any]:
+        """What tells the ensemble from others, for names of files and rows: n and weights where they are not usual.
+
+        The weights of rules are told by six digits of a hash; ``str`` shows them.
+        """
+        if self.rule_probabilities is None:
+            return self._numbers()
+        return self._numbers() | {"weights": sha256(repr(self.rule_probabilities).encode()).hexdigest()[:6]}
 
     def __str__(self) -> str:
         """The same for people: probabilities with three digits, and of many the first ones."""

@@ -94,4 +94,7 @@ def save_figure(figure: Figure, path: str | os.PathLike[str]) -> None:
 
 def ensemble_name(rhm: RHM) -> str:
     """The parameters of an ensemble, as in a title."""
-    return f"$v={rhm.v}$, $m={rhm.m}$, $s={rhm.s}$, $L={rhm.L}$"
+    return ", ".join(
+        f"weights {value}" if name == "weights" else f"${name}={value}$"
+        for name, value in rhm.short_parameters().items()
+    )

@@ -304,7 +304,7 @@ def _file_name(comparison: Comparison) -> str:
 
 
 def _parameters(rhm: RHM) -> str:
-    parts = [f"{name}{value}" for name, value in (("v", rhm.v), ("m", rhm.m), ("s", rhm.s), ("L", rhm.L))]
+    parts = [f"{name}{value}" for name, value in rhm.short_parameters().items()]
     return "_".join(parts).replace(", ", "-").translate(str.maketrans("", "", "()"))
 
 

@@ -14,7 +14,7 @@ from rhmtheory._support.checks import InputError, as_choice, as_int, as_numbers
 from rhmtheory._support.json import plain
 from rhmtheory._support.types import FloatArray
 from rhmtheory.ensemble.correlations import exact_parameters, exact_threshold
-from rhmtheory.ensemble.quenched import quenched_plateaus
+from rhmtheory.ensemble.quenched import usual_plateaus
 from rhmtheory.fitting.slopes import slope
 from rhmtheory.model.rhm import RHM
 from rhmtheory.theory import formulas
@@ -106,7 +106,7 @@ def predict(
         Attention only, locally connected network, convolutional network.
     plateaus : str or array of shape (L + 1,), optional
         Method of `RHM.plateaus`, or the plateaus themselves (those of one grammar, say), in nats. By default
-        ``"chain"``, and the mean of `quenched.quenched_plateaus` where rules are not equally likely.
+        `quenched.usual_plateaus`: ``"chain"``, or the mean over drawn grammars where rules are not equally likely.
     method : {"asymptotic", "exact"}
         How to obtain ``P_k``: the published formulas, or the same condition, signal equal to noise, with the
         exact second moment of this ensemble. See `sample_complexity`.
@@ -128,7 +128,7 @@ def predict(
     as_choice("architecture", architecture, ARCHITECTURES)
     P = np.array([sample_complexity(rhm, architecture, k, method) for k in range(rhm.L)])
     if plateaus is None:
-        plateaus = "chain" if rhm.rule_probabilities is None else quenched_plateaus(rhm).mean
+        plateaus = usual_plateaus(rhm)
     H = rhm.plateaus(plateaus) if isinstance(plateaus, str) else as_numbers("plateaus", plateaus)
     if H.shape != (rhm.L + 1,):
         raise InputError(f"plateaus have shape {H.shape}: L={rhm.L} levels have {rhm.L + 1} of them")

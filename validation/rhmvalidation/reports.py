@@ -16,7 +16,7 @@ from rhmtheory._support.files import write_atomically
 from rhmtheory._support.json import plain
 from rhmtheory._support.types import FloatArray
 from rhmtheory.comparison import LearningCurves, Study, step_levels, study
-from rhmtheory.fitting.crossings import crossings
+from rhmtheory.fitting.levels import crossings
 from rhmtheory.plotting import new_figure, plot_context, save_figure
 from rhmvalidation import networks
 from rhmvalidation.published import published_curves

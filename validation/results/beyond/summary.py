@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
-from rhmtheory.fitting.crossings import crossing
 from rhmtheory.fitting.intervals import Estimate, t_estimate
+from rhmtheory.fitting.levels import crossing
 from rhmvalidation import report
 
 Ensemble = tuple[int, int]
