@@ -68,6 +68,17 @@ def test_any_hidden_tokens_and_observed_symbols(tiny, share):
         check_all_levels(tiny, levels, hidden)
 
 
+@pytest.mark.usefixtures("arithmetic")
+def test_a_symbol_seen_above_tokens_that_are_all_hidden(tiny):
+    """Any symbol, the first one too: what is below a node says nothing then, and the symbol itself all."""
+    rng = np.random.default_rng(0)
+    for level in range(1, len(tiny.sizes)):
+        for tree in (some_tree(tiny, rng) for _ in range(8)):
+            hidden = [np.ones(len(nodes), bool) for nodes in tree]
+            hidden[level][0] = False
+            check_all_levels(tiny, tree, hidden)
+
+
 @given(tiny_grammars.grammars(), st.integers(0, 2**32), st.floats(0, 1))
 def test_any_grammar(grammar, seed, share):
     tiny, rng = tiny_grammars.Tiny(grammar), np.random.default_rng(seed)
