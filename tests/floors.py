@@ -46,7 +46,16 @@ FLOORS: dict[str, list[dict[str, list[str]]]] = {
         {"cli": ["options", "output", "ensembles", "sentences", "samples", "curves", "networks"]},
     ],
     "rhmvalidation": [
-        {"signals": [], "optimisers": [], "repeats": [], "layers": [], "models": [], "data": [], "context": []},
+        {
+            "signals": [],
+            "devices": [],
+            "optimisers": [],
+            "repeats": [],
+            "layers": [],
+            "models": [],
+            "data": [],
+            "context": [],
+        },
         {"adapted": [], "networks": []},
         {"runs": [], "records": []},
         {"training": [], "activations": [], "probes": [], "sentences": [], "evaluation": []},

@@ -13,6 +13,7 @@ import naive  # noqa: E402
 from rhmtheory import RHM, InputError  # noqa: E402
 from rhmtheory.exact.inference import next_token_posterior  # noqa: E402
 from rhmvalidation import evaluate, networks  # noqa: E402
+from rhmvalidation.adapted import AdaptedNetwork  # noqa: E402
 
 GRAMMAR = RHM(v=4, m=2, s=2, L=2).grammar(0)
 
@@ -84,6 +85,75 @@ def test_batches_and_kinds_of_arrays_do_not_matter():
     second = evaluate(lambda ids: torch.from_numpy(predict(ids)) + 3.0, GRAMMAR, sentences=300)
     np.testing.assert_allclose(first.loss, second.loss)
     np.testing.assert_allclose(first.divergence, second.divergence, atol=1e-9)
+
+
+class Modes(torch.nn.Module):
+    """Uniform predictions, and the modes in which they are asked for."""
+
+    def __init__(self):
+        super().__init__()
+        self.frozen, self.free = torch.nn.Dropout(), torch.nn.Linear(2, 2)
+        self.frozen.eval()
+        self.asked = set()
+
+    def forward(self, ids):
+        self.asked.add((self.training, self.frozen.training, self.free.training))
+        return torch.zeros(len(ids), 4)
+
+
+def test_a_module_keeps_its_mode():
+    module = Modes()
+    evaluate(module, GRAMMAR, sentences=50)
+    assert module.asked == {(False, False, False)}
+    assert (module.training, module.frozen.training, module.free.training) == (True, False, True)
+    evaluate(module.eval(), GRAMMAR, sentences=50)
+    assert not module.training
+    broken = Modes()
+    broken.forward = lambda ids: torch.zeros(len(ids), 3)
+    with pytest.raises(InputError, match="logits must have shape"):
+        evaluate(broken, GRAMMAR, sentences=50)
+    assert broken.training
+    own = AdaptedNetwork(GRAMMAR.rhm, 1, Dropping, "own")
+    evaluate(own, GRAMMAR, sentences=50)
+    assert own.training
+    assert own._base[0].training
+
+
+class Dropping(torch.nn.Module):
+    """A table that forgets half of itself in training."""
+
+    def __init__(self, *_):
+        super().__init__()
+        self.table, self.drop = torch.nn.Embedding(4, 4), torch.nn.Dropout(0.5)
+
+    def forward(self, ids):
+        return self.drop(self.table(ids[:, 0]))
+
+
+def test_a_module_is_asked_where_it_is():
+    found = evaluate(Modes(), GRAMMAR, sentences=50, device="auto")
+    assert found.loss[0] == pytest.approx(np.log(4))
+    asked = []
+
+    def predict(ids):
+        asked.append(ids.device.type)
+        return torch.zeros(len(ids), 4)
+
+    evaluate(predict, GRAMMAR, sentences=50, device="auto")
+    assert asked == ["cuda" if torch.cuda.is_available() else "cpu"]
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"device": "no such device"}, "cannot be used here: .*; try auto"),
+        ({"device": "cuda:99"}, "device='cuda:99' cannot be used here"),
+        ({"batch_size": 0}, "batch_size=0 is too small"),
+    ],
+)
+def test_arguments_that_cannot_be(given, message):
+    with pytest.raises(InputError, match=message):
+        evaluate(Modes(), GRAMMAR, sentences=50, **given)
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from presets import TINY  # noqa: E402
 
 from rhmtheory import InputError  # noqa: E402
 from rhmvalidation import execution, job, networks, plan, preset, reports, results, training  # noqa: E402
+from rhmvalidation.devices import pick_device  # noqa: E402
 
 CPU = torch.device("cpu")
 ONLINE = """
@@ -130,6 +131,19 @@ def test_only_picks_sweeps_by_their_title(preset_file):
     assert loaded.only("v=4").sweeps == loaded.sweeps
     with pytest.raises(InputError, match=r"only='rnn' is in the title of no sweep: cnn RHM\(v=4.*, attention RHM"):
         loaded.only("rnn")
+
+
+def test_grammars_are_added_to_the_part_that_is_trained(preset_file, tmp_path, monkeypatch):
+    preset_file.write_text(TINY + ONLINE)
+    asked = []
+
+    def spy(preset, found, width, most, only):
+        asked.append((preset, only))
+        return preset
+
+    monkeypatch.setattr(job, "more_grammars", spy)
+    job.run(preset_file, tmp_path, "cpu", workers=1, only="cnn", until_width=0.1, progress=False)
+    assert asked == [(load(preset_file), "cnn")]
 
 
 def test_part_of_a_study_trains_that_part_and_reports_all_there_is(preset_file, tmp_path):
@@ -384,7 +398,7 @@ def test_folder_that_cannot_be_written(preset_file, tmp_path):
 
 def test_device_that_is_not_there():
     with pytest.raises(InputError, match="device='nonsense' cannot be used here"):
-        execution.pick_device("nonsense")
+        pick_device("nonsense")
 
 
 def test_dry_run_lists_every_program(preset_file):
@@ -423,4 +437,4 @@ def test_a_stamp_with_arguments_that_are_none_is_refused(preset_file, tmp_path):
 @pytest.mark.parametrize("name", ["hpu", "no such device", "cuda:99", ""])
 def test_devices_that_cannot_be_used_are_refused(name):
     with pytest.raises(InputError, match="try auto"):
-        execution.pick_device(name)
+        pick_device(name)

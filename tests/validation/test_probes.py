@@ -141,6 +141,17 @@ def test_probes_look_into_any_module_by_its_names():
     assert not any(part._forward_hooks for part in module.modules())
 
 
+def test_a_module_that_was_looked_into_keeps_its_mode():
+    module = ResidualMLP(RHM_, width=16, blocks=2)
+    module.readout.eval()
+    probes.sensitivity(module, RHM_.grammar(0), sentences=50)
+    assert module.training
+    assert not module.readout.training
+    with pytest.raises(InputError, match="layer 'block' does not exist"):
+        probes.sensitivity(module, RHM_.grammar(0), layers=["block"], sentences=50)
+    assert module.training
+
+
 @pytest.mark.parametrize(("layer", "message"), [("unused", "is not called"), ("pair", "a row for each sentence")])
 def test_layers_that_cannot_be_looked_at(layer, message):
     grammar = RHM_.grammar(0)

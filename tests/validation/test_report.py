@@ -161,6 +161,8 @@ def test_grammars_are_added_until_the_interval_is_narrow():
     assert more_grammars(start, narrow, 0.4, 64) == start
     assert more_grammars(start, wide, 0.4, 4) == start
     assert more_grammars(start, wide, 0.4, 5).sweeps[0].seeds == (0, 1, 2, 3, 4)
+    assert more_grammars(start, wide, 0.4, 64, only="lcn") == start  # nobody trains it
+    assert more_grammars(start, wide, 0.4, 64, only="cnn").sweeps == (grown,)
     online = replace(SETTINGS, protocol="online")
     for other in (preset_of("lcn", 4), preset_of("cnn", 4, online)):  # of another network, or by the other clock
         assert more_grammars(other, wide, 0.4, 64) == other

@@ -105,6 +105,22 @@ def test_a_step_follows_the_gradient_of_the_loss_of_its_batch(objective):
             torch.testing.assert_close(mine, other)
 
 
+def test_bfloat16_changes_a_step_and_only_a_little():
+    """The update is that of float32 within the 8 bits of its products, and not that of float32."""
+
+    def update(precision):
+        settings = replace(SMALL, width=64, batch_size=64, precision=precision)
+        trainer = trainer_of([make_run(settings=settings)], CPU)
+        before = [p.detach().clone() for p in trainer._network.parameters()]
+        trainer.step()
+        now = trainer._network.parameters()
+        return torch.cat([(p.detach() - q).flatten() for p, q in zip(now, before, strict=True)])
+
+    exact, rough = update("float32"), update("bfloat16")
+    assert torch.equal(exact, update("float32"))
+    assert 0 < (rough - exact).norm() < 0.05 * exact.norm()
+
+
 def test_rates_are_in_units_of_the_parametrisation():
     trainer = trainer_of([make_run(settings=replace(SMALL, learning_rate=rate)) for rate in (0.5, 2.0)], CPU)
     assert trainer._optimiser._rates.tolist() == [4, 16]
@@ -342,11 +358,45 @@ class Masked(torch.nn.Module):
         ([0, 10], SMALL, "samples=0 is too small"),
         ([10, 20], replace(SMALL, protocol="online"), "an online run sees all sizes up to the largest"),
         ([], replace(SMALL, protocol="online"), "an online run sees all sizes"),
+        (2.5, SMALL, "samples=2.5 is not an integer"),
+        ("many", SMALL, "samples='m' is not an integer"),
     ],
 )
 def test_samples_that_cannot_be(samples, settings, message):
     with pytest.raises(InputError, match=message):
         train("cnn", RHM_.grammar(0), settings, samples=samples)
+
+
+def test_numbers_of_numpy_are_numbers():
+    grammar, one = RHM_.grammar(0), np.int64(1)
+    plain = train("cnn", grammar, SMALL, samples=60, seed=1)
+    numpy = replace(SMALL, width=8 * one, batch_size=16 * one, max_steps=25 * one)
+    for samples in (np.int64(60), np.array([60])):
+        found = train("cnn", grammar, numpy, samples=samples, seed=one)
+        assert found.outcomes[0].curve == plain.outcomes[0].curve
+    run = Run(RHM_, "cnn", np.int64(100), one, one, numpy)
+    assert run.key == make_run(1).key
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"device": "no such device"}, "device='no such device' cannot be used here: .*; try auto"),
+        ({"device": "cuda:99"}, "device='cuda:99' cannot be used here"),
+        ({"device": torch.device("cuda:99")}, "device='cuda:99' cannot be used here"),
+        ({"seed": -1}, "seed=-1 is too small"),
+        ({"network": abs}, "network=<built-in function abs> is no torch.nn.Module"),
+    ],
+)
+def test_arguments_that_cannot_be(given, message):
+    with pytest.raises(InputError, match=message):
+        train(**{"network": "cnn", "grammar": RHM_.grammar(0), "settings": SMALL, "samples": 20} | given)
+
+
+def test_the_device_is_picked_where_it_is_left_open(monkeypatch):
+    found = train("cnn", RHM_.grammar(0), replace(SMALL, max_steps=1), samples=20, device="auto")
+    wanted = "cuda" if torch.cuda.is_available() else "cpu"
+    assert {parameter.device.type for parameter in found.network.parameters()} == {wanted}
 
 
 def test_one_run_gives_its_outcome_and_network():

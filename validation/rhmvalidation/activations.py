@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from rhmtheory import InputError
 from rhmtheory._support.types import IntArray
-from rhmvalidation.models import LayeredNetwork
+from rhmvalidation.models import LayeredNetwork, evaluating
 
 _BATCH = 1024
 
@@ -34,7 +34,7 @@ def default_layers(network: nn.Module) -> list[str]:
 def activations(
     network: nn.Module, tokens: IntArray, layers: Sequence[str] | None = None, replica: int = 0
 ) -> dict[str, Tensor]:
-    """Activations of layers for sentences.
+    """Activations of layers for sentences, in evaluation mode; the module is left in the mode that it had.
 
     Parameters
     ----------
@@ -57,16 +57,16 @@ def activations(
         For a layer that does not exist (those that do are listed), one that the forward pass does not call, and one
         whose output is no tensor with a row per sentence.
     """
-    network.eval()
     parts: dict[str, list[Tensor]] = {}
     ids = torch.from_numpy(tokens.astype(np.int64)).to(next(network.parameters()).device)
-    for batch in torch.split(ids, _BATCH):
-        if isinstance(network, LayeredNetwork):
-            values = _layers(network, batch, layers, replica)
-        else:
-            values = _hooked(network, batch, layers)
-        for name, value in values.items():
-            parts.setdefault(name, []).append(value.float().cpu())
+    with evaluating(network):
+        for batch in torch.split(ids, _BATCH):
+            if isinstance(network, LayeredNetwork):
+                values = _layers(network, batch, layers, replica)
+            else:
+                values = _hooked(network, batch, layers)
+            for name, value in values.items():
+                parts.setdefault(name, []).append(value.float().cpu())
     return {name: torch.cat(pieces) for name, pieces in parts.items()}
 
 

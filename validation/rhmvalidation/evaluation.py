@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,8 @@ from rhmtheory._support.checks import as_int
 from rhmtheory._support.json import plain
 from rhmtheory._support.types import FloatArray, IntArray
 from rhmtheory.exact.inference import next_token_posterior
-from rhmvalidation.models import Network
+from rhmvalidation.devices import pick_device
+from rhmvalidation.models import Network, evaluating
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -118,7 +120,8 @@ def evaluate(
     predict : callable
         Maps ids, int64 of shape (B, d), to logits of shape (B, v) for the last token, or (B, d, v), entry t for
         token t given those before it: a module, or any function, that returns a tensor or an array. A network of
-        this package is asked for its first replica.
+        this package is asked for its first replica. A module is asked in evaluation mode, and left in the mode that
+        it had.
     grammar : Grammar
     sentences, seed : int
         How many are drawn, and their seed: the same for every predictor.
@@ -126,7 +129,8 @@ def evaluate(
     every_token : bool
         Ask a network of this package (a decoder) for logits of every token.
     device : str or torch.device
-        Where the ids are when ``predict`` gets them.
+        Where the ids are when ``predict`` gets them. ``auto`` is where the parameters of a module are; of another
+        function, the GPU where there is one.
 
     Returns
     -------
@@ -135,7 +139,7 @@ def evaluate(
     Raises
     ------
     InputError
-        For logits of another shape, and logits that are not finite.
+        For logits of another shape, logits that are not finite, and a device that is not there.
 
     Examples
     --------
@@ -147,7 +151,9 @@ def evaluate(
     True
     """
     tokens = grammar.sample(as_int("sentences", sentences, low=2), seed)
-    log_q = _log_probabilities(_single(predict, every_token=every_token), grammar, tokens, batch_size, device)
+    where, size = _device_of(predict, device), as_int("batch_size", batch_size, low=1)
+    with evaluating(predict) if isinstance(predict, nn.Module) else nullcontext():
+        log_q = _log_probabilities(_single(predict, every_token=every_token), grammar, tokens, size, where)
     rhm, n = grammar.rhm, len(tokens)
     positions = tuple(range(rhm.d)) if log_q.shape[1] == rhm.d else (rhm.d - 1,)
     targets = tokens[:, positions].astype(np.int64)
@@ -166,10 +172,13 @@ def evaluate(
     return Evaluation(grammar, positions, losses.mean(axis=0), error, exact, ideal_loss, divergence)
 
 
+def _device_of(predict: Callable[[Tensor], Any], device: str | torch.device) -> torch.device:
+    first = next(predict.parameters(), None) if isinstance(predict, nn.Module) else None
+    return first.device if device == "auto" and first is not None else pick_device(device)
+
+
 def _single(predict: Callable[[Tensor], Any], *, every_token: bool) -> Callable[[Tensor], Any]:
-    """The first replica, where the predictor is a network of this package; a module in evaluation mode."""
-    if isinstance(predict, nn.Module):
-        predict.eval()
+    """The first replica, where the predictor is a network of this package."""
     if not isinstance(predict, Network):
         return predict
     network, replicas = predict, len(next(predict.parameters()))
@@ -178,7 +187,7 @@ def _single(predict: Callable[[Tensor], Any], *, every_token: bool) -> Callable[
 
 
 def _log_probabilities(
-    predict: Callable[[Tensor], Any], grammar: Grammar, tokens: IntArray, size: int, device: str | torch.device
+    predict: Callable[[Tensor], Any], grammar: Grammar, tokens: IntArray, size: int, device: torch.device
 ) -> FloatArray:
     """Normalised predictions, (n, positions, v)."""
     d, v = grammar.rhm.d, grammar.rhm.n_symbols(0)

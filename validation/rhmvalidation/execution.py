@@ -20,6 +20,7 @@ from rhmtheory import InputError
 from rhmtheory._support.checks import as_int
 from rhmtheory._support.memory import memory_size
 from rhmtheory._support.parallel import thread_count
+from rhmvalidation.devices import pick_device
 from rhmvalidation.preset import Preset
 from rhmvalidation.results import ResultFolder
 from rhmvalidation.runs import Outcome, Run, multiplications, shape
@@ -89,20 +90,6 @@ def check_memory(runs: Sequence[Run], device: torch.device) -> None:
         )
 
 
-def pick_device(name: str = "auto") -> torch.device:
-    """``auto`` is the GPU when there is one; else a torch device name."""
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-        torch.empty(1, device=device)
-        torch.Generator(device)
-    except Exception as error:  # each backend that is not built in fails in its own way
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise InputError(f"device={name!r} cannot be used here: {reason}; try auto") from error
-    return device
-
-
 def execute(
     programs: Sequence[Sequence[Run]],
     folder: ResultFolder,
@@ -135,7 +122,7 @@ def execute(
         on_done(runs)
 
     workers = thread_count(None) if workers is None else as_int("workers", workers, low=1)
-    here = None if scheduler else pick_device(str(device))
+    here = None if scheduler else pick_device(device)
     for runs in missing:
         if here:
             check_memory(runs, here)

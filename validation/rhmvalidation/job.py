@@ -16,7 +16,8 @@ from rhmtheory._support.checks import as_int
 from rhmtheory._support.provenance import provenance
 from rhmtheory.comparison import Study, study
 from rhmvalidation import networks
-from rhmvalidation.execution import Shard, execute, groups, pick_device
+from rhmvalidation.devices import pick_device
+from rhmvalidation.execution import Shard, execute, groups
 from rhmvalidation.preset import Preset, Sweep, load_preset
 from rhmvalidation.progress import Display
 from rhmvalidation.reports import Report, learning_curves, recorded_provenance
@@ -39,13 +40,44 @@ def run(
 ) -> Report:
     """Train the missing runs of a preset, compare them with theory, and write all of it into a folder.
 
-    ``runs.csv`` holds one row per run, ``runs.jsonl`` their curves, too, ``comparison.json`` numbers and
-    provenance, ``comparison.png`` the main figure. The folder is ``results/NAME`` by default. ``only`` trains the
-    sweeps whose title has this text, one part of a long study; the report is on all that is there.
+    Interrupted (Ctrl-C, SIGTERM), it goes on from there when it is called again.
 
-    With ``until_width``, grammars (the next seeds) are added to every sweep whose step factor has an interval of
-    that width in its logarithm or more, ``ln(high / low)``, up to ``most_grammars`` of them. A factor that is only
-    a lower bound does not become narrower by more grammars, and gets none.
+    Parameters
+    ----------
+    name : str or path
+        A preset of this package, or the path of a TOML file that ends in ``.toml``.
+    folder : path, optional
+        ``results/NAME`` by default. ``runs.csv`` holds one row per run, ``runs.jsonl`` their curves, too,
+        ``comparison.json`` numbers and provenance, ``comparison.png`` the main figure.
+    device : str
+        ``auto``, the GPU where there is one, or the name of a torch device.
+    shard : str
+        ``i/n`` trains every n-th program only, beginning with the i-th: for array jobs that share a folder.
+    scheduler : str, optional
+        Address of a Dask cluster that trains in place of this machine.
+    workers : int, optional
+        Processes on the CPU, one thread each; by default as many as cores. With 1 this process trains.
+    only : str
+        Train the sweeps whose title has this text, one part of a long study; the report is on all that is there.
+    until_width : float, optional
+        Add grammars (the next seeds) to every sweep trained here whose step factor has an interval of that width in
+        its logarithm or more, ``ln(high / low)``. A factor that is only a lower bound does not become narrower by
+        more grammars, and gets none.
+    most_grammars : int
+        Grammars that ``until_width`` gives a sweep at most.
+    progress : bool
+        Tell on the standard error stream how far training is.
+
+    Returns
+    -------
+    Report
+
+    Raises
+    ------
+    InputError
+        For a preset that is not there or says no study, a folder of another preset or one that cannot be written,
+        a device that is not there, ``only`` in no title, a shard of no program, ``until_width`` that is not
+        positive or goes with shards, networks that memory does not hold, and workers or a scheduler that are gone.
     """
     preset = load_preset(name)
     path = Path("results") / preset.name if folder is None else Path(folder)
@@ -63,7 +95,7 @@ def run(
         results = ResultFolder(path, preset)
         finished = results.finished(preset.runs())
         found = study(learning_curves(finished))
-        wider = preset if until_width is None else more_grammars(preset, found, until_width, most_grammars)
+        wider = preset if until_width is None else more_grammars(preset, found, until_width, most_grammars, only)
         if wider == preset:
             break
         preset, wanted = wider, wider.only(only)
@@ -73,11 +105,16 @@ def run(
     return out
 
 
-def more_grammars(preset: Preset, found: Study, until_width: float, most: int) -> Preset:
-    """The preset with further grammars in every sweep whose step factor is not yet narrow enough."""
+def more_grammars(preset: Preset, found: Study, until_width: float, most: int, only: str = "") -> Preset:
+    """The preset with further grammars in every sweep whose step factor is not yet narrow enough.
+
+    Sweeps without ``only`` in their title are not trained, and stay as they are.
+    """
     widths = {(m.curves.rhm, m.curves.label, m.curves.protocol): m.step_factor.measured for m in found.measurements}
 
     def grown(sweep: Sweep) -> Sweep:
+        if only not in sweep.title:
+            return sweep
         label = networks.label(sweep.network, sweep.settings.objective)
         measured = widths.get((sweep.rhm, label, sweep.settings.protocol))
         here = len(sweep.seeds)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
@@ -24,6 +25,19 @@ _WORTH_SAVING = 6e6
 """Multiplications below which looking for repeats costs as much as they do; measured on the CPU."""
 _NO_REPEATS = 1e15
 """So many kinds of blocks that no two of a batch are alike."""
+
+
+@contextmanager
+def evaluating(network: nn.Module) -> Iterator[None]:
+    """Evaluation mode within; afterwards the module, and each of its parts, has the mode that it had."""
+    modes = [(part, part.training) for part in network.modules()]
+    network.eval()
+    try:
+        yield
+    finally:
+        network.train(modes[0][1])  # reaches what a network keeps beside its parts
+        for part, mode in modes:
+            part.training = mode
 
 
 class Network(nn.Module):

@@ -10,7 +10,8 @@ from typing import Any
 import torch
 
 from rhmtheory._support.parallel import thread_count
-from rhmvalidation.execution import Shard, check_memory, groups, memory, pick_device
+from rhmvalidation.devices import pick_device
+from rhmvalidation.execution import Shard, check_memory, groups, memory
 from rhmvalidation.preset import load_preset
 from rhmvalidation.runs import Run
 from rhmvalidation.training import train_runs

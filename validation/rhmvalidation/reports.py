@@ -73,8 +73,24 @@ class Report:
 def report(folder: str | Path, *more: str | Path) -> Report:
     """Compare the runs that folders hold, whether all are finished or not; nothing is trained.
 
-    A folder of ``.pt`` files is read as runs of the published training code: see `published`. Runs of several
-    folders are reported on together, such as those of one ensemble online and offline.
+    Parameters
+    ----------
+    folder : path
+        Of `run`, or a folder of ``.pt`` files, which are read as runs of the published training code: see
+        `published`. `Report.write` writes here unless it is told another folder.
+    *more : path
+        Further folders, reported on together with the first, such as those of one ensemble online and offline. A
+        run that stands in several counts once.
+
+    Returns
+    -------
+    Report
+
+    Raises
+    ------
+    InputError
+        For what is no folder, damaged records, files of other code, and runs that differ in a setting, such as the
+        width, and would be mixed in one curve.
     """
     finished: list[tuple[Run, Outcome]] = []
     curves: list[LearningCurves] = []

@@ -62,11 +62,11 @@ class Settings:
         as_choice("precision", self.precision, ("float32", "bfloat16"))
         as_choice("objective", self.objective, ("last", "all"))
         for name in ("heads", "batch_size", "max_steps", "test_size"):
-            as_int(name, getattr(self, name), low=1, high=_LARGEST)
-        as_int("warmup", self.warmup, low=0, high=_LARGEST)
+            _set_int(self, name, low=1, high=_LARGEST)
+        _set_int(self, "warmup", low=0, high=_LARGEST)
         for name, high in (("width", _LARGEST), ("depth", _DEEPEST)):
             if getattr(self, name) is not None:
-                as_int(name, getattr(self, name), low=1, high=high)
+                _set_int(self, name, low=1, high=high)
         for name in ("learning_rate", "weight_decay", "patience", "after_last_step"):
             self._as_float(name)
         if not self.learning_rate > 0:
@@ -119,7 +119,7 @@ class Run:
     def __post_init__(self) -> None:
         as_choice("seed_rule", self.seed_rule, ("ours", "published"))
         for name in ("P", "grammar_seed", "run_seed"):
-            as_int(name, getattr(self, name), low=0)
+            _set_int(self, name, low=0)
         object.__setattr__(self, "arguments", as_arguments(self.arguments))
         record = networks.find(self.network)
         objective = self.settings.objective
@@ -211,6 +211,11 @@ class Outcome:
         object.__setattr__(self, "curve", [(as_int("step", x), _number("loss", y)) for x, y in self.curve])
         divergence = [(as_int("step", x), [_number("divergence", y) for y in ys]) for x, ys in self.divergence]
         object.__setattr__(self, "divergence", divergence)
+
+
+def _set_int(owner: Settings | Run, name: str, *, low: int, high: int | None = None) -> None:
+    """Make sure of a field; integers of numpy become those of Python, which JSON can hold."""
+    object.__setattr__(owner, name, as_int(name, getattr(owner, name), low=low, high=high))
 
 
 def _number(name: str, value: Any) -> float:

@@ -10,7 +10,7 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -24,6 +24,7 @@ from rhmtheory._support.types import FloatArray
 from rhmvalidation import data
 from rhmvalidation.adapted import AdaptedNetwork
 from rhmvalidation.context import ContextProbe
+from rhmvalidation.devices import pick_device
 from rhmvalidation.models import Network
 from rhmvalidation.optimisers import ReplicaOptimiser
 from rhmvalidation.records import FIRST_EVALUATION, Record, next_evaluation
@@ -95,6 +96,7 @@ def train(
     seed : int
         Of the sentences; and of the initial weights, where the network is given by name.
     device : str or torch.device
+        ``auto`` is the GPU where there is one. A module of one's own stays where it is; a copy of it is trained.
 
     Returns
     -------
@@ -103,8 +105,8 @@ def train(
     Raises
     ------
     InputError
-        For a module that gives logits of another shape, or reads the token that it is to predict, and for a
-        network or settings that do not fit.
+        For a module that gives logits of another shape, or reads the token that it is to predict, for a network or
+        settings that do not fit, and for a device that is not there.
 
     Examples
     --------
@@ -113,27 +115,31 @@ def train(
     >>> settings = Settings(width=16, learning_rate=1.0, protocol="online", test_size=256)
     >>> found = train("cnn", grammar, settings, samples=2560)
     >>> found.P.astype(int)
-    array([1024, 1280, 1536, 1920, 2304, 2560])
+    array([1024, 1280, 1536, 1792, 2176, 2560])
     """
-    sizes = [samples] if isinstance(samples, int) else list(samples)
+    sizes = list(samples) if np.iterable(samples) else [samples]
     if settings.protocol == "online" and len(sizes) != 1:
         raise InputError(f"samples={samples}: an online run sees all sizes up to the largest: give that one")
     sizes = sorted(as_int("samples", P, low=1) for P in sizes)
     if not sizes:
         raise InputError("samples is empty: give at least one size")
+    seed, chosen = as_int("seed", seed, low=0), pick_device(device)
     tasks = [Task(grammar, P, seed, settings.learning_rate) for P in sizes]
     if isinstance(network, str):
         stack = Run(grammar.rhm, network, sizes[-1], 0, seed, settings).build(len(sizes))
+    elif not isinstance(network, nn.Module):
+        raise InputError(f"network={network!r:.60} is no torch.nn.Module: give one, or the name of a network")
     else:
         name = type(network).__name__
         stack = AdaptedNetwork(grammar.rhm, len(sizes), lambda: copy.deepcopy(network), name)
-    trainer = Trainer(stack, settings, tasks, torch.device(device), keep_best=True)
+    trainer = Trainer(stack, settings, tasks, chosen, keep_best=True)
     trainer.finish()
     outcomes = trainer.outcomes()
     curve = [point for P, outcome in zip(sizes, outcomes, strict=True) for point in points(settings, P, outcome)]
     best: nn.Module = trainer.best_network(len(sizes) - 1)
-    if isinstance(best, AdaptedNetwork) and isinstance(network, nn.Module):
-        network.load_state_dict(best.weights(), strict=False)  # tied tensors have one name of several
+    if isinstance(network, nn.Module):
+        weights = cast(AdaptedNetwork, best).weights()
+        network.load_state_dict(weights, strict=False)  # tied tensors have one name of several
         best = network
     P, loss = np.array(curve, dtype=float).reshape(-1, 2).T
     return Trained(grammar, best.eval(), tuple(outcomes), P, loss)
