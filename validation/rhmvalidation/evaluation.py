@@ -145,7 +145,7 @@ def evaluate(
     --------
     >>> from rhmtheory import RHM
     >>> grammar = RHM(v=8, m=2, s=2, L=2).grammar(seed=0)
-    >>> marginals = torch.from_numpy(np.log([grammar.marginal(0, i) for i in range(4)]))
+    >>> marginals = torch.tensor(np.array([grammar.marginal(0, i) for i in range(4)])).clamp_min(1e-30).log()
     >>> found = evaluate(lambda ids: marginals.expand(len(ids), 4, 8), grammar)
     >>> bool(np.allclose(found.divergence[0], 0, atol=1e-6))  # it is the ideal predictor without context
     True
