@@ -1,5 +1,6 @@
 """The command line: tables, JSON, figures, exit codes and messages."""
 
+import inspect
 import json
 import sys
 from importlib.util import find_spec
@@ -11,6 +12,7 @@ import staircases
 import rhmtheory as rt
 from rhmtheory._support.progress import progress
 from rhmtheory.cli import main, options
+from rhmtheory.measured import thresholds
 
 ENSEMBLE = ["--v", "8", "--m", "2", "--s", "2", "--L", "3"]
 DEEP = [*ENSEMBLE[:-1], "26"]
@@ -29,7 +31,9 @@ def run_json(capsys, *args):
 
 
 def test_predict_prints_what_the_library_computes(capsys):
-    content = run_json(capsys, "predict", *ENSEMBLE)
+    told = run_json(capsys, "predict", *ENSEMBLE)
+    content = told["predictions"]
+    assert told["grammar"] is None
     assert [entry["architecture"] for entry in content] == list(rt.ARCHITECTURES)
     rhm = rt.RHM(8, 2, 2, 3)
     assert content == [rt.predict(rhm, name).to_dict() for name in rt.ARCHITECTURES]
@@ -41,7 +45,7 @@ def test_predict_prints_what_the_library_computes(capsys):
 
 def test_predict_where_every_tuple_is_grammatical(capsys):
     content = run_json(capsys, "predict", "--v", "4", "--m", "4", "--s", "2", "--L", "2")
-    assert content[0]["sample_complexity"] == [None, None]  # infinite
+    assert content["predictions"][0]["sample_complexity"] == [None, None]  # infinite
 
 
 def test_per_level_parameters(capsys):
@@ -86,7 +90,7 @@ def test_unequal_rules(capsys):
     args = ["--v", "8", "--m", "3", "--s", "2", "--L", "2", "--zipf", "0.5"]
     rhm = rt.RHM(8, 3, 2, 2, rule_probabilities=rt.zipf(3, 0.5))
     content = run_json(capsys, "predict", *args)
-    assert content[0] == rt.predict(rhm, "transformer").to_dict()
+    assert content["predictions"][0] == rt.predict(rhm, "transformer").to_dict()
     assert "chain" not in run_json(capsys, "plateaus", *args)["plateaus"]
     code, _, err = run(capsys, "predict", *args[:-1], "-1")
     assert code == 2
@@ -221,11 +225,82 @@ def test_predict_takes_the_plateaus_of_a_grammar_that_is_named(capsys, tmp_path)
     grammar = rt.RHM(8, 2, 2, 3).grammar(5)
     grammar.save(tmp_path / "g.npz")
     for named in (["--grammar", str(tmp_path / "g.npz")], [*ENSEMBLE, "--seed", "5"]):
-        assert run_json(capsys, "predict", *named)[0]["plateaus"] == grammar.plateaus().tolist()
+        content = run_json(capsys, "predict", *named)
+        assert content["predictions"][0]["plateaus"] == grammar.plateaus().tolist()
+        origin = {"seed": 5} if "--seed" in named else {"file": named[1]}
+        assert content["grammar"] == {**origin, "fingerprint": grammar.fingerprint}
     chain = run_json(capsys, "predict", *ENSEMBLE, "--seed", "5", "--plateaus", "chain")
-    assert chain[0]["plateaus"] == grammar.rhm.plateaus().tolist()
+    assert chain["grammar"] is None
+    assert chain["predictions"][0]["plateaus"] == grammar.rhm.plateaus().tolist()
     # no grammar is drawn where none is asked for: this one's tuples cannot be numbered
     assert run_json(capsys, "predict", "--v", "1024", "--m", "4", "--s", "8", "--L", "2")
+
+
+def test_predict_averages_over_the_grammars_of_the_seed(capsys):
+    rhm = rt.RHM(4, 2, 2, 2)
+    for seed in (0, 5):
+        small = ["--v", "4", "--m", "2", "--s", "2", "--L", "2", *(["--seed", "5"] if seed else [])]
+        content = run_json(capsys, "predict", *small, "--plateaus", "quenched")
+        expected = rt.quenched.quenched_plateaus(rhm, seed=seed).mean
+        assert content["predictions"][0]["plateaus"] == expected.tolist()
+        assert (content["seed"], content["grammar"]) == (seed, None)
+
+
+def test_correlations_of_a_grammar_that_is_named(capsys, tmp_path):
+    rhm = rt.RHM(8, 2, 2, 3)
+    assert "grammar" not in run_json(capsys, "correlations", *ENSEMBLE)["rms_correlation"][0]
+    rhm.grammar(7).save(tmp_path / "g.npz")
+    for named, grammar in (
+        (["--seed", "7", *ENSEMBLE], rhm.grammar(7)),
+        (["--published-seed", "11", *ENSEMBLE], rt.Grammar.from_published_seed(11, rhm)),
+        (["--grammar", str(tmp_path / "g.npz")], rhm.grammar(7)),
+    ):
+        content = run_json(capsys, "correlations", *named)
+        assert content["grammar"]["fingerprint"] == grammar.fingerprint
+        for row, tokens in zip(content["rms_correlation"], ([6], [4, 5], [0, 1, 2, 3]), strict=True):
+            expected = np.sqrt(np.mean([grammar.covariance(i, 7) ** 2 for i in tokens]))
+            assert row["grammar"] == pytest.approx(expected, rel=1e-12)
+            assert row["exact"] == rhm.rms_correlation(row["level"])
+    assert f"{row['grammar']:.5e}" in run(capsys, "correlations", *named)[1]
+
+
+def test_correlations_of_a_grammar_without_an_ensemble(capsys, tmp_path):
+    grammar, rng = rt.RHM(8, 2, 2, 3).grammar(0), np.random.default_rng(0)
+    grammar = grammar.reweighted([rng.dirichlet([1, 1], size=8) for _ in range(3)])
+    grammar.save(tmp_path / "g.npz")
+    rows = run_json(capsys, "correlations", "--grammar", str(tmp_path / "g.npz"))["rms_correlation"]
+    assert rows[0] == {"level": 1, "grammar": pytest.approx(grammar.correlation_function()[1])}
+    code, out, _ = run(capsys, "correlations", "--grammar", str(tmp_path / "g.npz"))
+    assert code == 0
+    assert "asymptotic" not in out
+    code, _, err = run(capsys, "correlations", "--grammar", str(tmp_path / "g.npz"), "--grammars", "4")
+    assert code == 2
+    assert "for which no formula of the ensemble is known" in err
+
+
+@pytest.mark.parametrize(
+    ("command", "default"),
+    [
+        ("predict", "none, the ensemble"),
+        ("correlations", "none, the ensemble"),
+        ("fit", "column grammar, or the ensemble"),
+        *((command, "0") for command in ("plateaus", "sample", "tree")),
+    ],
+)
+def test_the_help_says_what_no_seed_means(capsys, command, default):
+    told = " ".join(run(capsys, command, "--help")[1].split())
+    assert f"Seed of the grammar. [default: {default}]" in told
+
+
+def test_learn_measures_as_the_library_does(capsys, monkeypatch):
+    asked, measure = {}, thresholds.measure_sample_complexity
+    monkeypatch.setattr(thresholds, "measure_sample_complexity", lambda rhm, **options: asked.update(options))
+    assert run(capsys, "learn", *ENSEMBLE, "--sharing")[0] == 0
+    defaults = {**inspect.signature(thresholds.Task).parameters, **inspect.signature(measure).parameters}
+    assert len(asked) > 8
+    for name, value in asked.items():
+        if name not in ("sharing", "record", "highest_level"):
+            assert value == defaults[name].default, name
 
 
 def test_tree(capsys):
@@ -262,6 +337,14 @@ def test_tree(capsys):
             "printed: ask for fewer sentences, or write them to a file with --out",
         ),
         (["sample", *DEEP, "--count", "1000000", "--out", "x.npy"], "GiB, more than there is: draw fewer"),
+        (
+            ["learn", *DEEP],
+            "samples of 134217727 symbols need 2.5e+03 GiB, more than there is: lower --L or --most",
+        ),
+        (["correlations", *DEEP, "--seed", "1"], "operations: name no grammar, for the ensemble alone"),
+        (["sample", *ENSEMBLE, "--trees", "--out", "x.npy"], "--out writes the tokens alone"),
+        (["sample", *DEEP, "--trees", "--out", "x.npy", "--json"], "leave out --trees"),
+        (["compare", "--dry-run", "--plot", "x.png"], "--dry-run trains nothing that --plot could draw"),
         (["tree", *DEEP], "67108864 tokens are more than the 16777216 that are printed: ask for fewer levels"),
         (["plateaus", *ENSEMBLE, "--grammars", "1000000"], "--grammars=1000000 is too large"),
         (["sample", *ENSEMBLE, "--count", "0", "--plot", "x.png"], "--count=0 is too small: it must be at least 1"),

@@ -57,8 +57,8 @@ def test_task_measures_what_learn_scores():
     P = task.run()
     assert task.run(threads=1) == P
     assert 100 < P < 5000
-    higher = Task(task.rhm, False, 2, seed=3).run()
-    first_step = Task(task.rhm, False, 2, seed=3, criterion="tuples").run()
+    higher = Task(task.rhm, False, 2, seed=3, criterion="symbols").run()
+    first_step = Task(task.rhm, False, 2, seed=3).run()
     assert P < first_step < higher
 
 

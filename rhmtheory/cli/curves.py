@@ -17,7 +17,7 @@ from rhmtheory.cli.output import print_json, write_figure
 )
 @click.option("--label", default="own network", show_default=True, help="Name in table and figure.")
 @click.argument("curve", type=click.Path(exists=True, dir_okay=False))
-@grammar_options
+@grammar_options("column grammar, or the ensemble")
 def fit_command(chosen: Chosen, curve: str, law: str, label: str, plot: str | None, as_json: bool) -> None:
     """Hold the learning curves in the CSV file CURVE against the theory: factors, exponent, verdicts.
 

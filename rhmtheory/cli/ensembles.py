@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from rich.table import Table
 
-from rhmtheory import ARCHITECTURES, Prediction, predict
+from rhmtheory import ARCHITECTURES, RHM, Prediction, predict
 from rhmtheory._support.json import plain
 from rhmtheory.cli.options import Chosen, Command, grammar_options, json_option, plot_option
 from rhmtheory.cli.output import new_table, print_json, print_tables, save_figure
+from rhmtheory.model.rhm import PER_SYMBOL
+
+if TYPE_CHECKING:
+    from rhmtheory import Grammar
 
 
 @click.command("predict", cls=Command)
@@ -35,7 +39,7 @@ from rhmtheory.cli.output import new_table, print_json, print_tables, save_figur
     show_default=True,
     help="P_k in figure and JSON.",
 )
-@grammar_options
+@grammar_options("none, the ensemble")
 def predict_command(
     chosen: Chosen,
     architectures: tuple[str, ...],
@@ -44,15 +48,20 @@ def predict_command(
     plot: str | None,
     as_json: bool,
 ) -> None:  # fmt: skip
-    """Sample complexities, plateaus and exponents of the learning curves."""
+    """Sample complexities, plateaus and exponents of the learning curves.
+
+    With --plateaus quenched, --seed is that of the grammars averaged over.
+    """
     rhm, names = chosen.rhm, architectures or ARCHITECTURES
     given: Any = plateaus or ("grammar" if chosen.origin else None)
+    source: dict[str, Any] = {"grammar": chosen.described() if given == "grammar" else None}
     if given == "grammar":
         given = chosen.grammar.plateaus()
     elif given == "quenched":
         from rhmtheory.ensemble.quenched import quenched_plateaus
 
-        given = quenched_plateaus(rhm, progress=True).mean
+        given = quenched_plateaus(rhm, seed=chosen.seed, progress=True).mean
+        source["seed"] = chosen.seed
     # the plateaus are the same for all architectures, and may take a while
     given = predict(rhm, names[0], given).plateaus
     predictions = [predict(rhm, name, given, method=method) for name in names]
@@ -61,7 +70,7 @@ def predict_command(
 
         save_figure(plot, lambda ax: plot_predictions(predictions, ax))
     if as_json:
-        print_json([p.to_dict() for p in predictions])
+        print_json({"predictions": [p.to_dict() for p in predictions], **source})
         return
     H = predictions[0].plateaus
     published = [predict(rhm, name, H) for name in names]
@@ -90,24 +99,29 @@ def _steps(title: str, predictions: list[Prediction]) -> Table:
     return table
 
 
-@click.command("correlations", cls=Command)
+_ALONE = "ask for pairs, by covariance(i, j), or for the ensemble, by rms_correlation"
+
+
+@click.command("correlations", cls=Command, words={_ALONE: "name no grammar, for the ensemble alone"})
 @json_option
 @plot_option
 @click.option("--grammars", type=int, help="Compare with the average over this many drawn grammars.")
-@grammar_options
+@grammar_options("none, the ensemble")
 def correlations_command(chosen: Chosen, grammars: int | None, plot: str | None, as_json: bool) -> None:
     """RMS covariance of two tokens by level of their lowest common ancestor (LCA).
 
     Over all pairs of tokens with that LCA, all entries and all grammars: exact at finite size, and for large v.
-    With --grammars, beside the mean square measured on drawn grammars. The figure shows both against distance,
-    with the grammar's own correlations.
+    Where a grammar is named, its own covariances with the last token stand beside them, exactly. With --grammars,
+    too, the mean square measured on drawn grammars (--seed is theirs, too). The figure shows all against distance,
+    with the grammar of seed 0 where none is named.
     """
     rhm = chosen.rhm
-    rows = []
-    for level in range(1, rhm.L + 1):
-        exact, asymptotic = (rhm.rms_correlation(level, method=name) for name in ("exact", "asymptotic"))
-        ratio = (exact / asymptotic) ** 2 if asymptotic else float("nan")
-        rows.append({"level": level, "exact": exact, "asymptotic": asymptotic, "mean_square_ratio": ratio})
+    rows: list[dict[str, Any]] = [{"level": level} for level in range(1, rhm.L + 1)]
+    # of a grammar whose symbols weigh their rules each in its own way there is no ensemble
+    if rhm.rule_probabilities != PER_SYMBOL or grammars is not None or plot:
+        _add_ensemble(rows, rhm)
+    if chosen.origin:
+        _add_grammar(rows, chosen.grammar)
     if grammars is not None:
         from rhmtheory.ensemble.quenched import quenched_correlations
 
@@ -119,23 +133,44 @@ def correlations_command(chosen: Chosen, grammars: int | None, plot: str | None,
 
         save_figure(plot, lambda ax: plot_correlations(chosen.grammar, ax))
     if as_json:
-        content = {"rms_correlation": rows, "grammars": grammars, "seed": chosen.seed}
+        named = chosen.described() if chosen.origin else None
+        content = {"rms_correlation": rows, "grammars": grammars, "seed": chosen.seed, "grammar": named}
         print_json(plain(content))
         return
-    tables = [
-        new_table(f"{rhm}: RMS token-token covariance", ["LCA level", "exact", "asymptotic", "ratio of squares"])
-    ]
+    columns = {"exact": ".5e", "asymptotic": ".5e", "mean_square_ratio": ".4f", "grammar": ".5e"}
+    columns = {name: form for name, form in columns.items() if name in rows[0]}
+    heads = [{"mean_square_ratio": "ratio of squares", "grammar": "this grammar"}.get(c, c) for c in columns]
+    tables = [new_table(f"{rhm}: RMS token-token covariance", ["LCA level", *heads])]
     for row in rows:
-        numbers = f"{row['exact']:.5e}", f"{row['asymptotic']:.5e}", f"{row['mean_square_ratio']:.4f}"
-        tables[0].add_row(str(row["level"]), *numbers)
+        tables[0].add_row(str(row["level"]), *(format(row[name], form) for name, form in columns.items()))
     if grammars is not None:
-        columns = ["LCA level", "measured", "standard error", "exact", "z"]
-        tables.append(new_table(f"Mean square over {grammars} grammars", columns))
-        for row in rows:
-            mean, error, square = row["measured_mean_square"], row["standard_error"], row["exact"] ** 2
-            z = (mean - square) / error if error else float("nan")
-            tables[1].add_row(str(row["level"]), f"{mean:.5e}", f"{error:.1e}", f"{square:.5e}", f"{z:+.1f}")
+        tables.append(_measured_table(rows, grammars))
     print_tables(*tables)
+
+
+def _add_ensemble(rows: list[dict[str, Any]], rhm: RHM) -> None:
+    for row in rows:
+        exact, asymptotic = (rhm.rms_correlation(row["level"], method=name) for name in ("exact", "asymptotic"))
+        ratio = (exact / asymptotic) ** 2 if asymptotic else float("nan")
+        row |= {"exact": exact, "asymptotic": asymptotic, "mean_square_ratio": ratio}
+
+
+def _add_grammar(rows: list[dict[str, Any]], grammar: Grammar) -> None:
+    """Of the tokens whose LCA with the last token has the row's level."""
+    squares = grammar.correlation_function() ** 2
+    for row in rows:
+        nearest, farther = (grammar.rhm.span(level) for level in (row["level"] - 1, row["level"]))
+        row["grammar"] = float(squares[nearest:farther].mean() ** 0.5)
+
+
+def _measured_table(rows: list[dict[str, Any]], grammars: int) -> Table:
+    columns = ["LCA level", "measured", "standard error", "exact", "z"]
+    table = new_table(f"Mean square over {grammars} grammars", columns)
+    for row in rows:
+        mean, error, square = row["measured_mean_square"], row["standard_error"], row["exact"] ** 2
+        z = (mean - square) / error if error else float("nan")
+        table.add_row(str(row["level"]), f"{mean:.5e}", f"{error:.1e}", f"{square:.5e}", f"{z:+.1f}")
+    return table
 
 
 @click.command("plateaus", cls=Command, words={"method='montecarlo'": "--samples"})
@@ -145,7 +180,7 @@ def correlations_command(chosen: Chosen, grammars: int | None, plot: str | None,
 @click.option(
     "--samples", type=int, help="Estimate the grammar's own from this many contexts, in place of exactly."
 )
-@grammar_options
+@grammar_options("0")
 def plateaus_command(
     chosen: Chosen, grammars: int | None, samples: int | None, plot: str | None, as_json: bool
 ) -> None:  # fmt: skip

@@ -40,9 +40,12 @@ def compare_command(
     as_json: bool,
 ) -> None:
     """Train networks and set them against the theory. Interrupted, it goes on where it stopped."""
+    if dry_run and plot:
+        raise click.UsageError("--dry-run trains nothing that --plot could draw: leave one of them out.")
     validation = _validation()
     if dry_run:
-        _print_plan(validation("plan").dry_run(preset, device, shard=shard, workers=workers), as_json)
+        plan = validation("plan").dry_run(preset, device, shard=shard, workers=workers, only=only)
+        _print_plan(plan, as_json)
         return
     report = validation("job").run(
         preset, out, device,

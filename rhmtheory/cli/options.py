@@ -96,7 +96,6 @@ _ENSEMBLE = (
     click.option("--zipf", "exponent", type=float, help="Rule probabilities ~ r**-(1 + this)."),
 )
 _GRAMMAR = (
-    click.option("--seed", type=int, help="Seed of the grammar.  [default: 0]"),
     click.option("--published-seed", type=int, help="Seed of the authors' public code, in place of --seed."),
     click.option(
         "--grammar", "file", type=click.Path(exists=True, dir_okay=False),
@@ -143,13 +142,20 @@ class Chosen:
         return {**(self.origin or {"seed": 0}), "fingerprint": self.grammar.fingerprint}
 
 
-def grammar_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the ensemble's options, --seed, --published-seed and --grammar; hand the command the `Chosen` grammar."""
+def grammar_options(unnamed: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Add the ensemble's options, --seed, --published-seed and --grammar; hand the command the `Chosen` grammar.
 
-    def run(**given: Any) -> Any:
-        return command(chosen=_chosen(given), **given)
+    ``unnamed`` says in the help what a command does where no grammar is named.
+    """
+    seed = click.option("--seed", type=int, help=f"Seed of the grammar.  [default: {unnamed}]")
 
-    return _with_options(run, command, (*_ENSEMBLE, *_GRAMMAR))
+    def add(command: Callable[..., Any]) -> Callable[..., Any]:
+        def run(**given: Any) -> Any:
+            return command(chosen=_chosen(given), **given)
+
+        return _with_options(run, command, (*_ENSEMBLE, seed, *_GRAMMAR))
+
+    return add
 
 
 def _with_options(

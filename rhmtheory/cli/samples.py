@@ -11,12 +11,12 @@ from rhmtheory.cli.options import Command, OutputFile, ensemble_options, json_op
 from rhmtheory.cli.output import print_json, save_figure, write_figure
 
 
-@click.command("learn", cls=Command)
+@click.command("learn", cls=Command, words={"draw fewer, or use stream()": "lower --L or --most"})
 @json_option
 @plot_option
 @click.option("--sharing/--no-sharing", default=None, help="Reuse groups at all positions or not; both by default.")
 @click.option("--levels", "highest_level", type=int, help="Highest hidden level; by default L - 1.")
-@click.option("--grammars", type=int, default=4, show_default=True, help="Grammars, with seeds 0, 1, ..")
+@click.option("--grammars", type=int, default=8, show_default=True, help="Grammars, with seeds 0, 1, ..")
 @click.option("--threshold", type=float, default=0.5, show_default=True, help="Pair-F1 that counts as learnt.")
 @click.option("--tolerance", type=float, default=0.05, show_default=True, help="Relative width to bisect to.")
 @click.option("--most", type=int, default=1 << 22, show_default=True, help="Samples at which to give up.")

@@ -27,7 +27,7 @@ _sample_seed_option = click.option(
 @click.option("--count", type=int, default=10, show_default=True, help="Number of sentences.")
 @click.option("--trees", is_flag=True, help="Print the hidden symbols of all levels, too.")
 @click.option("--out", type=OutputFile((".npy",)), help="Write the tokens to a .npy file instead.")
-@grammar_options
+@grammar_options("0")
 def sample_command(
     chosen: Chosen,
     sample_seed: int,
@@ -38,6 +38,10 @@ def sample_command(
     as_json: bool,
 ) -> None:
     """Draw sentences, one per line; --plot draws the tree of the first."""
+    if out and trees:
+        raise click.UsageError(
+            "--out writes the tokens alone, and Grammar.parse finds their trees: leave out --trees."
+        )
     grammar, rhm = chosen.grammar, chosen.rhm
     count = as_int("count", count, low=1 if plot else 0)
     as_int("sample_seed", sample_seed, low=0)
@@ -74,7 +78,7 @@ def sample_command(
 @plot_option
 @_sample_seed_option
 @click.option("--tokens", help="The sentence to read, as in '3 1 4 1'; by default one is drawn.")
-@grammar_options
+@grammar_options("0")
 def tree_command(
     chosen: Chosen,
     sample_seed: int,

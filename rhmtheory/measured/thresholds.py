@@ -27,7 +27,7 @@ from rhmtheory.theory.predictions import sample_complexity, step_factor
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-CRITERIA = ("symbols", "tuples")
+CRITERIA = ("tuples", "symbols")
 """What counts as learnt: see `Task`."""
 
 _TEST_SAMPLES = 20_000
@@ -57,10 +57,10 @@ class Task:
         Samples at which the search gives up.
     profile, targets : str
         See `clustering.learn`.
-    criterion : {"symbols", "tuples"}
-        What must reach the threshold: the symbols of the level (`LevelScore.pair_f1`), which need all steps from
-        the tokens up; or the tuples that the theory's threshold "signal = noise" speaks of. Without sharing
-        these are the tuples of tokens below the same nodes (`LevelScore.tuple_f1`); with sharing, the tuples of
+    criterion : {"tuples", "symbols"}
+        What must reach the threshold: the tuples that the theory's threshold "signal = noise" speaks of; or the
+        symbols of the level (`LevelScore.pair_f1`), which need all steps from the tokens up. Without sharing
+        these tuples are those of tokens below the same nodes (`LevelScore.tuple_f1`); with sharing, the tuples of
         the level itself, so that both criteria are one and are recorded as "symbols".
     """
 
@@ -72,7 +72,7 @@ class Task:
     tolerance: float = 0.05
     most: int = 1 << 22
     profile: str = "covariance"
-    criterion: str = "symbols"
+    criterion: str = "tuples"
     targets: str = "token"
 
     def __post_init__(self) -> None:

@@ -52,6 +52,18 @@ def test_a_plan_is_told_and_nothing_trained(preset, capsys, tmp_path, monkeypatc
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_plan_is_of_the_part_that_is_asked_for(preset, tmp_path, capsys):
+    both = tmp_path / "both.toml"
+    sweep = PRESET.split("[[sweep]]")[1]
+    both.write_text(PRESET + "[[sweep]]" + sweep.replace('"cnn"', '"lcn"'))
+    for only, planned in (("lcn", {"lcn"}), ("v=4", {"cnn", "lcn"})):
+        assert main(["compare", "--preset", str(both), "--dry-run", "--only", only, "--json"]) == 0
+        programs = json.loads(capsys.readouterr().out)["programs"]
+        assert {program["network"] for program in programs} == planned
+    assert main(["compare", "--preset", str(both), "--dry-run", "--only", "rnn"]) == 2
+    assert "only='rnn' is in the title of no sweep" in capsys.readouterr().err.replace("--only", "only")
+
+
 def test_a_study_leaves_runs_tables_and_figures(folder):
     for name in ("runs.csv", "comparison.json", "comparison.png", "context.png"):
         assert (folder / name).stat().st_size > 0

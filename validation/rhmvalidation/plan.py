@@ -28,9 +28,14 @@ class Plan:
     """All programs on this machine, if none stops early; evaluations between the steps are not counted."""
 
 
-def dry_run(name: str, device: str = "auto", *, shard: str = "1/1", workers: int | None = None) -> Plan:
-    """List the programs of a preset with memory and estimated time, from a few timed steps of each kind."""
-    preset, chosen = load_preset(name), pick_device(device)
+def dry_run(
+    name: str, device: str = "auto", *, shard: str = "1/1", workers: int | None = None, only: str = ""
+) -> Plan:
+    """List the programs of a preset with memory and estimated time, from a few timed steps of each kind.
+
+    The arguments are those of `job.run`.
+    """
+    preset, chosen = load_preset(name).only(only), pick_device(device)
     measured: dict[Any, tuple[float, int]] = {}
     programs, estimates = [], [0.0]
     for runs in groups(preset, Shard.parse(shard)):
