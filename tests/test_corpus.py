@@ -262,3 +262,17 @@ def test_more_n_grams_than_can_be_held(monkeypatch):
     x, _ = renewal_sequence(np.random.default_rng(8), 40_000, 1.5)
     monkeypatch.setattr(ngrams, "_LARGEST_TABLE", 16 * 4**5)
     assert len(analyse_corpus(x, count=2).entropies) < 7
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"window": (1,)}, r"window=\(1,\) is not a pair: give two lags"),
+        ({"window": 5}, "window=5 is not a pair"),
+        ({"window": ("a", 5)}, r"window\[0\]='a' is not an integer"),
+        ({"confidence": 90}, "confidence=90 is no share"),
+    ],
+)
+def test_windows_and_confidences_that_are_none(options, message):
+    with pytest.raises(InputError, match=message):
+        analyse_corpus(np.arange(5000) % 7, **options)

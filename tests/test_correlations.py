@@ -203,3 +203,9 @@ def test_trees_with_too_many_tokens_for_all_correlations(rhm):
     grammar = rhm.grammar()
     with pytest.raises(InputError, match=r"tokens of .* operations: ask for pairs, by covariance\(i, j\)"):
         grammar.correlation_function()
+
+
+@pytest.mark.parametrize("levels", [0, (1,), (0, 0, 0)])
+def test_levels_of_two_nodes_are_a_pair(levels):
+    with pytest.raises(InputError, match="is not a pair: give two levels such as"):
+        RHM(8, 2, 2, 3).grammar(0).covariance(0, 5, hidden_levels=levels)

@@ -119,3 +119,9 @@ def test_notebooks_show_ensembles_and_grammars():
     assert rows[1][1].startswith(f"0 → {first} | …; 1 → ")
     assert rows[1][1].endswith("; and 2 symbols more")
     assert grammar.fingerprint[:12] in table[0].text
+
+
+@pytest.mark.parametrize("sentence", [[[1, 2], [3]], [[1, [2]], [3], [4]], [[1, 2], 3]])
+def test_ragged_sentences_are_refused_in_words(sentence):
+    with pytest.raises(InputError, match=r"ragged|have shape"):
+        RHM(8, 2, 2, 2).grammar(0).draw(sentence)

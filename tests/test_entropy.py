@@ -237,3 +237,10 @@ def test_many_symbols_are_refused_at_once():
         grammar.plateaus()
     estimate = grammar.plateaus("montecarlo", samples=100)
     assert np.isfinite(estimate.mean).all()
+
+
+@pytest.mark.parametrize("estimate", [entropy.plateaus, entropy.next_token_entropies])
+def test_more_samples_than_anyone_waits_for_are_refused(estimate):
+    grammar = RHM(8, 2, 2, 3).grammar(0)
+    with pytest.raises(InputError, match=r"samples=10{19} of .* take longer than anyone waits: at most \d"):
+        estimate(grammar, "montecarlo", samples=10**19)

@@ -14,7 +14,7 @@ from rhmtheory.fitting.curves import (
     compare_models,
     power_law,
 )
-from rhmtheory.fitting.intervals import resamples
+from rhmtheory.fitting.intervals import resamples, t_bounds
 
 X = np.geomspace(10, 1e5, 15)
 
@@ -299,3 +299,34 @@ def test_a_difference_of_six_decides():
 def test_bad_input(call, message):
     with pytest.raises(InputError, match=message):
         call()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"seed": -1}, "seed=-1"),
+        ({"seed": "x"}, "seed='x'"),
+        ({"count": 0}, "count=0"),
+        ({"count": 2.5}, "count=2.5"),
+        ({"confidence": 1.0}, "confidence=1.0 is no share"),
+        ({"confidence": 95}, "confidence=95 is no share"),
+        ({"confidence": "x"}, "confidence must hold real numbers"),
+        ({"confidence": [0.5, 0.9]}, "is no share"),
+    ],
+)
+@pytest.mark.parametrize("fit", [power_law, broken_power_law])
+@pytest.mark.parametrize("realisations", [1, 2])
+def test_options_of_intervals_are_checked(fit, realisations, options, message):
+    x = np.array([1, 2, 4, 8, 16.0])
+    with pytest.raises(InputError, match=message):
+        fit(x, np.tile(1 / x, (realisations, 1)), **{"count": 2} | options)
+
+
+def test_a_window_is_a_pair():
+    with pytest.raises(InputError, match="window=1 is not a pair"):
+        power_law([1, 2, 4], [3, 2, 1], window=1)
+
+
+def test_confidence_of_students_interval_is_a_share():
+    with pytest.raises(InputError, match="confidence=0 is no share"):
+        t_bounds([[1.0, 2.0, 3.0]], confidence=0)

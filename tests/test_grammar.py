@@ -610,3 +610,18 @@ def test_rules_shared_by_the_symbols_of_a_level():
         np.testing.assert_array_equal(g.rule_probabilities(level), np.tile(zipf(3, 1), (4, 1)))
     # probabilities do not enter the draw of the rules
     assert (g.rules(1) == RHM(v=4, m=3, s=2, L=2).grammar(seed=0).rules(1)).all()
+
+
+def test_arrays_of_the_caller_stay_his_own():
+    """The tables are copied: they can be written afterwards, and the grammar does not change with them."""
+    first = RHM(8, 2, 2, 2).grammar(0)
+    rules = [first.rules(level).copy() for level in (1, 2)]
+    weights = [first.rule_probabilities(level).copy() for level in (1, 2)]
+    prior = first.prior.copy()
+    grammar = Grammar(first.rhm, rules, weights, prior)
+    for array in (*rules, *weights, prior):
+        array[...] = 0
+    assert grammar == first
+    assert not grammar.rules(1).flags.writeable
+    # what is read-only already is shared
+    assert Grammar(first.rhm, [first.rules(1), first.rules(2)]).rules(1) is first.rules(1)

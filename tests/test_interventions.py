@@ -149,3 +149,21 @@ def test_a_rule_that_never_happens_is_no_synonym():
     certain = grammar.reweighted([np.eye(2)[np.zeros(4, int)]] * 2)
     with pytest.raises(InputError, match="one rule of positive probability"):
         redraw_rule(certain, certain.sample(5, seed=0, trees=True), 1, 0)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda trees: trees[1].__setitem__((0, 0), 200), "trees hold 200 at level 1, outside 0..7"),
+        (lambda trees: trees.__setitem__(0, trees[0].astype(np.int64) - 9), "trees hold -\\d at level 0"),
+        (lambda trees: trees.__setitem__(2, trees[2][:2]), r"trees hold \[2, 3\] sentences on different levels"),
+        (lambda trees: trees.__setitem__(0, trees[0].astype(float)), "trees are of type float64"),
+    ],
+)
+@pytest.mark.parametrize("redraw", [redraw_rule, redraw_symbol, rules_used])
+def test_trees_that_are_none_are_refused_in_words(redraw, change, message):
+    grammar = RHM(8, 2, 2, 2).grammar(0)
+    trees = grammar.sample(3, trees=True)
+    change(trees)
+    with pytest.raises(InputError, match=message):
+        redraw(grammar, trees, 1, *([0] if redraw is not rules_used else []))

@@ -52,6 +52,12 @@ def test_bisection_at_its_ends(monkeypatch):
     assert Task(RHM(v=4, m=4, s=2, L=2), True, 1, most=3000).run() == pytest.approx(700, rel=0.06)
 
 
+@pytest.mark.parametrize("P", [12, 3000])
+def test_bisection_ends_at_single_samples(monkeypatch, P):
+    monkeypatch.setattr(thresholds, "learn", learnable_from(P))
+    assert P - 1 <= Task(SMALL, True, 1, tolerance=1e-300).run() <= P + 1
+
+
 def test_task_measures_what_learn_scores():
     task = Task(RHM(v=12, m=3, s=2, L=3), True, 1, seed=3)
     P = task.run()

@@ -41,6 +41,23 @@ def as_generator(seed: int | np.random.Generator) -> np.random.Generator:
     return np.random.default_rng(as_int("seed", seed, low=0))
 
 
+def as_pair(name: str, value: Any, hint: str) -> tuple[Any, Any]:
+    """Return the two entries of ``value``, or raise `InputError`; ``hint`` says what to give, with an example."""
+    try:
+        first, second = value
+    except (TypeError, ValueError):
+        raise InputError(f"{name}={value!r} is not a pair: give two {hint}") from None
+    return first, second
+
+
+def as_confidence(value: Any) -> float:
+    """Return how often an interval is to hold the truth, between zero and one, or raise `InputError`."""
+    number = as_numbers("confidence", value)
+    if number.ndim or not 0 < number < 1:
+        raise InputError(f"confidence={value!r} is no share of intervals: give one between 0 and 1, such as 0.95")
+    return float(number)
+
+
 def smallest_unsigned(count: int) -> np.dtype[Any]:
     """Smallest unsigned integer dtype that holds ``0 .. count - 1``."""
     return np.min_scalar_type(max(count - 1, 0))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rhmtheory._support.checks import InputError
+from rhmtheory._support.checks import InputError, as_generator
 from rhmtheory._support.facade import Forward
 from rhmtheory._support.json import plain
 from rhmtheory._support.tables import html, text
@@ -285,7 +285,7 @@ def _with_noise(
     """Intervals (of ln factor, and of the exponent) from draws of the losses within their errors."""
     error, rows = curves.loss_error, len(curves.loss)
     assert error is not None
-    noise = error * np.random.default_rng(seed).standard_normal((_NOISE_DRAWS, *error.shape))
+    noise = error * as_generator(seed).standard_normal((_NOISE_DRAWS, *error.shape))
     drawn = np.maximum(curves.loss + noise, curves.loss / 10).reshape(-1, len(curves.P))
     levels = np.tile(step_levels(curves.plateaus), (_NOISE_DRAWS, 1))
     ln_P = np.log(crossings(curves.P, drawn, levels).at).reshape(_NOISE_DRAWS, rows, -1).mean(axis=1)

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from rhmtheory._support.checks import InputError, as_choice, as_int
+from rhmtheory._support.checks import InputError, as_choice, as_int, as_pair
 
 Form = tuple[int, ...]
 """Entry i is the block of index i; blocks are numbered in the order in which they appear."""
@@ -270,12 +270,12 @@ class Moments:
 
 def check_nodes(level: int, levels: Any, tuples: Any) -> tuple[tuple[int, int], tuple[bool, bool]]:
     """Check the levels of two nodes with this LCA level, and which of them stand for the tuples below them."""
-    first, second = _pair("hidden_levels", levels, "levels such as (1, 0)")
+    first, second = as_pair("hidden_levels", levels, "levels such as (1, 0)")
     pair = (
         as_int("hidden_levels[0]", first, low=0, high=level),
         as_int("hidden_levels[1]", second, low=0, high=level),
     )
-    first, second = _pair("tuples", tuples, "truth values such as (True, False)")
+    first, second = as_pair("tuples", tuples, "truth values such as (True, False)")
     for k, is_tuple in zip(pair, (first, second), strict=True):
         if is_tuple and not 1 <= k < level:
             raise InputError(
@@ -302,11 +302,3 @@ def check_branches(branches: Any, level: int, end: int, children: Callable[[int]
             f"leave {len(below)} levels between them"
         )
     return tuple(Fraction(bool(choice)) for choice in branches)
-
-
-def _pair(name: str, value: Any, hint: str) -> tuple[Any, Any]:
-    try:
-        first, second = value
-    except (TypeError, ValueError):
-        raise InputError(f"{name}={value!r} is not a pair: give two {hint}") from None
-    return first, second

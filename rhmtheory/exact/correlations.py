@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from rhmtheory._support.checks import InputError, as_int
+from rhmtheory._support.checks import InputError, as_int, as_pair
 from rhmtheory._support.types import FloatArray
 from rhmtheory.model.grammar import Grammar
 from rhmtheory.model.rhm import RHM
@@ -52,7 +52,8 @@ def covariance(grammar: Grammar, i: int, j: int, *, hidden_levels: tuple[int, in
     rhm = grammar.rhm
     _check_room(rhm)
     nodes = []
-    for name, position, level in (("i", i, hidden_levels[0]), ("j", j, hidden_levels[1])):
+    first, second = as_pair("hidden_levels", hidden_levels, "levels such as (1, 0)")
+    for name, position, level in (("i", i, first), ("j", j, second)):
         level = as_int("hidden_levels", level, low=0, high=rhm.L)
         nodes.append((level, as_int(name, position, low=0, high=rhm.width(level) - 1)))
     paths = [grammar.path(level, position) for level, position in nodes]

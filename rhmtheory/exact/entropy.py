@@ -28,6 +28,9 @@ _LARGEST_BATCH = 1 << 22
 _MOST_TOKENS = 1 << 28
 """Entropies computed at once, one of each token (2 GiB)."""
 
+_MOST_BELIEFS = 1 << 38
+"""Floats of beliefs of one estimate (some three hours of one core)."""
+
 _IntArray = npt.NDArray[np.int64]
 _Node = TypeVar("_Node")
 _Scalar = TypeVar("_Scalar", bound=np.generic)
@@ -106,7 +109,8 @@ def plateaus(
     Raises
     ------
     InputError
-        Where the distinct beliefs do not fit in memory (dense grammars with many levels).
+        Where the distinct beliefs do not fit in memory (dense grammars with many levels), and for so many samples
+        that they take hours.
 
     Notes
     -----
@@ -413,6 +417,12 @@ def _estimate(
     rng = as_generator(seed)
     rhm = grammar.rhm
     widest = max(max(rhm.n_symbols(level), rhm.n_rules(max(level, 1))) for level in range(rhm.L + 1))
+    most = _MOST_BELIEFS // (widest * count)
+    if samples > most:
+        raise InputError(
+            f"samples={samples} of {rhm} take longer than anyone waits: at most {most:.3g} are drawn; the standard "
+            "error falls with the square root of their number"
+        )
     batch = max(1, _LARGEST_BATCH // widest)
     mean, squares, done = np.zeros(count), np.zeros(count), 0
     for size in (min(batch, samples - start) for start in range(0, samples, batch)):

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from scipy.optimize import least_squares
 from scipy.special import expit
 
-from rhmtheory._support.checks import InputError
+from rhmtheory._support.checks import InputError, as_generator, as_int, as_pair
 from rhmtheory._support.types import FloatArray, as_floats
 from rhmtheory.fitting.intervals import SlopeFit, bootstrap, resamples
 from rhmtheory.fitting.slopes import slope
@@ -81,7 +81,7 @@ def power_law(
     ------
     InputError
         With fewer points in the window than three (four with a fitted offset), or values at or below the
-        offset.
+        offset; for a confidence outside 0..1, a window that is no pair, and fewer than one draw.
 
     Examples
     --------
@@ -179,6 +179,11 @@ def broken_power_law(
         As in `power_law`; at least five points.
     confidence, seed, count
         Of the bootstrap intervals, as in `power_law`.
+
+    Raises
+    ------
+    InputError
+        With fewer than five points, and as `power_law`.
     """
     X, Y = _curves(x, y, (0.0, np.inf), least=5)
     best = _broken(X, Y.mean(axis=0))
@@ -351,7 +356,8 @@ def _curves(
         raise InputError("x must be positive, finite and increasing: sort the points and drop repeated ones")
     if not (np.isfinite(Y).all() and (Y > 0).all()):
         raise InputError("y holds values that have no logarithm: all must be positive and finite")
-    inside = np.array([window[0] <= point <= window[1] for point in X])
+    low, high = as_pair("window", window, "numbers such as (1, 100)")
+    inside = np.array([low <= point <= high for point in X])
     if inside.sum() < least:
         raise InputError(f"{inside.sum()} points in the window {window} are too few: this fit needs {least}")
     return X[inside], Y[:, inside]
@@ -359,6 +365,7 @@ def _curves(
 
 def _resampled_means(Y: FloatArray, seed: int | np.random.Generator, count: int) -> list[FloatArray]:
     """Means over bootstrap draws of realisations; none for a single realisation."""
+    seed, count = as_generator(seed), as_int("count", count, low=1)
     if len(Y) == 1:
         return []
     return [Y[draw].mean(axis=0) for draw in resamples(len(Y), seed, count)]

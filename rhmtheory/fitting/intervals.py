@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import stdtrit
 
-from rhmtheory._support.checks import as_int
+from rhmtheory._support.checks import as_confidence, as_generator, as_int
 from rhmtheory._support.types import FloatArray, IntArray, as_floats
 
 CONFIDENCE = 0.95
@@ -49,9 +49,12 @@ class SlopeFit:
 
 
 def resamples(realisations: int, seed: int | np.random.Generator = 0, count: int = 2000) -> npt.NDArray[np.int64]:
-    """Indices of ``count`` bootstrap draws of ``realisations``, shape (count, realisations), by ``seed``."""
+    """Indices of ``count`` bootstrap draws of ``realisations``, shape (count, realisations), by ``seed``.
+
+    Raises `InputError` for numbers below one, and what is no seed.
+    """
     realisations = as_int("realisations", realisations, low=1)
-    return np.random.default_rng(seed).integers(realisations, size=(count, realisations))
+    return as_generator(seed).integers(realisations, size=(as_int("count", count, low=1), realisations))
 
 
 def bootstrap(values: npt.ArrayLike, best: float, confidence: float, realisations: int) -> SlopeFit:
@@ -63,8 +66,13 @@ def bootstrap(values: npt.ArrayLike, best: float, confidence: float, realisation
         What each bootstrap draw gave.
     best, confidence, realisations
         See `SlopeFit`.
+
+    Raises
+    ------
+    InputError
+        For a confidence outside 0..1.
     """
-    values = as_floats(values)
+    confidence, values = as_confidence(confidence), as_floats(values)
     values = values[~np.isnan(values)]
     low = high = float("nan")
     if realisations > 1 and len(values) > 0:
@@ -147,7 +155,13 @@ def t_bounds(
     -------
     best, low, high : arrays, shape (...)
         The bounds are NaN where a sample has fewer than `LEAST` values.
+
+    Raises
+    ------
+    InputError
+        For a confidence outside 0..1.
     """
+    confidence = as_confidence(confidence)
     values = [as_floats(sample) for sample in samples]
     best = np.sum([c * x.mean(axis=-1) for c, x in zip(coefficients, values, strict=True)], axis=0)
     if min(x.shape[-1] for x in values) < LEAST:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from rhmtheory._support.checks import InputError, as_generator, as_int
+from rhmtheory._support.checks import InputError, as_confidence, as_generator, as_int, as_pair
 from rhmtheory._support.json import plain
 from rhmtheory._support.types import FloatArray
 from rhmtheory.fitting.intervals import SlopeFit, bootstrap, resamples
@@ -245,9 +245,10 @@ def analyse_corpus(
     Raises
     ------
     InputError
-        For a file that is empty, not text, shorter than 2000 tokens, cut short or changed while it is read, and
-        for a window without three resolved lags. Where fewer than three contexts can be counted, as for large
-        vocabularies, beta is reported alone, and gamma and alpha are NaN.
+        For a file that is empty, not text, shorter than 2000 tokens, cut short or changed while it is read, for a
+        confidence outside 0..1, and for a window that is no pair of lags or without three resolved ones. Where
+        fewer than three contexts can be counted, as for large vocabularies, beta is reported alone, and gamma and
+        alpha are NaN.
 
     Notes
     -----
@@ -265,6 +266,10 @@ def analyse_corpus(
     top = as_int("top", top, low=2)
     largest_lag = as_int("largest_lag", largest_lag, low=4)
     largest_context = as_int("largest_context", largest_context, low=3)
+    confidence = as_confidence(confidence)
+    if window is not None:
+        first, last = as_pair("window", window, "lags such as (1, 64)")
+        window = as_int("window[0]", first, low=1), as_int("window[1]", last, low=1)
     rng = as_generator(seed)
     source = open_corpus(corpus, units, top, segments)
     draws = _weights(segments, rng, count)

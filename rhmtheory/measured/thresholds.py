@@ -144,7 +144,8 @@ class Task:
                 low, high = high, min(2 * high, self.most)
                 if reached(high):
                     break
-        while high / low > 1 + self.tolerance:
+        # a sample more or less is the narrowest bracket there is
+        while high / low > 1 + self.tolerance and int(high) - int(low) > 1:
             middle = sqrt(low * high)
             low, high = (low, middle) if reached(middle) else (middle, high)
         return sqrt(low * high)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from rhmtheory._support.checks import InputError
+from rhmtheory._support.checks import InputError, as_integers
 from rhmtheory._support.facade import Forward
 from rhmtheory._support.types import IntArray
 from rhmtheory.model.grammar import UNGRAMMATICAL, Grammar
@@ -102,7 +102,8 @@ def draw(grammar: Grammar, sentence: npt.ArrayLike | Sequence[npt.ArrayLike]) ->
     Raises
     ------
     InputError
-        For more than one sentence, symbols out of range, and more than 64 tokens, which cannot be read when drawn.
+        For more than one sentence, rows of another length, what is no integer, symbols out of range, and more than
+        64 tokens, which cannot be read when drawn.
 
     Examples
     --------
@@ -124,7 +125,8 @@ def draw(grammar: Grammar, sentence: npt.ArrayLike | Sequence[npt.ArrayLike]) ->
             "`sample(n, trees=True)` instead"
         )
     given: Any = sentence
-    if isinstance(given, (list, tuple)) and len(given) == rhm.L + 1 and np.ndim(given[0]) > 0:
+    rows = isinstance(given, (list, tuple)) and len(given) == rhm.L + 1
+    if rows and (isinstance(given[0], (list, tuple)) or np.ndim(given[0]) > 0):
         return Derivation(grammar, [_row(rhm.width(x), rhm.n_symbols(x), row, x) for x, row in enumerate(given)])
     tokens = _row(rhm.d, rhm.n_symbols(0), given, 0)
     return Derivation(grammar, grammar.parse(tokens))
@@ -133,9 +135,7 @@ def draw(grammar: Grammar, sentence: npt.ArrayLike | Sequence[npt.ArrayLike]) ->
 def _row(width: int, v: int, given: npt.ArrayLike, level: int) -> IntArray:
     """The symbols of one level of one sentence, checked."""
     name = "tokens" if level == 0 else f"symbols of level {level}"
-    array = np.asarray(given)
-    if array.dtype.kind not in "iu":
-        raise InputError(f"{name} are of type {array.dtype}: give integers")
+    array = as_integers(name, given)
     if array.shape not in ((width,), (1, width)):
         raise InputError(f"{name} have shape {array.shape}: give one sentence, ({width},)")
     array = array.reshape(width)

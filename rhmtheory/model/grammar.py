@@ -79,16 +79,19 @@ class Grammar:
         rule_probabilities: Sequence[FloatArray] | None = None,
         prior: FloatArray | None = None,
     ) -> None:
-        """Take checked tables, bottom-up: ``rules[l - 1]`` has shape (v_l, m_l, s_l). Prefer `from_rules`."""
+        """Take checked tables, bottom-up: ``rules[l - 1]`` has shape (v_l, m_l, s_l). Prefer `from_rules`.
+
+        Arrays that can be written are copied.
+        """
         self.rhm = rhm
-        self._rules = tuple(_read_only(table) for table in rules)
+        self._rules = tuple(_kept(table) for table in rules)
         if rule_probabilities is None:
             rule_probabilities = [
                 np.tile(rhm.probabilities(level), (rhm.n_symbols(level), 1)) for level in range(1, rhm.L + 1)
             ]
-        self._probabilities = tuple(_read_only(table) for table in rule_probabilities)
+        self._probabilities = tuple(_kept(table) for table in rule_probabilities)
         n = rhm.n_symbols(rhm.L)
-        self.prior: FloatArray = _read_only(np.full(n, 1 / n) if prior is None else prior)
+        self.prior: FloatArray = _kept(np.full(n, 1 / n) if prior is None else prior)
 
     # --- making one ----------------------------------------------------------------------------------
 
@@ -117,7 +120,7 @@ class Grammar:
             shape = _checked_rules(rhm, level)
             codes = rng.choice(count(base, s, _WAY_OUT), size=shape[0] * shape[1], replace=False)
             tuples = decode(codes, base, s).reshape(*shape, s)
-            tables.append(tuples.astype(smallest_unsigned(base)))
+            tables.append(_read_only(tuples.astype(smallest_unsigned(base))))
         return cls(rhm, tables[::-1])
 
     @classmethod
@@ -447,6 +450,11 @@ class Grammar:
         posterior = Forward("rhmtheory.exact.inference:posterior")
         next_token_posterior = Forward("rhmtheory.exact.inference:next_token_posterior")
         posterior_sample = Forward("rhmtheory.exact.inference:posterior_sample")
+
+
+def _kept(array: npt.NDArray[_Scalar]) -> npt.NDArray[_Scalar]:
+    """The array itself where nobody can write to it, else a copy: that of the caller stays as it is."""
+    return _read_only(array.copy() if array.flags.writeable else array)
 
 
 def _read_only(array: npt.NDArray[_Scalar]) -> npt.NDArray[_Scalar]:

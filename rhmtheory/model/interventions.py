@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rhmtheory._support.checks import InputError, as_choice, as_generator, as_int
+from rhmtheory._support.checks import InputError, as_choice, as_generator, as_int, as_integers
 from rhmtheory._support.types import FloatArray, IntArray
 from rhmtheory.model.grammar import Grammar
 
@@ -97,14 +97,15 @@ def redraw_symbol(
     Raises
     ------
     InputError
-        For a node that does not exist, a level of one symbol, and trees of other shapes.
+        For a node that does not exist, a level of one symbol, and trees that hold other than the symbols of as many
+        sentences on each level.
     """
-    level, node = _node(grammar, trees, level, node)
+    level, node = _node(grammar, level, node)
+    out = _own(grammar, trees)
     count = grammar.rhm.n_symbols(level)
     if count < 2:
         raise InputError(f"level {level} has one symbol: there is no other to put in its place")
     rng = as_generator(seed)
-    out = [np.array(symbols) for symbols in trees]
     here = out[level][:, node]
     out[level][:, node] = (here.astype(np.int64) + rng.integers(1, count, len(here))) % count
     if level:
@@ -139,14 +140,14 @@ def redraw_rule(
         For a node that does not exist, a token (it has no rules), a level of one rule per symbol, and trees that
         the grammar does not write.
     """
-    level, node = _node(grammar, trees, level, node)
+    level, node = _node(grammar, level, node)
     if level == 0:
         raise InputError("level=0: a token has no rules; redraw its symbol, or a node of level 1 or higher")
     if grammar.rhm.n_rules(level) < 2:
         raise InputError(f"a symbol of level {level} has one rule (m=1): there is no synonym to put in its place")
     rng = as_generator(seed)
-    out = [np.array(symbols) for symbols in trees]
-    used = rules_used(grammar, trees, level)[:, node]
+    out = _own(grammar, trees)
+    used = rules_used(grammar, out, level)[:, node]
     rules = _draw_rules(grammar, level, out[level][:, node], rng, without=used)
     _write_below(grammar, out, level, node, rules, rng)
     return out
@@ -155,12 +156,12 @@ def redraw_rule(
 def rules_used(grammar: Grammar, trees: Sequence[IntArray], level: int) -> IntArray:
     """The number of the rule by which each node of a level is written, shape (n, width), 0 .. m - 1.
 
-    Raises `InputError` for trees that the grammar does not write.
+    Raises `InputError` for trees that the grammar does not write, and as `redraw_symbol`.
     """
     level = as_int("level", level, low=1, high=grammar.rhm.L)
-    _check_trees(grammar, trees)
-    symbols = np.asarray(trees[level], dtype=np.int64)
-    children = np.asarray(trees[level - 1]).reshape(*symbols.shape, 1, grammar.rhm.n_children(level))
+    own = _own(grammar, trees)
+    symbols = own[level].astype(np.int64)
+    children = own[level - 1].reshape(*symbols.shape, 1, grammar.rhm.n_children(level))
     # rules of one symbol differ, so that one fits at most; (n, width, m)
     fits = (grammar.rules(level)[symbols] == children).all(axis=-1)
     if not fits.any(axis=-1).all():
@@ -168,20 +169,30 @@ def rules_used(grammar: Grammar, trees: Sequence[IntArray], level: int) -> IntAr
     return np.asarray(fits.argmax(axis=-1))
 
 
-def _node(grammar: Grammar, trees: Sequence[IntArray], level: int, node: int) -> tuple[int, int]:
+def _node(grammar: Grammar, level: int, node: int) -> tuple[int, int]:
     level = as_int("level", level, low=0, high=grammar.rhm.L)
-    _check_trees(grammar, trees)
     width = grammar.rhm.width(level)
     return level, as_int("node", node, low=-width, high=width - 1) % width
 
 
-def _check_trees(grammar: Grammar, trees: Sequence[IntArray]) -> None:
-    widths = [grammar.rhm.width(level) for level in range(grammar.rhm.L + 1)]
-    if [np.asarray(symbols).shape[1:] for symbols in trees] != [(width,) for width in widths]:
+def _own(grammar: Grammar, trees: Sequence[IntArray]) -> list[IntArray]:
+    """A copy of the trees, checked."""
+    rhm = grammar.rhm
+    own = [np.array(as_integers("trees", symbols)) for symbols in trees]
+    widths = [rhm.width(level) for level in range(rhm.L + 1)]
+    if [symbols.shape[1:] for symbols in own] != [(width,) for width in widths]:
         raise InputError(
             f"trees must be L + 1 = {len(widths)} arrays with {', '.join(map(str, widths))} symbols per sentence, "
             "as those of sample(..., trees=True)"
         )
+    if len(counts := {len(symbols) for symbols in own}) > 1:
+        raise InputError(f"trees hold {sorted(counts)} sentences on different levels: give as many on each")
+    for level, symbols in enumerate(own):
+        v = rhm.n_symbols(level)
+        outside = symbols[(symbols < 0) | (symbols >= v)]
+        if len(outside):
+            raise InputError(f"trees hold {outside[0]} at level {level}, outside 0..{v - 1}")
+    return own
 
 
 def _draw_rules(
