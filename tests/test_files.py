@@ -2,6 +2,9 @@
 
 import json
 import os
+import platform
+import subprocess
+import sys
 
 import pytest
 
@@ -24,6 +27,43 @@ def test_a_file_is_replaced_as_a_whole(tmp_path, monkeypatch):
         write_atomically(path, b"half")
     assert path.read_bytes() == b"new"
     assert os.listdir(tmp_path) == ["x"]
+
+
+KILLED = """
+import os, sys
+from rhmtheory._support.files import whole_file
+with whole_file(sys.argv[1]) as file:
+    file.write(b"half")
+    file.flush()
+    os.kill(os.getpid(), 9)
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="kills a process")
+def test_what_a_killed_process_had_begun_is_removed_and_nothing_else(tmp_path):
+    killed = subprocess.run([sys.executable, "-c", KILLED, str(tmp_path / "a-b.json")], check=False)
+    assert killed.returncode == -9
+    (part,) = tmp_path.iterdir()
+    gone = int(part.name.removesuffix(".part").rpartition("-")[2])
+    here = platform.node()
+    others = [
+        f"x.json.{here}-{os.getpid()}.part",  # being written
+        f"x.json.{here}-1.part",  # there, whoever it belongs to
+        f"x.json.another-{gone}.part",  # of another machine
+        f"x.json.{here}-{gone}",  # no such file
+        f"x.json.{here}-{10**30}.part",
+        "video.mp4.part",
+        "x-1.part",
+    ]
+    for name in others:
+        (tmp_path / name).write_text("other")
+    files.remove_abandoned(tmp_path)
+    assert part.exists()  # it may still be written, where machines share a name
+    for file in tmp_path.iterdir():
+        os.utime(file, (0, 0))
+    files.remove_abandoned(tmp_path)
+    assert sorted(os.listdir(tmp_path)) == sorted(others)
+    files.remove_abandoned(tmp_path / "nowhere")
 
 
 def test_lines_are_added(tmp_path):

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import os
 import platform
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -14,6 +15,9 @@ from rhmtheory._support.checks import InputError
 
 _LONGEST_LINE = 1 << 26
 _BLOCK = 1 << 16
+_PART = ".part"
+_RESTS = 60.0
+"""Seconds for which no file that is being written stays as it is."""
 
 
 @contextmanager
@@ -24,7 +28,7 @@ def whole_file(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     """
     path = Path(path)
     # a name that no other process on a shared disk uses
-    temporary = path.with_name(f"{path.name}.{platform.node()}-{os.getpid()}.part")
+    temporary = path.with_name(f"{path.name}.{platform.node()}-{os.getpid()}{_PART}")
     try:
         with open(temporary, "wb") as file:
             yield file
@@ -33,6 +37,35 @@ def whole_file(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def remove_abandoned(folder: str | os.PathLike[str]) -> None:
+    """Remove what `whole_file` had begun in a folder when its process was killed.
+
+    Only files of this machine, whose process is gone and which nobody has written to for a minute: those of other
+    machines on a shared disk, and of processes under way, stay. Machines that share a name may share processes, or
+    not; hence the minute.
+    """
+    for file in Path(folder).glob(f"*{_PART}"):
+        made_by, _, process = file.name.removesuffix(_PART).rpartition("-")
+        if not made_by.endswith(f".{platform.node()}") or not process.isdecimal() or _is_alive(int(process)):
+            continue
+        with suppress(FileNotFoundError):  # another process has just removed it
+            if time.time() - file.stat().st_mtime > _RESTS:
+                file.unlink()
+
+
+def _is_alive(process: int) -> bool:
+    """Whether a process is there, or cannot be asked."""
+    if os.name != "posix":  # elsewhere the question would end it
+        return True
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except (OSError, OverflowError):  # there, and not ours; or no number of a process
+        return True
+    return True
 
 
 def write_atomically(path: str | os.PathLike[str], content: str | bytes) -> None:

@@ -575,7 +575,8 @@ def main() -> None:
         "notes": [
             f"Each trial ends with a sweep that is complete: its {len(sweep.outcomes)} outcomes are those of an "
             "undisturbed one bit for bit, seconds apart; no finished run was trained again or is there twice.",
-            "Temporary files (.part) of a process that was killed with -9 stay where they are, and are not read.",
+            "Temporary files (.part) of a process that was killed with -9 are not read, and stay until a sweep "
+            "begins in the same folder, on the same machine, a minute later or more.",
             *faults,
         ],
     }

@@ -2,7 +2,11 @@
 
 import csv
 import json
+import os
+import platform
 import shutil
+import subprocess
+import sys
 
 import pytest
 
@@ -308,6 +312,23 @@ def test_half_written_results_are_trained_again(preset_file, tmp_path):
         execution.execute(execution.groups(loaded), folder, CPU, workers=1)
     for a, b in zip(outcomes(folder, loaded.runs()), before, strict=True):
         assert a[0] == pytest.approx(b[0], rel=1e-5)
+
+
+def test_what_killed_sweeps_had_begun_is_removed(preset_file, tmp_path):
+    out, loaded = tmp_path / "out", load(preset_file)
+    results.ResultFolder(out, loaded)
+    (out / "checkpoints").mkdir()
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    begun = [
+        folder / f"x.json.{platform.node()}-{process.pid}.part"
+        for folder in (out, out / "runs", out / "checkpoints")
+    ]
+    for file in begun:
+        file.write_text("half")
+        os.utime(file, (0, 0))
+    results.ResultFolder(out, loaded)
+    assert not any(file.exists() for file in begun)
 
 
 def test_full_disk_is_told(preset_file, tmp_path, monkeypatch):

@@ -14,9 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from rhmtheory import RHM, InputError
-from rhmtheory._support.files import write_atomically
+from rhmtheory._support.files import remove_abandoned, write_atomically
 from rhmvalidation.preset import Preset
 from rhmvalidation.runs import Outcome, Run, Settings, as_arguments, curve_of
+
+_CHECKPOINTS = "checkpoints"
 
 
 class ResultFolder:
@@ -47,13 +49,15 @@ class ResultFolder:
                 f"{self.path} holds results of another preset (or of {preset.name!r} with other settings): "
                 "choose another folder with --out, or remove this one"
             )
+        for folder in (self.path, self._runs, self.path / _CHECKPOINTS):
+            remove_abandoned(folder)
         self._save_rest()
         self._recorded = {run.key: (run, outcome) for run, outcome in recorded_runs(self.path)}
 
     @property
     def checkpoint(self) -> Callable[[Sequence[Run]], Path]:
         """Tells where the unfinished training of some runs is kept; a worker process can be handed it."""
-        return partial(_checkpoint, self.path / "checkpoints")
+        return partial(_checkpoint, self.path / _CHECKPOINTS)
 
     def load(self, run: Run) -> Outcome | None:
         """The outcome of a run if it is finished; a file that cannot be read counts as not there."""
@@ -79,7 +83,7 @@ class ResultFolder:
         Replicas that trained again with fewer neighbours would differ in rounding. Raises as `save` does.
         """
         lines = [_as_json(*pair) + "\n" for pair in zip(runs, outcomes, strict=True)]
-        journal = _checkpoint(self.path / "checkpoints", runs).with_suffix(".jsonl")
+        journal = _checkpoint(self.path / _CHECKPOINTS, runs).with_suffix(".jsonl")
         try:
             write_atomically(journal, "".join(lines))
         except OSError as error:
@@ -90,7 +94,7 @@ class ResultFolder:
 
     def _save_rest(self) -> None:
         """Keep the runs of programs that were finished when the process stopped."""
-        for journal in sorted((self.path / "checkpoints").glob("*.jsonl")):
+        for journal in sorted((self.path / _CHECKPOINTS).glob("*.jsonl")):
             try:
                 found = _lines_of(journal)
             except FileNotFoundError:  # another process in this folder has just kept them
