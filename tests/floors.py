@@ -49,6 +49,7 @@ FLOORS: dict[str, list[dict[str, list[str]]]] = {
         {
             "signals": [],
             "devices": [],
+            "figures": [],
             "optimisers": [],
             "repeats": [],
             "layers": [],

@@ -18,6 +18,7 @@ from rhmtheory import RHM, InputError
 from rhmtheory._support.checks import as_int
 from rhmtheory._support.types import FloatArray
 from rhmtheory.fitting.slopes import slope
+from rhmvalidation.figures import plot_coordinate_check
 from rhmvalidation.models import LayeredNetwork
 from rhmvalidation.networks import build
 from rhmvalidation.optimisers import ReplicaOptimiser
@@ -62,24 +63,7 @@ class CoordinateCheck:
 
     def plot(self, ax: Axes | None = None) -> Axes:
         """Draw both sizes against width, a line per layer: solid at the start, dashed what training adds."""
-        from rhmtheory.plotting import new_figure
-
-        if ax is None:
-            ax = new_figure()[1][0]
-        for layer, (size, update) in enumerate(zip(self.activations.T, self.updates.T, strict=True)):
-            ax.plot(self.widths, size, "o-", color=f"C{layer}", label=f"layer {layer + 1}")
-            ax.plot(self.widths, update, "s--", color=f"C{layer}")
-        ax.set(yscale="log", xlabel="width", ylabel="root mean square", title=self.network)
-        ax.set_xscale("log", base=2)
-        ax.set_xticks(self.widths, [str(width) for width in self.widths])
-        ax.legend(
-            title="solid: start; dashed: update",
-            fontsize="x-small",
-            title_fontsize="x-small",
-            loc="upper left",
-            bbox_to_anchor=(0, 0.8),
-        )
-        return ax
+        return plot_coordinate_check(self, ax)
 
 
 def coordinate_check(

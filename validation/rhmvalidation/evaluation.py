@@ -17,6 +17,7 @@ from rhmtheory._support.json import plain
 from rhmtheory._support.types import FloatArray, IntArray
 from rhmtheory.exact.inference import next_token_posterior
 from rhmvalidation.devices import pick_device
+from rhmvalidation.figures import plot_evaluation
 from rhmvalidation.models import Network, evaluating
 
 if TYPE_CHECKING:
@@ -86,20 +87,7 @@ class Evaluation:
 
     def plot(self, ax: Axes | None = None) -> Axes:
         """Draw loss and exact entropy against position, and the losses of ideal predictors of less context."""
-        from rhmtheory.plotting import new_figure
-
-        if ax is None:
-            ax = new_figure()[1][0]
-        for k, losses in enumerate(self.ideal_loss):
-            label = "ideal, context level k" if k == 0 else None
-            ax.plot(self.positions, losses, "_", color="0.55", ms=12, label=label)
-            at = self.positions[-1], losses[-1]
-            ax.annotate(f"{k}", at, xytext=(8, -3), textcoords="offset points", fontsize=8)
-        ax.plot(self.positions, self.entropies, "k_", ms=16, label="exact entropy")
-        ax.errorbar(self.positions, self.loss, 2 * self.loss_error, fmt="o", ms=4, color="C0", label="loss")
-        ax.set(xlabel="position of the token", ylabel="nats", xticks=self.positions)
-        ax.legend(fontsize=8)
-        return ax
+        return plot_evaluation(self, ax)
 
 
 @torch.no_grad()

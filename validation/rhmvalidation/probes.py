@@ -15,6 +15,7 @@ from rhmtheory._support.checks import as_choice, as_int
 from rhmtheory._support.types import FloatArray, IntArray
 from rhmtheory.model.interventions import redraw_rule, redraw_symbol
 from rhmvalidation.activations import activations
+from rhmvalidation.figures import plot_linear_probes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -150,17 +151,7 @@ class LinearProbes:
 
     def plot(self, ax: Axes | None = None) -> Axes:
         """Draw the share of each level against the layers, one line per level."""
-        from rhmtheory.plotting import new_figure
-
-        if ax is None:
-            ax = new_figure()[1][0]
-        for level, information in enumerate(self.information, start=1):
-            label = f"level {level}: {information.sum():.2f} nats there"
-            ax.plot(range(len(self.layers)), self.share(level), "o-", label=label)
-        ax.set(ylabel="share of the information held", ylim=(-0.05, 1.05))
-        ax.set_xticks(range(len(self.layers)), list(self.layers))
-        ax.legend(fontsize=8)
-        return ax
+        return plot_linear_probes(self, ax)
 
 
 def linear_probes(
