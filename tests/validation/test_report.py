@@ -72,6 +72,30 @@ def test_objectives_are_two_networks():
     assert [one.label for one in learning_curves(runs)] == ["decoder", "decoder (all tokens)"]
 
 
+def test_classes_of_one_name_are_two_networks():
+    names = ("first:Net", "second:Net", "second:Other")
+    runs = [finished(name, 0, 10, loss, width=None) for name, loss in zip(names, (1.0, 2.0, 3.0), strict=True)]
+    assert [one.label for one in learning_curves(runs)] == ["first:Net", "second:Net", "Other"]
+    assert [one.label for one in learning_curves(runs[:1])] == ["Net"]
+    # in a study under way, that of a sweep is known before its runs are
+    assert [one.label for one in learning_curves(runs[:1], beside=names)] == ["first:Net"]
+    probed = [(run, replace(one, divergence=[(0, [one.best_loss] * 4)])) for run, one in runs]
+    found = {label: values[0, 0] for label, _, values in divergences(probed)[RHM_]}
+    assert found == {"first:Net": 1.0, "second:Net": 2.0, "Other": 3.0}
+
+
+def test_other_arguments_are_no_points_of_the_same_curve():
+    (one, outcome), (other, _) = (finished("mine:Net", seed, 10, 1.0, width=None) for seed in (0, 1))
+    runs = [
+        (replace(one, arguments=(("width", 8),)), outcome),
+        (replace(other, arguments=(("width", 16),)), outcome),
+    ]
+    with pytest.raises(
+        InputError, match=r"differ in arguments \(\{'width': 16\}, \{'width': 8\}\) and would be mixed"
+    ):
+        learning_curves(runs)
+
+
 def test_mixed_settings_in_one_curve_are_refused():
     runs = [finished("cnn", 0, 10, 1.0), finished("cnn", 1, 10, 1.0, width=8)]
     with pytest.raises(InputError, match=r"differ in width \(4, 8\) and would be mixed in one curve: keep each"):
@@ -166,6 +190,17 @@ def test_grammars_are_added_until_the_interval_is_narrow():
     online = replace(SETTINGS, protocol="online")
     for other in (preset_of("lcn", 4), preset_of("cnn", 4, online)):  # of another network, or by the other clock
         assert more_grammars(other, wide, 0.4, 64) == other
+
+
+def test_grammars_are_added_to_the_class_that_needs_them():
+    names, own = ("first:Net", "second:Net"), replace(SETTINGS, width=None)
+    start = Preset("p", "", tuple(preset_of(name, 4, own).sweeps[0] for name in names))
+    wide, narrow = (
+        replace(found(noise).measurements[0].curves, label=name)
+        for noise, name in zip((0.4, 0.001), names, strict=True)
+    )
+    grown = more_grammars(start, study([wide, narrow]), 0.4, 64)
+    assert [len(sweep.seeds) for sweep in grown.sweeps] == [8, 4]
 
 
 def test_a_lower_bound_gets_no_more_grammars_and_too_few_get_three():

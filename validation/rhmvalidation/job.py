@@ -94,7 +94,7 @@ def run(
         all_there = _train(preset, wanted, path, device, part, scheduler, workers, progress)
         results = ResultFolder(path, preset)
         finished = results.finished(preset.runs())
-        found = study(learning_curves(finished))
+        found = study(learning_curves(finished, _names(preset)))
         wider = preset if until_width is None else more_grammars(preset, found, until_width, most_grammars, only)
         if wider == preset:
             break
@@ -115,7 +115,7 @@ def more_grammars(preset: Preset, found: Study, until_width: float, most: int, o
     def grown(sweep: Sweep) -> Sweep:
         if only not in sweep.title:
             return sweep
-        label = networks.label(sweep.network, sweep.settings.objective)
+        label = networks.label(sweep.network, sweep.settings.objective, _names(preset))
         measured = widths.get((sweep.rhm, label, sweep.settings.protocol))
         here = len(sweep.seeds)
         if measured is None or measured.at_least or math.isnan(measured.best) or measured.width < until_width:
@@ -127,6 +127,10 @@ def more_grammars(preset: Preset, found: Study, until_width: float, most: int, o
         return replace(sweep, seeds=(*sweep.seeds, *following))
 
     return replace(preset, sweeps=tuple(grown(sweep) for sweep in preset.sweeps))
+
+
+def _names(preset: Preset) -> set[str]:
+    return {sweep.network for sweep in preset.sweeps}
 
 
 def _train(

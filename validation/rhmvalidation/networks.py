@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -61,16 +61,23 @@ def is_own(name: str) -> bool:
     return bool(colon) and all(part.isidentifier() for part in (*module.split("."), of_class))
 
 
-def label(name: str, objective: str = "last") -> str:
+def label(name: str, objective: str = "last", beside: Iterable[str] = ()) -> str:
     """What tables and figures call a network: its name, or that of a class of one's own without the module.
 
-    Trained on all tokens it is another network, and says so.
+    The module stays where another network ``beside`` it would be called the same. Trained on all tokens it is
+    another network, and says so.
 
     `rhmtheory.plotting` draws the networks of this package always alike, by this label, and gives others the next
     free style.
     """
-    own = name.partition(":")[2] or name
+    own = _short(name)
+    if any(other != name and _short(other) == own for other in beside):
+        own = name
     return f"{own} (all tokens)" if objective == "all" else own
+
+
+def _short(name: str) -> str:
+    return name.partition(":")[2] or name
 
 
 def find(name: str) -> NetworkRecord:

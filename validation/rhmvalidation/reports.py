@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -119,14 +119,17 @@ def recorded_provenance(folder: Path) -> dict[str, Any]:
     return dict(plain(made_by)) if isinstance(made_by, dict) else {}
 
 
-def learning_curves(finished: Sequence[tuple[Run, Outcome]]) -> list[LearningCurves]:
+def learning_curves(finished: Sequence[tuple[Run, Outcome]], beside: Iterable[str] = ()) -> list[LearningCurves]:
     """Group finished runs into curves, one per ensemble, network and protocol; in a scan, one per learning rate.
+
+    Labels tell their networks apart, and from those named in ``beside``.
 
     Raises
     ------
     InputError
-        Where the runs of one curve differ in any other setting, such as the width.
+        Where the runs of one curve differ in any other setting or argument, such as the width.
     """
+    names = {run.network for run, _ in finished}.union(beside)
     curves: dict[Any, dict[float, list[tuple[Run, Outcome]]]] = {}
     for run, outcome in finished:
         rates = curves.setdefault(curve_of(run.rhm, run.network, run.settings), {})
@@ -142,7 +145,8 @@ def learning_curves(finished: Sequence[tuple[Run, Outcome]]) -> list[LearningCur
                     stacklevel=2,
                 )
                 continue
-            out.append(_curves(members, variant))
+            first = members[0][0]
+            out.append(_curves(members, networks.label(first.network, first.settings.objective, names), variant))
     return out
 
 
@@ -151,10 +155,12 @@ def divergences(finished: Sequence[tuple[Run, Outcome]]) -> dict[RHM, list[tuple
 
     At the best step offline, along training online; only for runs that were probed.
     """
+    names = {run.network for run, _ in finished}
     found: dict[tuple[RHM, str], dict[int, list[list[float]]]] = {}
     for run, outcome in finished:
+        label = networks.label(run.network, run.settings.objective, names)
         for step, values in outcome.divergence:
-            sizes = found.setdefault((run.rhm, networks.label(run.network, run.settings.objective)), {})
+            sizes = found.setdefault((run.rhm, label), {})
             if run.settings.protocol == "online":
                 sizes.setdefault(step * run.settings.batch_size, []).append(values)
             elif step == outcome.best_step:
@@ -167,7 +173,7 @@ def divergences(finished: Sequence[tuple[Run, Outcome]]) -> dict[RHM, list[tuple
     return out
 
 
-def _curves(members: Sequence[tuple[Run, Outcome]], variant: str) -> LearningCurves:
+def _curves(members: Sequence[tuple[Run, Outcome]], label: str, variant: str) -> LearningCurves:
     first = members[0][0]
     _check_alike(first, [run for run, _ in members])
     seeds = {(run.seed_rule, run.grammar_seed): run for run, _ in members}
@@ -192,7 +198,7 @@ def _curves(members: Sequence[tuple[Run, Outcome]], variant: str) -> LearningCur
     time = np.array([[times.get((*key, P), no_time) for P in sizes] for key in keys])
     return LearningCurves(
         rhm=first.rhm,
-        label=networks.label(first.network, first.settings.objective),
+        label=label,
         laws=networks.find(first.network).laws,
         grammars=tuple(
             f"published seed {seed}" if rule == "published" else f"seed {seed}" for rule, seed, _ in keys
@@ -237,11 +243,13 @@ def _enough_steps(members: Sequence[tuple[Run, Outcome]]) -> tuple[str, ...]:
 
 
 def _check_alike(first: Run, runs: Sequence[Run]) -> None:
-    for field in fields(Settings):
-        values = sorted({str(getattr(run.settings, field.name)) for run in runs})
-        # when to stop, and on how many sentences to test, changes no curve
-        if len(values) > 1 and field.name not in ("max_steps", "patience", "after_last_step", "context_probe"):
+    # when to stop, and on how many sentences to test, changes no curve
+    free = ("max_steps", "patience", "after_last_step", "context_probe")
+    given = {field.name: {str(getattr(run.settings, field.name)) for run in runs} for field in fields(Settings)}
+    given["arguments"] = {str(dict(run.arguments)) for run in runs}
+    for name, values in given.items():
+        if len(values) > 1 and name not in free:
             raise InputError(
-                f"runs of {first.network} on {first.rhm} differ in {field.name} ({', '.join(values)}) and would be "
-                "mixed in one curve: keep each setting in a folder of its own, and report on each"
+                f"runs of {first.network} on {first.rhm} differ in {name} ({', '.join(sorted(values))}) and would "
+                "be mixed in one curve: keep each setting in a folder of its own, and report on each"
             )
