@@ -109,7 +109,7 @@ def quenched_plateaus(
 
 
 def usual_plateaus(rhm: RHM) -> FloatArray:
-    """Loss plateaus of an ensemble by the method that is known for it, in nats, shape (L + 1,).
+    """Loss plateaus of the ensemble ``rhm`` by the method that is known for it, in nats, shape (L + 1,).
 
     `RHM.plateaus` (the chain) where rules are equally likely, else the mean of `quenched_plateaus`. Raises
     `InputError` as these do.
