@@ -439,9 +439,17 @@ def test_a_stamp_that_is_no_preset_is_refused(tmp_path, content):
         results.ResultFolder(tmp_path, preset.load_preset("quick"))
 
 
-def test_networks_of_sizes_beyond_64_bits_are_refused(preset_file, tmp_path):
-    preset_file.write_text(TINY.replace("width = 8", "width = 1000000000000"))
-    with pytest.raises(InputError, match=r"cnn of this size cannot be built .* make it narrower"):
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param(("width = 8", f"width = {10**12}"), id="a product of sizes"),
+        pytest.param(("{ v = 4", f"{{ v = {2**64}"), id="one size"),
+    ],
+)
+@pytest.mark.parametrize("network", ["cnn", "decoder"])
+def test_networks_of_sizes_beyond_64_bits_are_refused(preset_file, tmp_path, change, network):
+    preset_file.write_text(TINY.replace(*change).replace("cnn", network))
+    with pytest.raises(InputError, match=rf"{network} of this size cannot be built .* make it narrower"):
         job.run(str(preset_file), tmp_path / "out", "cpu")
 
 

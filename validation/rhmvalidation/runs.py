@@ -273,5 +273,6 @@ def shape(run: Run) -> Network:
     try:
         with torch.device("meta"):
             return run.build()
-    except RuntimeError as error:  # what torch says of sizes beyond 64 bits
-        raise InputError(f"{run.network} of this size cannot be built ({error}): make it narrower") from error
+    except (RuntimeError, TypeError) as error:  # what torch says of sizes beyond 64 bits, and of products beyond
+        said = str(error).splitlines()[0]
+        raise InputError(f"{run.network} of this size cannot be built ({said}): make it narrower") from error
