@@ -344,6 +344,7 @@ def test_tree(capsys):
         (["correlations", *DEEP, "--seed", "1"], "operations: name no grammar, for the ensemble alone"),
         (["sample", *ENSEMBLE, "--trees", "--out", "x.npy"], "--out writes the tokens alone"),
         (["sample", *DEEP, "--trees", "--out", "x.npy", "--json"], "leave out --trees"),
+        (["report", "results", "--format", "pdf"], "--format is that of the figures that --out writes"),
         (["compare", "--dry-run", "--plot", "x.png"], "--dry-run trains nothing that --plot could draw"),
         (["tree", *DEEP], "67108864 tokens are more than the 16777216 that are printed: ask for fewer levels"),
         (["plateaus", *ENSEMBLE, "--grammars", "1000000"], "--grammars=1000000 is too large"),

@@ -64,19 +64,24 @@ def compare_command(
     "--out", type=click.Path(file_okay=False), help="Write runs.csv, comparison.json and all figures here."
 )
 @click.option(
-    "--format", "ending", type=click.Choice(["png", "pdf", "svg"]), default="png", show_default=True,
-    help="Of these figures.",
+    "--format", "ending", type=click.Choice(["png", "pdf", "svg"]), help="Of these figures.  [default: png]",
 )  # fmt: skip
 @click.argument("folders", nargs=-1, required=True, type=click.Path(file_okay=False))
-def report_command(folders: tuple[str, ...], out: str | None, ending: str, plot: str | None, as_json: bool) -> None:
+def report_command(
+    folders: tuple[str, ...], out: str | None, ending: str | None, plot: str | None, as_json: bool
+) -> None:
     """Compare the runs in FOLDERS (of `compare`, or .pt files of the published code) with the theory.
 
     Several folders are reported on together: give online and offline runs of one ensemble for the figure of the
     two clocks, samples and time.
     """
+    if ending and not out:
+        raise click.UsageError(
+            "--format is that of the figures that --out writes: give --out, too, or --plot FILE."
+        )
     report = _validation()("reports").report(*folders)
     if out:
-        report.write(out, ending)
+        report.write(out, ending or "png")
     _print_report(report, plot, as_json)
 
 

@@ -99,7 +99,7 @@ def evaluate(
     seed: int = 0,
     batch_size: int = 1024,
     every_token: bool = False,
-    device: str | torch.device = "cpu",
+    device: str | torch.device = "auto",
 ) -> Evaluation:
     """Hold any predictor against exact entropies and ideal predictors.
 
@@ -117,8 +117,8 @@ def evaluate(
     every_token : bool
         Ask a network of this package (a decoder) for logits of every token.
     device : str or torch.device
-        Where the ids are when ``predict`` gets them. ``auto`` is where the parameters of a module are; of another
-        function, the GPU where there is one.
+        Where the ids are when ``predict`` gets them. ``auto`` is where the parameters of a module are, and the CPU
+        for any other function.
 
     Returns
     -------
@@ -161,8 +161,10 @@ def evaluate(
 
 
 def _device_of(predict: Callable[[Tensor], Any], device: str | torch.device) -> torch.device:
+    if device != "auto":
+        return pick_device(device)
     first = next(predict.parameters(), None) if isinstance(predict, nn.Module) else None
-    return first.device if device == "auto" and first is not None else pick_device(device)
+    return torch.device("cpu") if first is None else first.device
 
 
 def _single(predict: Callable[[Tensor], Any], *, every_token: bool) -> Callable[[Tensor], Any]:
