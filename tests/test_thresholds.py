@@ -111,9 +111,10 @@ def test_record_is_resumed_merged_and_mended(tmp_path, monkeypatch):
     assert learn.calls > calls
 
 
-def test_record_that_is_none(tmp_path):
+@pytest.mark.parametrize("second", ["hello", '{"task": 1, "samples": -2}', f'{{"task": 1, "samples": {10**400}}}'])
+def test_record_that_is_none(tmp_path, second):
     path = tmp_path / "x.jsonl"
-    path.write_text('{"task": 1, "samples": 2}\nhello\n')
+    path.write_text(f'{{"task": 1, "samples": 2}}\n{second}\n')
     with pytest.raises(InputError, match="line 2 is not of a record"):
         read_record(path)
 

@@ -359,7 +359,7 @@ def read_record(path: str | os.PathLike[str]) -> dict[str, float]:
                 if P is not None and not 0 < P < np.inf:
                     raise ValueError(f"{P} samples")
                 done[json.dumps(entry["task"], sort_keys=True)] = float("nan") if P is None else float(P)
-        except (ValueError, TypeError, KeyError, RecursionError) as error:
+        except (ValueError, TypeError, KeyError, OverflowError, RecursionError) as error:
             if number == len(lines) and not line.endswith("\n"):
                 break
             raise InputError(f"{path} line {number} is not of a record: delete the line, or the file") from error
