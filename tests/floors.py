@@ -14,6 +14,7 @@ FLOORS: dict[str, list[dict[str, list[str]]]] = {
             "_support": [
                 "types",
                 "checks",
+                "draws",
                 "lazy",
                 "facade",
                 "html",
@@ -41,7 +42,7 @@ FLOORS: dict[str, list[dict[str, list[str]]]] = {
             "measured": ["pairs", "clustering", "thresholds", "text", "ngrams", "windows", "corpus"],
         },
         {"comparison": ["curves", "tables", "measurement", "studies", "own"]},
-        {"plotting": ["style", "languages", "clocks", "verdicts"]},
+        {"plotting": ["style", "languages", "samples", "clocks", "verdicts"]},
         {"__init__": []},
         {"cli": ["options", "output", "ensembles", "sentences", "samples", "curves", "networks"]},
     ],

@@ -13,6 +13,10 @@ import pytest
 
 import rhmtheory
 from rhmtheory._support.facade import Forward
+from rhmtheory.comparison import Measurement, Study
+from rhmtheory.measured import CorpusStatistics
+from rhmtheory.model.derivation import Derivation
+from rhmtheory.theory import Prediction
 
 MODULES = floors.modules(floors.PACKAGES)
 ARROWS = floors.arrows(floors.PACKAGES)
@@ -95,6 +99,11 @@ def test_the_theory_knows_no_torch_and_no_networks(name):
     assert packages(name).isdisjoint({"torch", "jax", "tensorflow", "rhmvalidation"})
 
 
+def test_only_figures_know_matplotlib():
+    """Results are drawn by functions of `plotting`, to which their methods lead."""
+    assert all(name.startswith("rhmtheory.plotting.") for name in THEORY if "matplotlib" in packages(name))
+
+
 def test_only_one_module_knows_sympy():
     assert [name for name in THEORY if "sympy" in packages(name)] == ["rhmtheory.theory.symbolic"]
 
@@ -109,7 +118,7 @@ def test_modules_are_short(name):
 
 FORWARDED = [
     pytest.param(owner, name, thing, id=f"{owner.__name__}.{name}")
-    for owner in (rhmtheory.RHM, rhmtheory.Grammar)
+    for owner in (rhmtheory.RHM, rhmtheory.Grammar, Prediction, CorpusStatistics, Measurement, Study, Derivation)
     for name, thing in vars(owner).items()
     if isinstance(thing, Forward)
 ]
@@ -121,8 +130,7 @@ def test_a_forwarded_method_is_the_function_itself(owner, name, forward):
     function = importlib.import_module(module)
     for part in path.split("."):
         function = getattr(function, part)
-    grammar = rhmtheory.RHM(v=4, m=2, s=2, L=2).grammar(seed=0)
-    instance = grammar if owner is rhmtheory.Grammar else grammar.rhm
+    instance = object.__new__(owner)
     method = getattr(instance, name)
     assert method.__func__ == function
     assert method.__self__ is instance

@@ -19,6 +19,7 @@ from tiny import tiny as tiny_case
 import rhmtheory
 from rhmtheory import RHM, InputError, zipf
 from rhmtheory._kernels import sampling as kernels
+from rhmtheory._support import memory
 from rhmtheory._support.parallel import for_ranges, thread_count
 from rhmtheory.model import sampling
 from rhmtheory.model.sampling import sample, stream
@@ -236,7 +237,7 @@ def test_samples_beyond_the_32nd_bit_of_their_number(grammar):
     start = 2**32 - 5
 
     def draw(n, first):
-        return sampling._draw(grammar, n, first, 1234, trees=False, threads=1)[0]
+        return sampling._draw(grammar, n, first, (np.uint64(1234), np.uint64(0)), trees=False, threads=1)[0]
 
     across = draw(10, start)
     for i in range(10):
@@ -483,3 +484,15 @@ def test_kernels_where_nothing_can_be_written(tmp_path):
     assert run.returncode == 0, run.stderr
     assert run.stdout.strip() == str(RHM(v=4, m=2, s=2, L=2).grammar().sample(2, seed=0).tolist())
     assert list((tmp_path / "temporary").iterdir()) == []
+
+
+def test_more_than_the_memory_is_refused_before_it_is_asked_for(monkeypatch):
+    """Also where the system would give it: the process would end when it is filled."""
+    grammar = RHM(8, 2, 2, 3).grammar(0)
+    monkeypatch.setattr(memory, "memory_size", lambda: 1000)
+    with pytest.raises(InputError, match=r"n=200 samples of 8 symbols need .* GiB"):
+        grammar.sample(200)
+    with pytest.raises(InputError, match=r"a result of .* GiB does not fit in memory"):
+        grammar.posterior_sample(grammar.sample(1)[0], [False] * 4 + [True] * 4, samples=200)
+    with pytest.raises(InputError, match="does not fit in memory"):
+        grammar.posterior(grammar.sample(100), [False] * 4 + [True] * 4)

@@ -8,8 +8,8 @@ from staircases import SIZES, curves, smooth_staircase
 
 from rhmtheory import RHM, predict
 from rhmtheory.comparison import compare, compare_curve, exponent_ratio, ladder, measure, study, tables
+from rhmtheory.comparison.curves import multiplicity
 from rhmtheory.comparison.measurement import exponent_of
-from rhmtheory.comparison.studies import multiplicity
 from rhmtheory.fitting.intervals import line_coefficients, pseudo_values, t_estimate
 
 THREE, FOUR = RHM(16, 4, 2, 3), RHM(16, 4, 2, 4)

@@ -14,9 +14,9 @@ from rhmtheory.measured.thresholds import (
     Task,
     ThresholdStudy,
     measure_sample_complexity,
-    plot_measurements,
     read_record,
 )
+from rhmtheory.plotting import plot_thresholds
 from rhmtheory.theory.predictions import sample_complexity
 
 SMALL = RHM(v=8, m=2, s=2, L=3)
@@ -178,9 +178,9 @@ def test_step_factor_of_known_data():
 
 def test_plot_draws_into_the_axes_given():
     ax = Figure().subplots()
-    assert plot_measurements([known_measurement()], ax) is ax
+    assert plot_thresholds([known_measurement()], ax) is ax
     assert ax.get_yscale() == "log"
-    assert plot_measurements([known_measurement()]).figure is not ax.figure
+    assert plot_thresholds([known_measurement()]).figure is not ax.figure
 
 
 def test_command(tmp_path, capsys):

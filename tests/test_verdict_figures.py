@@ -189,3 +189,12 @@ def test_figures_of_ensembles_that_differ_in_classes_or_weights_are_all_kept():
     titles = {figure.axes[0].get_title() for name, figure in figures.items() if name.startswith("collapse")}
     assert len(titles) == 4
     assert any("$L=3$, $n=8$" in title for title in titles)
+
+
+def test_a_prediction_draws_itself():
+    prediction = rt.predict(THREE, "cnn")
+    (ax,) = new_figure()[1]
+    assert prediction.plot(ax) is ax
+    P, loss = ax.lines[0].get_data()
+    np.testing.assert_array_equal(loss, prediction.loss(P))
+    assert prediction.plot().figure is not ax.figure

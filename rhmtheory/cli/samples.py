@@ -41,14 +41,16 @@ def learn_command(
     rhm: RHM, sharing: bool | None, highest_level: int | None, plot: str | None, as_json: bool, **options: Any
 ) -> None:  # fmt: skip
     """Measure sample complexities with the clustering learner, against theory."""
-    from rhmtheory.measured.thresholds import measure_sample_complexity, plot_measurements
+    from rhmtheory.measured.thresholds import measure_sample_complexity
 
     modes = (True, False) if sharing is None else (sharing,)
     results = [
         measure_sample_complexity(rhm, sharing=mode, highest_level=highest_level, **options) for mode in modes
     ]
     if plot:
-        save_figure(plot, lambda ax: plot_measurements(results, ax))
+        from rhmtheory.plotting import plot_thresholds
+
+        save_figure(plot, lambda ax: plot_thresholds(results, ax))
     if as_json:
         print_json([result.to_dict() for result in results])
         return

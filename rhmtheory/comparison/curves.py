@@ -174,6 +174,11 @@ def predicted_steps(rhm: RHM, law: str, method: str) -> FloatArray:
     return waits
 
 
+def multiplicity(rhm: RHM) -> float:
+    """The m of theory: equally likely rules with the same second moment."""
+    return rhm.effective_multiplicity(1)
+
+
 def mean_by(names: Sequence[str], values: FloatArray) -> FloatArray:
     """Mean over the rows of each name, in the order in which names come first."""
     order = list(dict.fromkeys(names))

@@ -14,7 +14,7 @@ from rhmtheory._support.facade import Forward
 from rhmtheory._support.json import plain
 from rhmtheory._support.tables import html, text
 from rhmtheory._support.types import IntArray
-from rhmtheory.comparison.curves import LearningCurves, predicted_steps
+from rhmtheory.comparison.curves import LearningCurves, multiplicity, predicted_steps
 from rhmtheory.comparison.measurement import METHODS, Finding, Judged, Measurement, exponent_of, measure, verdict
 from rhmtheory.comparison.tables import study_tables
 from rhmtheory.fitting.intervals import line_coefficients, no_estimate, pseudo_values, t_estimate
@@ -268,11 +268,6 @@ def ladder(measurements: Sequence[Measurement]) -> Ladder:
         predicted = slope(ln_m, np.log(factors))
         judged.append(Judged(one.law, one.method, predicted, verdict(measured, predicted)))
     return Ladder(first.curves.name, first.curves.protocol, tuple(points), Finding(measured, tuple(judged)))
-
-
-def multiplicity(rhm: RHM) -> float:
-    """The m of theory: equally likely rules with the same second moment."""
-    return rhm.effective_multiplicity(1)
 
 
 def _has_factor(m: Measurement) -> bool:

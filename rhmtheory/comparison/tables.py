@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from rhmtheory._support.tables import Table
+from rhmtheory.comparison.curves import multiplicity
 from rhmtheory.theory import exponent
 
 if TYPE_CHECKING:
@@ -49,10 +50,10 @@ def ladder_tables(ladders: Sequence[Ladder]) -> list[Table]:
         groups.setdefault(_ladder_name(one), []).append(one)
     out = []
     for name, members in groups.items():
-        ms = sorted({_m(m) for one in members for m in one.measurements})
+        ms = sorted({multiplicity(m.curves.rhm) for one in members for m in one.measurements})
         rows = []
         for one in members:
-            cells = {_m(m): m.step_factor.measured for m in one.measurements}
+            cells = {multiplicity(m.curves.rhm): m.step_factor.measured for m in one.measurements}
             rows.append((one.label, *(str(cells.get(m, "")) for m in ms)))
         out += _split(f"step factor against m, {name} [95%]", ("network", *(f"m = {m:g}" for m in ms)), rows)
         slopes = [(one.label, one.slope) for one in members]
@@ -153,13 +154,9 @@ def _short_name(rhm: RHM) -> str:
     return ", ".join([*(part.split(" ", 1)[1] for part in (v, m, s, L)), *rest])
 
 
-def _m(m: Measurement) -> float:
-    return m.curves.rhm.effective_multiplicity(1)
-
-
 def _range(one: Ladder) -> str:
     """The m that enter the fit."""
-    ms = [f"{_m(m):g}" for m in one.fitted]
+    ms = [f"{multiplicity(m.curves.rhm):g}" for m in one.fitted]
     return f"m = {ms[0]} to {ms[-1]}" if ms else "no m"
 
 

@@ -12,6 +12,7 @@ from scipy.special import entr
 
 from rhmtheory._kernels import entropy as kernels
 from rhmtheory._support.checks import InputError, as_choice, as_generator, as_int
+from rhmtheory._support.draws import draw_outcomes
 from rhmtheory._support.parallel import for_ranges
 from rhmtheory._support.types import FloatArray, as_floats
 from rhmtheory.exact.spine import View, see
@@ -382,7 +383,7 @@ def _sampled(
     def step(level: int, node: _Samples) -> Iterator[_Samples]:
         # one rule a sample, whatever the child that comes next
         p = grammar.rule_probabilities(level)[node.symbol]
-        rule = _draw(p, rng)
+        rule = draw_outcomes(p, rng)
         children = grammar.rules(level)[node.symbol, rule]
         skipped = children.shape[1] - len(views[level])
         for q, view in enumerate(views[level], start=skipped):
@@ -395,14 +396,7 @@ def _sampled(
 
 def _draw_roots(pi: FloatArray, batch: int, rng: np.random.Generator) -> _Samples:
     beliefs = np.tile(pi, (batch, 1))
-    return _Samples(beliefs, _draw(beliefs, rng))
-
-
-def _draw(p: FloatArray, rng: np.random.Generator) -> _IntArray:
-    """One outcome a row of probabilities (samples, outcomes)."""
-    cumulative = np.cumsum(p, axis=1)
-    # scaled by the sum, which may miss one by rounding; an outcome of probability zero cannot come up
-    return np.asarray((cumulative <= rng.random((len(p), 1)) * cumulative[:, -1:]).sum(axis=1))
+    return _Samples(beliefs, draw_outcomes(beliefs, rng))
 
 
 def _estimate(

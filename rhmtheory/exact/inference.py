@@ -9,7 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from rhmtheory._kernels import inference as kernels
-from rhmtheory._support.checks import InputError, as_generator, as_int, smallest_unsigned
+from rhmtheory._support.checks import InputError, as_int, smallest_unsigned
+from rhmtheory._support.draws import random_key
+from rhmtheory._support.memory import allocate
 from rhmtheory._support.types import FloatArray
 from rhmtheory.exact.evidence import (
     Evidence,
@@ -20,7 +22,7 @@ from rhmtheory.exact.evidence import (
     check_symbols,
     read_evidence,
 )
-from rhmtheory.exact.messages import Block, Impossible, allocate, check_explained, in_blocks, marginals
+from rhmtheory.exact.messages import NO_ROOM, Block, Impossible, check_explained, in_blocks, marginals
 from rhmtheory.model.grammar import Grammar
 from rhmtheory.model.rhm import RHM
 
@@ -261,17 +263,16 @@ def posterior_sample(
     evidence, _, single = read_evidence(grammar, tokens, mask, symbols)
     rhm, n = grammar.rhm, evidence.samples
     draws = 1 if samples is None else as_int("samples", samples, low=0)
-    key = int(as_generator(seed).integers(2**64, dtype=np.uint64))
-    halves = np.uint64(key & 0xFFFFFFFF), np.uint64(key >> 32)
+    key = random_key(seed)
     wanted = range(rhm.L + 1) if trees else range(1)
     dtype = smallest_unsigned(max(rhm.n_symbols(level) for level in wanted))
-    out = [allocate((n * draws, rhm.width(level)), dtype) for level in wanted]
+    out = allocate([(n * draws, rhm.width(level)) for level in wanted], dtype, NO_ROOM)
     failed = np.full(n, kernels.EXPLAINED)
 
     def solve(block: Block, start: int, stop: int, logs: bool) -> npt.NDArray[np.int64]:
         first = start // draws
         judged = block.explain(evidence, first, (stop - 1) // draws + 1, logs)
-        drawn = block.draw(np.arange(start, stop) // draws - first, start, judged, logs, halves)
+        drawn = block.draw(np.arange(start, stop) // draws - first, start, judged, logs, key)
         for array, symbol in zip(out, drawn, strict=False):
             array[start:stop] = symbol
         # two threads that share a sample judge it alike
@@ -306,7 +307,8 @@ def _marginals_within(
             f"symbols of level {above[0]} lie above context_level={k}, which sees none: leave them out"
         )
     full = {level: np.broadcast_to(nodes, (n, nodes.shape[1])) for level, nodes in asked.items()}
-    out = {level: allocate((int(a.sum()), rhm.n_symbols(level)), np.dtype(np.float64)) for level, a in full.items()}
+    shapes = [(int(a.sum()), rhm.n_symbols(level)) for level, a in full.items()]
+    out = dict(zip(full, allocate(shapes, np.float64, NO_ROOM), strict=True))
     nodes_below = [rhm.span(k) // rhm.span(level) for level in range(k + 1)]
     for i in range(rhm.width(k)):
         part = [slice(i * count, (i + 1) * count) for count in nodes_below]

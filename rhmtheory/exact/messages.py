@@ -6,7 +6,7 @@ from bisect import bisect_right
 from collections.abc import Callable
 from functools import lru_cache
 from itertools import accumulate, pairwise
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +14,8 @@ import numpy.typing as npt
 from rhmtheory._kernels import inference as kernels
 from rhmtheory._kernels import inference_logs
 from rhmtheory._support.checks import InputError, as_choice
+from rhmtheory._support.draws import Key
+from rhmtheory._support.memory import allocate
 from rhmtheory._support.parallel import for_ranges
 from rhmtheory._support.types import FloatArray
 from rhmtheory.exact import spine
@@ -23,6 +25,8 @@ from rhmtheory.model.tuples import count, encode
 
 Impossible = Literal["raise", "nan"]
 """What to do with a sample that no derivation explains."""
+
+NO_ROOM = "a result of {size} does not fit in memory: give fewer samples at once"
 
 _LARGEST_BLOCK = 1 << 20
 """Floats of messages held at once by one thread (8 MiB, and as many of marginals): they stay in the cache."""
@@ -121,7 +125,7 @@ class Block:
         first: int,
         failed: npt.NDArray[np.int64],
         logs: bool,
-        key: tuple[np.uint64, np.uint64],
+        key: Key,
     ) -> list[npt.NDArray[np.int32]]:
         """Symbols (draws, width) of each level; draw ``first + j`` is of sample ``sample[j]`` of the block."""
         form = inference_logs if logs else kernels
@@ -154,7 +158,7 @@ def marginals(
     else:
         tokens = evidence.pieces[0].symbols[:, window.first - evidence.pieces[0].first :]
         tokens = tokens[:, : window.position - window.first]
-        p = allocate((evidence.samples, grammar.rhm.n_symbols(0)), np.dtype(np.float64))
+        (p,) = allocate([(evidence.samples, grammar.rhm.n_symbols(0))], np.float64, NO_ROOM)
         found = spine.next_token(p, grammar, tokens, window, threads)
         out, failed = {0: p}, np.full(evidence.samples, kernels.EXPLAINED)
         left = np.flatnonzero(~found)
@@ -188,7 +192,7 @@ def _sum_product(
     begin, out = {}, {}
     for level, nodes in asked.items():
         begin[level] = np.concatenate([[0], np.cumsum(np.broadcast_to(nodes.sum(axis=1), n))])
-        out[level] = allocate((int(begin[level][-1]), rhm.n_symbols(level)), np.dtype(np.float64))
+        (out[level],) = allocate([(int(begin[level][-1]), rhm.n_symbols(level))], np.float64, NO_ROOM)
 
     def solve(block: Block, start: int, stop: int, logs: bool) -> npt.NDArray[np.int64]:
         failed[start:stop] = block.explain(evidence, start, stop, logs)
@@ -252,11 +256,3 @@ def check_explained(grammar: Grammar, failed: npt.NDArray[np.int64]) -> None:
         f"node {i} of level {level} would have to produce{others}: it is ungrammatical, or has probability zero; "
         'hide what is doubtful, or take NaN for its marginals with impossible="nan"'
     )
-
-
-def allocate(shape: tuple[int, int], dtype: np.dtype[Any]) -> Any:
-    """Room for a result, or an `InputError` where it does not fit."""
-    try:
-        return np.empty(shape, dtype)
-    except (MemoryError, ValueError) as error:
-        raise InputError(f"a result of shape {shape} does not fit in memory: give fewer samples at once") from error

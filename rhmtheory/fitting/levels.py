@@ -46,6 +46,11 @@ def crossings(x: npt.ArrayLike, y: npt.ArrayLike, levels: npt.ArrayLike) -> Cros
         Positive; NaN entries are skipped.
     levels : array, shape (curves, levels)
         Positive; NaN where a curve has no such level.
+
+    Raises
+    ------
+    InputError
+        For shapes that do not fit, x that does not increase, and values without a logarithm.
     """
     x, y, levels = as_floats(x), as_floats(y), as_floats(levels)
     if x.ndim != 1 or y.ndim != 2 or y.shape[1] != len(x):
@@ -86,6 +91,11 @@ def crossing(x: npt.ArrayLike, y: npt.ArrayLike, level: float) -> float:
     -------
     float
         NaN where the curve never comes down to the level, or is at or below it from the first point on.
+
+    Raises
+    ------
+    InputError
+        For a level that is not positive, lists of different lengths, and as `crossings`.
 
     Examples
     --------

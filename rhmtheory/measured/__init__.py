@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from rhmtheory.measured.corpus import CorpusStatistics, analyse_corpus
     from rhmtheory.measured.pairs import PairCounts, count_pairs, jackknife, last_token_pairs, tree_pairs
     from rhmtheory.measured.text import read_tokens
-    from rhmtheory.measured.thresholds import Task, ThresholdStudy, measure_sample_complexity, plot_measurements
+    from rhmtheory.measured.thresholds import Task, ThresholdStudy, measure_sample_complexity
 
 __all__ = [
     "ClusterModel",
@@ -24,7 +24,6 @@ __all__ = [
     "last_token_pairs",
     "learn",
     "measure_sample_complexity",
-    "plot_measurements",
     "read_tokens",
     "tree_pairs",
 ]
@@ -35,6 +34,6 @@ __getattr__, __dir__ = lazy(
         "corpus": ("CorpusStatistics", "analyse_corpus"),
         "text": ("read_tokens",),
         "pairs": ("PairCounts", "count_pairs", "jackknife", "last_token_pairs", "tree_pairs"),
-        "thresholds": ("Task", "ThresholdStudy", "measure_sample_complexity", "plot_measurements"),
+        "thresholds": ("Task", "ThresholdStudy", "measure_sample_complexity"),
     },
 )

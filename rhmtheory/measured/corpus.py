@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rhmtheory._support.checks import InputError, as_confidence, as_generator, as_int, as_pair
+from rhmtheory._support.facade import Forward
 from rhmtheory._support.json import plain
 from rhmtheory._support.types import FloatArray
 from rhmtheory.fitting.intervals import SlopeFit, bootstrap, resamples
@@ -20,7 +21,7 @@ from rhmtheory.measured.text import Source, open_corpus
 from rhmtheory.measured.windows import LEAST_POINTS, admissible, lags_up_to, slope_weights
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
+    from rhmtheory.plotting import plot_corpus as _plot_corpus
 
 _RESOLVED = 2.0
 """Multiple of the noise at which a correlation counts as resolved."""
@@ -163,32 +164,10 @@ class CorpusStatistics:
         lines.append(f"intervals: {self.beta.confidence:.0%} over {self.beta.realisations} {kind}")
         return "\n".join(lines)
 
-    def plot(self, axes: Sequence[Axes] | None = None) -> Sequence[Axes]:
-        """Draw correlation against lag and entropy against context, with fits, into two axes; return them."""
-        if axes is None:
-            from matplotlib.figure import Figure
-
-            axes = Figure(figsize=(10, 4), layout="constrained").subplots(1, 2)
-        left, right = axes
-        left.plot(self.lags, self.correlation, "o", ms=4, color="C0", label="operator norm of the covariance")
-        left.plot(self.lags, self.noise, color="0.5", label="sampling noise")
-        inside = (self.lags >= self.window[0]) & (self.lags <= self.window[1])
-        _draw_power(left, self.lags[inside], self.correlation[inside], self.beta, r"\beta")
-        left.set(xscale="log", yscale="log", xlabel="lag (tokens)", ylabel="correlation")
-        n = np.arange(1, len(self.entropies) + 1)
-        right.plot(n[: self.usable], self.entropies[: self.usable], "o", color="C0", label="conditional entropy")
-        right.plot(
-            n[self.usable :], self.entropies[self.usable :], "o", mfc="none", color="0.6", label="counts run out"
-        )
-        if self.usable >= LEAST_POINTS:
-            excess = self.entropies[: self.usable] - self.floor
-            _draw_power(right, n[: self.usable], excess, self.gamma, r"\gamma", self.floor)
-        right.set(xscale="log", yscale="log", xlabel="context (tokens)", ylabel="entropy of the next token (nats)")
-        right.set_xticks(n, labels=map(str, n), minor=False)
-        right.set_xticks([], minor=True)
-        for ax in (left, right):
-            ax.legend(fontsize=8)
-        return list(axes)
+    if TYPE_CHECKING:
+        plot = _plot_corpus
+    else:
+        plot = Forward("rhmtheory.plotting:plot_corpus")
 
 
 def analyse_corpus(
@@ -410,9 +389,3 @@ def _resampled_norms(parts: Sequence[PairCounts], total: PairCounts, draws: npt.
 
 def _text(fit: SlopeFit) -> str:
     return f"{fit.best:.3f} [{fit.low:.3f}, {fit.high:.3f}]"
-
-
-def _draw_power(ax: Axes, x: Any, y: FloatArray, fit: SlopeFit, name: str, floor: float = 0.0) -> None:
-    middle = np.exp(np.log(y).mean() + fit.best * np.log(x).mean())
-    label = rf"${name} = {fit.best:.2f}$ [{fit.low:.2f}, {fit.high:.2f}]"
-    ax.plot(x, middle * np.asarray(x, float) ** -fit.best + floor, color="C3", label=label)

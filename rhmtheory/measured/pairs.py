@@ -304,6 +304,8 @@ def jackknife(
 
     The parts (batches, or segments of a text) are taken to be independent; within a part tokens may depend
     on one another in any way. Pairs across borders of parts are left out.
+
+    Raises `InputError` for fewer than two parts.
     """
     if len(parts) < 2:
         raise InputError(f"{len(parts)} part leaves nothing when it is left out: give at least 2")

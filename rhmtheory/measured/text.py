@@ -38,6 +38,11 @@ def read_tokens(path: str | os.PathLike[str], units: str = "characters") -> tupl
         Of the smallest unsigned dtype.
     symbols : list of str
         What each number stands for.
+
+    Raises
+    ------
+    InputError
+        For unknown units, a file that is empty or changes while it is read, and characters of what is not UTF-8.
     """
     as_choice("units", units, UNITS[:2])
     content = read_whole(path)

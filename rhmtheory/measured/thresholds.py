@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from math import isfinite, sqrt
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -23,9 +23,6 @@ from rhmtheory.measured.clustering import PROFILES, TARGETS, learn
 from rhmtheory.model.rhm import RHM
 from rhmtheory.theory.learners import Law
 from rhmtheory.theory.predictions import sample_complexity, step_factor
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
 
 CRITERIA = ("tuples", "symbols")
 """What counts as learnt: see `Task`."""
@@ -312,6 +309,12 @@ def measure_sample_complexity(
     Returns
     -------
     ThresholdStudy
+
+    Raises
+    ------
+    InputError
+        For an ensemble without a hidden level below the root, with f = 1, or whose levels differ; for options that
+        `Task` does not take; and for a ``record`` that is none.
     """
     if rhm.L < 2:
         raise InputError(f"L={rhm.L} has no hidden level below the root: use at least 2 levels")
@@ -364,40 +367,3 @@ def read_record(path: str | os.PathLike[str]) -> dict[str, float]:
                 break
             raise InputError(f"{path} line {number} is not of a record: delete the line, or the file") from error
     return done
-
-
-def plot_measurements(measurements: list[ThresholdStudy], ax: Axes | None = None) -> Axes:
-    """Draw measured and predicted ``P_k`` against k: points with intervals, and two lines each.
-
-    Solid: the finite-size prediction, nothing fitted. Dashed: the asymptotic factor m**2 or m, from the measured
-    level 1 on, since asymptotic theory fixes ratios and not prefactors.
-
-    Parameters
-    ----------
-    measurements : list of ThresholdStudy
-    ax : matplotlib axes, optional
-        By default those of a new figure.
-    """
-    if ax is None:
-        from matplotlib.figure import Figure
-
-        ax = Figure(figsize=(6, 4), layout="constrained").subplots()
-    for i, result in enumerate(measurements):
-        color, k = f"C{i}", np.array(result.hidden_levels)
-        fits = result.thresholds()
-        best = np.array([fit.best for fit in fits])
-        with np.errstate(invalid="ignore"):
-            bars = np.abs(np.array([[fit.best - fit.low, fit.high - fit.best] for fit in fits]).T)
-        name = str(Law(result.sharing)) + ("" if result.sharing else f" ({result.criterion})")
-        v, m, s = result.rhm.homogeneous()
-        factors = f"{result.step().best:.3g} (predicted {result.finite_size_step:.3g}, {result.predicted_step:g})"
-        label = f"({v},{m},{s}) {name}: factor {factors}"
-        ax.errorbar(k, best, np.nan_to_num(bars), fmt="o" if result.sharing else "s", color=color, label=label)
-        ax.plot(k, best[0] * result.predicted_step ** (k - 1.0), "--", color=color, lw=1)
-        ax.plot(k, result.finite_size, "-", color=color, lw=1)
-    ax.set(yscale="log", xlabel="hidden level k", ylabel="samples to recover the level")
-    ax.set_xticks(sorted({k for result in measurements for k in result.hidden_levels}))
-    ax.legend(
-        fontsize="small", title="solid: finite-size prediction; dashed: asymptotic factor", title_fontsize="small"
-    )
-    return ax

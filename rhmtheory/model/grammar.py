@@ -27,7 +27,7 @@ from rhmtheory._support.files import write_atomically
 from rhmtheory._support.html import html_table
 from rhmtheory._support.reading import check_archive
 from rhmtheory._support.types import FloatArray, IntArray, as_floats
-from rhmtheory.model.rhm import PER_SYMBOL, RHM
+from rhmtheory.model.rhm import PER_SYMBOL, RHM, equally_likely
 from rhmtheory.model.tuples import count, decode, encode
 
 if TYPE_CHECKING:
@@ -276,8 +276,7 @@ class Grammar:
     @cached_property
     def is_uniform(self) -> bool:
         """Whether the rules of a symbol, and the classes, are equally likely."""
-        tables = [*self._probabilities, self.prior]
-        return all(np.allclose(p, 1 / p.shape[-1], rtol=1e-12, atol=0) for p in tables)
+        return all(map(equally_likely, (*self._probabilities, self.prior)))
 
     def parents(self, level: int, tuples: npt.ArrayLike) -> npt.NDArray[np.int64]:
         """Parent symbols of level ``level`` for tuples of level ``level - 1`` symbols.

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from rhmtheory._support.checks import InputError, as_choice, as_generator, as_int, as_integers
+from rhmtheory._support.draws import draw_outcomes
 from rhmtheory._support.types import FloatArray, IntArray
 from rhmtheory.model.grammar import Grammar
 
@@ -208,9 +209,7 @@ def _draw_rules(
         p = p * (np.arange(p.shape[-1]) != without[..., None])
         if not p.sum(axis=-1).all():
             raise InputError(f"a symbol of level {level} has one rule of positive probability: it has no synonym")
-    total = p.cumsum(axis=-1)
-    number = rng.random(symbols.shape) * total[..., -1]
-    return np.asarray((number[..., None] >= total[..., :-1]).sum(axis=-1))
+    return draw_outcomes(p, rng)
 
 
 def _write_below(

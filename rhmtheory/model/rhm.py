@@ -44,6 +44,11 @@ def zipf(m: int, a: float) -> tuple[float, ...]:
     return tuple((weights / weights.sum()).tolist())
 
 
+def equally_likely(p: FloatArray) -> bool:
+    """Whether the probabilities ``p``, along the last axis, are alike but for rounding."""
+    return bool(np.allclose(p, 1 / p.shape[-1], rtol=1e-12, atol=0))
+
+
 def _per_level(name: str, value: Any, L: int, low: int, first: int) -> PerLevel:
     """Check one parameter: an int for every level, or one int a level; equal entries collapse to one int."""
     if not isinstance(value, (tuple, list, np.ndarray)):
@@ -192,7 +197,7 @@ class RHM:
             as_probabilities(f"rule_probabilities of level {level}", p, (self.n_rules(level),))
             for level, p in enumerate(lists, start=1)
         ]
-        if all(np.allclose(p, 1 / len(p), rtol=1e-12, atol=0) for p in checked):
+        if all(map(equally_likely, checked)):
             return None
         tuples = tuple(tuple(p.tolist()) for p in checked)
         return tuples[0] if len(set(tuples)) == 1 else tuples

@@ -10,11 +10,13 @@ import numpy as np
 import numpy.typing as npt
 
 from rhmtheory._kernels import sampling as kernels
-from rhmtheory._support.checks import InputError, as_generator, as_int, smallest_unsigned
-from rhmtheory._support.memory import memory_size
+from rhmtheory._support.checks import InputError, as_int, smallest_unsigned
+from rhmtheory._support.draws import Key, random_key
+from rhmtheory._support.memory import allocate
 from rhmtheory._support.parallel import for_ranges
 from rhmtheory._support.types import FloatArray, IntArray
 from rhmtheory.model.grammar import Grammar
+from rhmtheory.model.rhm import equally_likely
 
 _LEAST_TOKENS_A_THREAD = 1 << 17
 _LARGEST_BLOCK = 1 << 18
@@ -83,7 +85,7 @@ def sample(
     ((1000, 8), dtype('uint8'))
     """
     n = as_int("n", n, low=0)
-    drawn = _draw(grammar, n, 0, _key(seed), trees=trees, threads=threads)
+    drawn = _draw(grammar, n, 0, random_key(seed), trees=trees, threads=threads)
     return drawn if trees else drawn[0]
 
 
@@ -100,19 +102,14 @@ def stream(
         As in `sample`.
     """
     batch_size = as_int("batch_size", batch_size, low=1)
-    return _batches(grammar, batch_size, _key(seed), threads)
+    return _batches(grammar, batch_size, random_key(seed), threads)
 
 
-def _batches(grammar: Grammar, size: int, key: int, threads: int | None) -> Iterator[IntArray]:
+def _batches(grammar: Grammar, size: int, key: Key, threads: int | None) -> Iterator[IntArray]:
     first = 0
     while True:
         yield _draw(grammar, size, first, key, trees=False, threads=threads)[0]
         first += size
-
-
-def _key(seed: int | np.random.Generator) -> int:
-    """The 64-bit key of the counter-based generator."""
-    return int(as_generator(seed).integers(2**64, dtype=np.uint64))
 
 
 class _Stage(NamedTuple):
@@ -189,7 +186,7 @@ def _fits(grammar: Grammar, top: int, bottom: int) -> bool:
     rhm = grammar.rhm
     nodes, outcomes = _nodes(grammar, top), 1
     for level in range(bottom + 1, top + 1):
-        if not _equal(grammar.prior if level > rhm.L else grammar.rule_probabilities(level)):
+        if not equally_likely(grammar.prior if level > rhm.L else grammar.rule_probabilities(level)):
             return False
         # a power that cannot be small is not computed
         exponent = min(_nodes(grammar, level) // nodes, 64)
@@ -197,10 +194,6 @@ def _fits(grammar: Grammar, top: int, bottom: int) -> bool:
     symbols = rhm.n_symbols(top) if top <= rhm.L else 1
     size = symbols * outcomes * rhm.width(bottom) // nodes
     return size <= _LARGEST_TABLE and _fits_a_word(outcomes)
-
-
-def _equal(p: FloatArray) -> bool:
-    return bool(np.allclose(p, 1 / p.shape[-1], rtol=1e-12, atol=0))
 
 
 def _stage(grammar: Grammar, top: int, bottom: int) -> _Stage:
@@ -239,7 +232,7 @@ def _numbers(rows: IntArray, nodes: int) -> IntArray:
 
 def _alias_tables(weights: FloatArray) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.uint64]]:
     """Thresholds out of 2**32 and aliases of each outcome, row after row; empty for equal weights."""
-    if _equal(weights):
+    if equally_likely(weights):
         return np.empty(0, np.uint64), np.empty(0, np.uint64)
     accept = np.full(weights.shape, 2**32, np.uint64)
     alias = np.tile(np.arange(weights.shape[1], dtype=np.uint64), (len(weights), 1))
@@ -255,7 +248,7 @@ def _alias_tables(weights: FloatArray) -> tuple[npt.NDArray[np.uint64], npt.NDAr
     return accept.ravel(), alias.ravel()
 
 
-def _draw(grammar: Grammar, n: int, first: int, key: int, *, trees: bool, threads: int | None) -> list[IntArray]:
+def _draw(grammar: Grammar, n: int, first: int, key: Key, *, trees: bool, threads: int | None) -> list[IntArray]:
     """Samples first .. first + n - 1: the symbols of all levels, or of the tokens alone."""
     rhm = grammar.rhm
     if rhm.d > _MOST_TOKENS:
@@ -266,40 +259,25 @@ def _draw(grammar: Grammar, n: int, first: int, key: int, *, trees: bool, thread
     levels = range(rhm.L + 1 if trees else 1)
     dtype = smallest_unsigned(max(rhm.n_symbols(level) for level in levels))
     columns = sum(rhm.width(level) for level in levels)
-    out = _empty(n, [rhm.width(level) for level in levels], dtype)
-    halves = np.uint64(key & 0xFFFFFFFF), np.uint64(key >> 32)
+    out = allocate(
+        [(n, rhm.width(level)) for level in levels],
+        dtype,
+        f"n={n} samples of {columns} symbols need {{size}}, more than there is: draw fewer, or use stream()",
+    )
     size = max(1, _LARGEST_BLOCK // columns)
 
     def draw_range(start: int, stop: int) -> None:
         for a in range(start, stop, size):
             rows = [array[a : min(a + size, stop)] for array in out]
             # the number of a sample is first + its row
-            words, skipped = _words(plan, first + a, len(rows[0]), halves)
+            words, skipped = _words(plan, first + a, len(rows[0]), key)
             (_fill_trees if trees else _fill_tokens)(plan, rows, words, skipped)
 
     for_ranges(draw_range, n, threads=threads, least=max(1, _LEAST_TOKENS_A_THREAD // columns))
     return out
 
 
-def _empty(n: int, widths: list[int], dtype: np.dtype[Any]) -> list[IntArray]:
-    """Arrays (n, width), if the machine can hold them."""
-    bytes_ = n * sum(widths) * dtype.itemsize
-    too_many = InputError(
-        f"n={n} samples of {sum(widths)} symbols need {bytes_ / 2**30:.3g} GiB, more than there is: draw fewer, or "
-        "use stream()"
-    )
-    # arrays larger than the memory may be given, and the process ended when they are filled
-    if bytes_ > memory_size():
-        raise too_many
-    try:
-        return [np.empty((n, width), dtype) for width in widths]
-    except (MemoryError, ValueError) as error:
-        raise too_many from error
-
-
-def _words(
-    plan: _Plan, first: int, samples: int, key: tuple[np.uint64, np.uint64]
-) -> tuple[npt.NDArray[np.uint32], int]:
+def _words(plan: _Plan, first: int, samples: int, key: Key) -> tuple[npt.NDArray[np.uint32], int]:
     """The words of some samples, without those that would bias, and how many words lie before them."""
     number, skipped = divmod(first * len(plan.outcomes), 4)
     # words come in blocks of four

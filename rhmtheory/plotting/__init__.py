@@ -11,9 +11,11 @@ if TYPE_CHECKING:
         plot_derivation,
         plot_plateau_methods,
         plot_plateaus,
+        plot_prediction,
         plot_predictions,
         plot_tree,
     )
+    from rhmtheory.plotting.samples import plot_corpus, plot_thresholds
     from rhmtheory.plotting.style import STYLES, Style, new_figure, save_figure, styles
     from rhmtheory.plotting.verdicts import (
         plot_collapse,
@@ -35,6 +37,7 @@ __all__ = [
     "plot_clocks",
     "plot_collapse",
     "plot_context",
+    "plot_corpus",
     "plot_correlations",
     "plot_crossings",
     "plot_curves",
@@ -44,7 +47,9 @@ __all__ = [
     "plot_measurement",
     "plot_plateau_methods",
     "plot_plateaus",
+    "plot_prediction",
     "plot_predictions",
+    "plot_thresholds",
     "plot_tree",
     "plot_verdict",
     "save_figure",
@@ -61,9 +66,11 @@ __getattr__, __dir__ = lazy(
             "plot_derivation",
             "plot_plateau_methods",
             "plot_plateaus",
+            "plot_prediction",
             "plot_predictions",
             "plot_tree",
         ),
+        "samples": ("plot_corpus", "plot_thresholds"),
         "verdicts": (
             "plot_collapse",
             "plot_context",

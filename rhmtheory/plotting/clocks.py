@@ -38,6 +38,8 @@ def plot_clocks(pairs: Sequence[Pair], axes: Sequence[Axes]) -> Sequence[Axes]:
     test loss), to the right it goes over into the time that the step takes however many sentences there are. Online
     every sentence is fresh, on the diagonal: the filled marker. Where the marker lies level with the line's right
     end and far to the right of its left end, the online run is limited by time, not by samples.
+
+    Raises `InputError` where there are not as many axes as pairs.
     """
     if len(pairs) != len(axes):
         raise InputError(f"{len(pairs)} pairs of measurements need as many axes, not {len(axes)}")

@@ -12,13 +12,23 @@ from rhmtheory._support.checks import InputError
 from rhmtheory.model.derivation import Derivation, draw
 from rhmtheory.model.grammar import UNGRAMMATICAL, Grammar
 from rhmtheory.model.rhm import RHM
-from rhmtheory.plotting.style import STYLES, ensemble_name
+from rhmtheory.plotting.style import STYLES, ensemble_name, new_figure
 from rhmtheory.theory.predictions import Prediction
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 LABELS = {"transformer": "transformer", "lcn": "locally connected", "cnn": "CNN"}
+
+
+def plot_prediction(prediction: Prediction, ax: Axes | None = None) -> Axes:
+    """The predicted staircase of the loss: see `plot_predictions`.
+
+    Draws the ``prediction`` into ``ax``, by default that of a new figure, and returns it.
+    """
+    if ax is None:
+        (ax,) = new_figure()[1]
+    return plot_predictions([prediction], ax)
 
 
 def plot_predictions(predictions: Sequence[Prediction], ax: Axes) -> Axes:
@@ -50,7 +60,7 @@ def plot_plateaus(plateaus: npt.ArrayLike, ax: Axes) -> Axes:
         if H > 0:
             ax.axhline(H, color="0.6", lw=0.8, zorder=0)
             ax.annotate(
-                f"$H_{k}$", (1, H), xycoords=("axes fraction", "data"), fontsize=8, color="0.4",
+                f"$H_{k}$", (1, H), xycoords=("axes fraction", "data"), fontsize=9, color="0.35",
                 xytext=(3, -3), textcoords="offset points",
             )  # fmt: skip
     return ax

@@ -11,14 +11,15 @@ import numpy.typing as npt
 
 from rhmtheory._support.checks import InputError
 from rhmtheory._support.types import FloatArray
-from rhmtheory.comparison.curves import LearningCurves, mean_by, predicted_steps
+from rhmtheory.comparison.curves import LearningCurves, mean_by, multiplicity, predicted_steps
 from rhmtheory.comparison.measurement import METHODS, Measurement, step_curves
-from rhmtheory.comparison.studies import Comparison, Ladder, Study, multiplicity
+from rhmtheory.comparison.studies import Comparison, Ladder, Study
 from rhmtheory.fitting.intervals import Estimate, t_bounds
 from rhmtheory.model.rhm import RHM
 from rhmtheory.plotting.clocks import clock_pairs, plot_clocks
+from rhmtheory.plotting.languages import plot_plateaus
 from rhmtheory.plotting.style import Style, ensemble_name, new_figure, plain_ticks, styles
-from rhmtheory.theory import exponent, first_step
+from rhmtheory.theory import crossing_levels, exponent, first_step
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -36,9 +37,8 @@ def plot_measurement(measurement: Measurement, axes: Sequence[Axes] | None = Non
 def plot_verdict(measurements: Sequence[Measurement], axes: Sequence[Axes] | None = None) -> list[Axes]:
     """The verdict on networks of one ensemble: `plot_curves` on the left, `plot_crossings` on the right.
 
-    Draws into the two axes given, or into a new figure: ``plot_verdict(...)[0].figure``.
-
-    Draws the ``measurements`` into two ``axes``, new ones by default, and returns them.
+    Draws the ``measurements`` into two ``axes``, by default those of a new figure, ``plot_verdict(...)[0].figure``,
+    and returns them.
     """
     left, right = new_figure(2, height=5.0)[1] if axes is None else axes
     plot_curves(measurements, left)
@@ -62,7 +62,7 @@ def plot_curves(measurements: Sequence[Measurement], ax: Axes) -> Axes:
         _draw_prediction(m, H, style[m.curves.name], ax)
     for m in measurements:
         _draw_crossings(m, H, style[m.curves.name], ax)
-    _draw_plateaus(H, ax)
+    plot_plateaus(H, ax)
     curves = measurements[0].curves
     samples = {"online": "samples seen, $P$", "offline": "training samples, $P$"}.get(
         curves.protocol, "samples, $P$"
@@ -130,6 +130,8 @@ def plot_crossings(measurements: Sequence[Measurement], ax: Axes) -> Axes:
 def plot_ladders(ladders: Sequence[Ladder], ax: Axes) -> Axes:
     """Step factor against m, one network per colour, between the lines ``m`` and ``m**2`` of the published laws.
 
+    Raises `InputError` where there is no ladder.
+
     ``ladders`` are those of one network each; the figure goes into ``ax``, which is returned.
     """
     if not ladders:
@@ -171,7 +173,7 @@ def plot_exponents(measurements: Sequence[Measurement], ax: Axes, *, prediction:
     """Measured exponents against predicted ones, one point per network and ensemble, with the diagonal.
 
     ``prediction`` is ``many levels`` (the asymptotic exponent), ``published`` or ``exact``: the same fit on the
-    same steps of the predicted staircase.
+    same steps of the predicted staircase. Raises `InputError` for another.
 
     ``measurements`` are those of one network each; the figure goes into ``ax``, which is returned.
     """
@@ -347,7 +349,7 @@ def _draw_prediction(m: Measurement, H: FloatArray, look: Style, ax: Axes) -> No
 
 
 def _draw_crossings(m: Measurement, H: FloatArray, look: Style, ax: Axes) -> None:
-    for level, P in zip(np.sqrt(H[:-1] * H[1:]), m.crossings, strict=True):
+    for level, P in zip(crossing_levels(H), m.crossings, strict=True):
         if isnan(P.best) or P.at_least:
             continue
         bars = None if isnan(P.low) else [[P.best - P.low], [P.high - P.best]]
@@ -355,17 +357,6 @@ def _draw_crossings(m: Measurement, H: FloatArray, look: Style, ax: Axes) -> Non
             [P.best], [level], xerr=bars, fmt=look.marker, color=look.color, mec="black", mew=0.8, ms=7, capsize=2,
             zorder=5,
         )  # fmt: skip
-
-
-def _draw_plateaus(H: FloatArray, ax: Axes) -> None:
-    """Horizontal lines at ``H_k``, named at the right edge; a floor of zero has no place on a log axis."""
-    for k, value in enumerate(H):
-        if value > 0:
-            ax.axhline(value, color="0.6", lw=0.8, zorder=0)
-            ax.annotate(
-                f"$H_{k}$", (1, value), xycoords=("axes fraction", "data"), fontsize=9, color="0.35",
-                xytext=(3, -3), textcoords="offset points",
-            )  # fmt: skip
 
 
 def _draw_steps(m: Measurement, look: Style, ax: Axes, shift: float) -> None:

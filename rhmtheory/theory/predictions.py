@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fractions import Fraction
 from math import inf, nan, prod, sqrt
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from rhmtheory._support.checks import InputError, as_choice, as_int, as_numbers
+from rhmtheory._support.facade import Forward
 from rhmtheory._support.json import plain
 from rhmtheory._support.types import FloatArray
 from rhmtheory.ensemble.correlations import exact_parameters, exact_threshold
@@ -19,6 +20,9 @@ from rhmtheory.fitting.slopes import slope
 from rhmtheory.model.rhm import RHM
 from rhmtheory.theory import formulas
 from rhmtheory.theory.learners import ARCHITECTURES, Law, as_law
+
+if TYPE_CHECKING:
+    from rhmtheory.plotting import plot_prediction as _plot_prediction
 
 _ROUNDING = 1e-9
 
@@ -67,6 +71,11 @@ class Prediction:
         # a step waits for those before it, also where levels differ and it would need fewer samples
         learnt = np.searchsorted(np.maximum.accumulate(self.sample_complexity), P, side="right")
         return self.plateaus[learnt][()]
+
+    if TYPE_CHECKING:
+        plot = _plot_prediction
+    else:
+        plot = Forward("rhmtheory.plotting:plot_prediction")
 
     def to_dict(self) -> dict[str, Any]:
         """Plain numbers and lists, ready for JSON; what is infinite or undefined is None."""
@@ -327,6 +336,11 @@ def corpus_exponent(beta: float, gamma: float) -> float:
     ----------
     beta, gamma : float
         Decay of correlations with distance, and of the entropy of a token with the length of its context; positive.
+
+    Raises
+    ------
+    InputError
+        For exponents that are not positive.
     """
     if not (beta > 0 and gamma > 0):
         raise InputError(f"beta={beta} and gamma={gamma} must be positive: nothing decays otherwise")
@@ -347,6 +361,11 @@ def effective_range(rhm: RHM, P: float, method: str = "exact") -> int:
         Samples.
     method : {"exact", "asymptotic"}
         Of `RHM.rms_correlation`.
+
+    Raises
+    ------
+    InputError
+        For a negative number of samples, an unknown method, and as `RHM.rms_correlation`.
     """
     if not P >= 0:
         raise InputError(f"P={P} must be a number of samples, zero or more")

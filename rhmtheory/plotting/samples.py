@@ -1,0 +1,85 @@
+"""What samples show: thresholds of the clustering learner, and the two decays of a corpus."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from rhmtheory._support.types import FloatArray
+from rhmtheory.fitting.intervals import SlopeFit
+from rhmtheory.measured.corpus import CorpusStatistics
+from rhmtheory.measured.thresholds import ThresholdStudy
+from rhmtheory.measured.windows import LEAST_POINTS
+from rhmtheory.plotting.style import new_figure
+from rhmtheory.theory.learners import Law
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+
+def plot_thresholds(studies: Sequence[ThresholdStudy], ax: Axes | None = None) -> Axes:
+    """Measured and predicted ``P_k`` against k: points with intervals, and two lines each.
+
+    Solid: the finite-size prediction, nothing fitted. Dashed: the asymptotic factor m**2 or m, from the measured
+    level 1 on, since asymptotic theory fixes ratios and not prefactors. Levels of which only a bound is known have
+    no point.
+
+    Draws the ``studies`` into ``ax``, by default that of a new figure, and returns it.
+    """
+    if ax is None:
+        (ax,) = new_figure(width=6.0, height=4.0)[1]
+    for i, study in enumerate(studies):
+        color, k = f"C{i}", np.array(study.hidden_levels)
+        fits = study.thresholds()
+        best = np.array([fit.best for fit in fits])
+        with np.errstate(invalid="ignore"):
+            bars = np.abs(np.array([[fit.best - fit.low, fit.high - fit.best] for fit in fits]).T)
+        name = str(Law(study.sharing)) + ("" if study.sharing else f" ({study.criterion})")
+        v, m, s = study.rhm.homogeneous()
+        factors = f"{study.step().best:.3g} (predicted {study.finite_size_step:.3g}, {study.predicted_step:g})"
+        label = f"({v},{m},{s}) {name}: factor {factors}"
+        ax.errorbar(k, best, np.nan_to_num(bars), fmt="o" if study.sharing else "s", color=color, label=label)
+        ax.plot(k, best[0] * study.predicted_step ** (k - 1.0), "--", color=color, lw=1)
+        ax.plot(k, study.finite_size, "-", color=color, lw=1)
+    ax.set(yscale="log", xlabel="hidden level k", ylabel="samples to recover the level")
+    ax.set_xticks(sorted({k for study in studies for k in study.hidden_levels}))
+    ax.legend(
+        fontsize="small", title="solid: finite-size prediction; dashed: asymptotic factor", title_fontsize="small"
+    )
+    return ax
+
+
+def plot_corpus(statistics: CorpusStatistics, axes: Sequence[Axes] | None = None) -> list[Axes]:
+    """Correlation against lag and entropy against context, with their fits.
+
+    Draws the ``statistics`` into two ``axes``, new ones by default, and returns them.
+    """
+    left, right = new_figure(2, width=5.0, height=4.0)[1] if axes is None else axes
+    left.plot(
+        statistics.lags, statistics.correlation, "o", ms=4, color="C0", label="operator norm of the covariance"
+    )
+    left.plot(statistics.lags, statistics.noise, color="0.5", label="sampling noise")
+    inside = (statistics.lags >= statistics.window[0]) & (statistics.lags <= statistics.window[1])
+    _draw_power(left, statistics.lags[inside], statistics.correlation[inside], statistics.beta, r"\beta")
+    left.set(xscale="log", yscale="log", xlabel="lag (tokens)", ylabel="correlation")
+    H, usable = statistics.entropies, statistics.usable
+    n = np.arange(1, len(H) + 1)
+    right.plot(n[:usable], H[:usable], "o", color="C0", label="conditional entropy")
+    right.plot(n[usable:], H[usable:], "o", mfc="none", color="0.6", label="counts run out")
+    if usable >= LEAST_POINTS:
+        floor = statistics.floor
+        _draw_power(right, n[:usable], H[:usable] - floor, statistics.gamma, r"\gamma", floor)
+    right.set(xscale="log", yscale="log", xlabel="context (tokens)", ylabel="entropy of the next token (nats)")
+    right.set_xticks(n, labels=map(str, n), minor=False)
+    right.set_xticks([], minor=True)
+    for ax in (left, right):
+        ax.legend(fontsize=8)
+    return [left, right]
+
+
+def _draw_power(ax: Axes, x: Any, y: FloatArray, fit: SlopeFit, name: str, floor: float = 0.0) -> None:
+    middle = np.exp(np.log(y).mean() + fit.best * np.log(x).mean())
+    label = rf"${name} = {fit.best:.2f}$ [{fit.low:.2f}, {fit.high:.2f}]"
+    ax.plot(x, middle * np.asarray(x, float) ** -fit.best + floor, color="C3", label=label)
