@@ -111,7 +111,15 @@ def test_record_is_resumed_merged_and_mended(tmp_path, monkeypatch):
     assert learn.calls > calls
 
 
-@pytest.mark.parametrize("second", ["hello", '{"task": 1, "samples": -2}', f'{{"task": 1, "samples": {10**400}}}'])
+@pytest.mark.parametrize(
+    "second",
+    [
+        "hello",
+        '{"task": 1, "samples": -2}',
+        f'{{"task": 1, "samples": {10**400}}}',
+        '{"task": 1, "samples": 1e300}',
+    ],
+)
 def test_record_that_is_none(tmp_path, second):
     path = tmp_path / "x.jsonl"
     path.write_text(f'{{"task": 1, "samples": 2}}\n{second}\n')

@@ -359,7 +359,7 @@ def read_record(path: str | os.PathLike[str]) -> dict[str, float]:
             entry = json.loads(line)
             if "task" in entry:
                 P = entry["samples"]
-                if P is not None and not 0 < P < np.inf:
+                if P is not None and not 0 < P < 1 << 63:
                     raise ValueError(f"{P} samples")
                 done[json.dumps(entry["task"], sort_keys=True)] = float("nan") if P is None else float(P)
         except (ValueError, TypeError, KeyError, OverflowError, RecursionError) as error:
