@@ -159,6 +159,19 @@ def test_published_networks_start_from_standard_normal_weights(kind, one):
     assert all(close.values()) == one, stds
 
 
+def test_a_decoder_starts_with_variances_of_one_over_fan_in():
+    """What is added to the residual stream, twice a block, shares one more unit of variance."""
+    width, depth = 240, 3
+    network = networks.build("decoder", RHM_, 1, width, depth=depth)
+    network.initialise([torch.Generator().manual_seed(0)])
+    for name, parameter in network.named_parameters():
+        fan_in = 4 * width if name.startswith("down") else width
+        added = name.startswith("down") or name.endswith("mix")
+        variance = (1 / (2 * depth) if added else 1) / fan_in
+        expected = 1.0 if name.startswith(("embedding", "position")) else math.sqrt(variance)
+        assert parameter.std().item() == pytest.approx(expected, rel=0.1), name
+
+
 @pytest.mark.parametrize("kind", ["cnn", "lcn", "fcn"])
 def test_first_pre_activations_start_at_the_root_of_one_over_v(kind):
     """Whitened tokens have norm one, and the fan-in counts all v entries of each."""
