@@ -222,6 +222,17 @@ def test_few_samples_and_many_tuples(monkeypatch):
     assert model.score(grammar.sample(1000, seed=2, trees=True))[0].pair_f1 > 0.5
 
 
+def test_profiles_that_look_like_distances_are_none():
+    """Each of eight tuples was seen with all symbols but two: a symmetric matrix with nothing on its diagonal."""
+    codes = [5 * a + b for a in range(2) for b in range(4)]
+    pair = np.arange(8) // 2
+    views = np.zeros((1, 25, 8), np.int64)
+    views[0, codes] = pair[:, None] != pair
+    table = clustering._clusters(RHM(v=4, m=2, s=2, L=2), 1, views, "hellinger", views[0].sum(axis=1))
+    assert (table[codes].reshape(4, 2) == table[codes].reshape(4, 2)[:, :1]).all()
+    assert len(np.unique(table[codes])) == 4
+
+
 def test_rule_probabilities_of_their_own():
     rhm = RHM(v=8, m=2, s=2, L=2, rule_probabilities=(0.8, 0.2))
     grammar = rhm.grammar(seed=0)

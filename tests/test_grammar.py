@@ -4,6 +4,7 @@ import copy
 import pickle
 import random
 import tracemalloc
+import zipfile
 from collections import Counter
 from itertools import permutations, product
 from math import perm
@@ -425,6 +426,19 @@ def test_files_with_other_contents(tmp_path):
         np.savez(other, **_stored(path, **changes))
         with pytest.raises(InputError, match=message):
             Grammar.load(other)
+
+
+def test_headers_that_numpy_never_writes_are_refused(tmp_path):
+    """Python's parser only warns of an unknown escape in a string."""
+    path = tmp_path / "g.npz"
+    RHM(v=4, m=2, s=2, L=2).grammar(seed=0).save(path)
+    with zipfile.ZipFile(path) as archive:
+        parts = {name: archive.read(name) for name in archive.namelist()}
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in parts.items():
+            archive.writestr(name, content.replace(b"'descr'", b"'desc\\M'").replace(b" \n", b"\n"))
+    with pytest.raises(InputError, match="is not a grammar file"):
+        Grammar.load(path)
 
 
 def test_altered_files_never_give_another_grammar(tmp_path):

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import warnings
 import zipfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from math import prod
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -80,11 +82,20 @@ def check_archive(path: str | os.PathLike[str], file: BinaryIO) -> None:
         )
 
 
+@contextmanager
+def strict_headers() -> Iterator[None]:
+    """Numpy reads headers with Python's parser, which warns of some that numpy never writes: errors here."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        yield
+
+
 def _header(file: BinaryIO, path: str | os.PathLike[str]) -> tuple[tuple[int, ...], np.dtype[Any]]:
     try:
         version = np.lib.format.read_magic(file)
         read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-        shape, fortran, dtype = read(file)
+        with strict_headers():
+            shape, fortran, dtype = read(file)
     except Exception as error:  # a header that is no header fails in many ways
         raise InputError(f"{Path(path)} is not a .npy file: write one with numpy.save ({error})") from error
     if dtype.kind not in "iu":

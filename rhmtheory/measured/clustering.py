@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.cluster.hierarchy import fcluster, linkage
 from scipy.cluster.vq import kmeans2
+from scipy.spatial.distance import pdist
 
 from rhmtheory._kernels import counting as kernels
 from rhmtheory._support.checks import InputError, as_choice, as_int, as_tokens, check_tokens, smallest_unsigned
@@ -407,7 +408,7 @@ def _clusters(
     if len(seen) <= groups:
         table[seen] = np.arange(len(seen))
     elif len(seen) <= _LARGEST_LINKAGE:
-        table[seen] = fcluster(linkage(profiles, "ward"), groups, "maxclust") - 1
+        table[seen] = fcluster(linkage(pdist(profiles), "ward"), groups, "maxclust") - 1
     else:
         table[seen] = kmeans2(profiles, groups, minit="++", rng=np.random.default_rng(0))[1]
     return table

@@ -25,7 +25,7 @@ from rhmtheory._support.checks import (
 from rhmtheory._support.facade import Forward
 from rhmtheory._support.files import write_atomically
 from rhmtheory._support.html import html_table
-from rhmtheory._support.reading import check_archive
+from rhmtheory._support.reading import check_archive, strict_headers
 from rhmtheory._support.types import FloatArray, IntArray, as_floats
 from rhmtheory.model.rhm import PER_SYMBOL, RHM, equally_likely
 from rhmtheory.model.tuples import count, decode, encode
@@ -239,7 +239,7 @@ class Grammar:
         with open(path, "rb") as file:
             try:
                 check_archive(path, file)
-                with np.load(file, allow_pickle=False) as stored:
+                with strict_headers(), np.load(file, allow_pickle=False) as stored:
                     version, v = int(stored["format"]), int(stored["v"])
                     levels = range(int(stored["L"]), 0, -1)
                     tables = [stored[f"rules_{level}"] for level in levels]

@@ -148,7 +148,7 @@ def test_training_goes_on_from_a_saved_state_bit_by_bit(adam):
 
 
 @pytest.mark.parametrize(
-    "change", [{"rates": [1.0, 1.0]}, {"first": []}, {"second": None}, {"steps": 2.0}, {"more": 0}]
+    "change", [{"rates": [1.0, 1.0]}, {"first": []}, {"second": None}, {"steps": 2.0}, {"steps": -1}, {"more": 0}]
 )
 def test_a_state_of_another_optimiser_is_refused(change):
     stack = parameters()

@@ -79,7 +79,7 @@ class ReplicaOptimiser:
     def load(self, state: dict[str, object]) -> None:
         """Go on from a saved state; raises ValueError for one of another optimiser."""
         form = {name: _form(value) for name, value in self.state().items()}
-        if {name: _form(value) for name, value in state.items()} != form:
+        if {name: _form(value) for name, value in state.items()} != form or state["steps"] < 0:  # type: ignore[operator]
             raise ValueError("this state is not of this optimiser")
         self._steps, self._rates = state["steps"], state["rates"]  # type: ignore[assignment]
         self._first, self._second = state["first"], state["second"]  # type: ignore[assignment]
