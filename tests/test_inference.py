@@ -562,6 +562,25 @@ def test_what_has_probability_zero_explains_nothing():
 
 
 @pytest.mark.usefixtures("arithmetic")
+def test_draws_are_trees_that_explain_what_was_seen(tiny):
+    """Each is a derivation of the grammar, with the tokens and the symbols that were given."""
+    rng = np.random.default_rng(7)
+    for symbols_too in (False, True):
+        tree = some_tree(tiny, rng)
+        hidden = [rng.random(len(nodes)) < 0.6 for nodes in tree]
+        symbols = {k: np.where(hidden[k], -1, tree[k]) for k in range(1, len(tree)) if symbols_too}
+        drawn = inference.posterior_sample(
+            tiny.grammar, tree[0], hidden[0], samples=20, seed=6, trees=True, symbols=symbols
+        )
+        derivations = {tuple(map(tuple, levels)) for levels, _ in tiny.trees}
+        for i in range(20):
+            one = [level[i] for level in drawn]
+            assert tuple(tuple(level.tolist()) for level in one[::-1]) in derivations
+            for k in (0, *symbols):
+                np.testing.assert_array_equal(one[k][~hidden[k]], np.array(tree[k])[~hidden[k]])
+
+
+@pytest.mark.usefixtures("arithmetic")
 @pytest.mark.parametrize("share", [0.3, 0.7, 1.0])
 def test_draws_follow_the_joint_posterior(tiny, share):
     rng = np.random.default_rng(5)

@@ -232,9 +232,9 @@ def in_blocks(
 
 
 def _with_ancestors(grammar: Grammar, nodes: dict[int, Mask]) -> list[Mask]:
-    """For each level the nodes that are asked for, (samples or 1, width), and those above one."""
+    """For each level below the root the nodes that are asked for, (samples or 1, width), and those above one."""
     wanted = [nodes.get(0, np.zeros((1, grammar.rhm.d), bool))]
-    for level in range(1, grammar.rhm.L + 1):
+    for level in range(1, grammar.rhm.L):
         shape = len(wanted[-1]), grammar.rhm.width(level), grammar.rhm.n_children(level)
         above: Mask = np.any(wanted[-1].reshape(shape), axis=-1)
         wanted.append(above | nodes[level] if level in nodes else above)

@@ -38,12 +38,14 @@ class _Named:
 
 
 def signature(function: Any) -> str:
-    """Parameters without annotations, and in how many typed forms they may come."""
+    """Parameters without annotations, and those of each typed form."""
+    return " or ".join(map(_parameters, [function, *typing.get_overloads(function)]))
+
+
+def _parameters(function: Any) -> str:
     told, nothing = inspect.signature(function), inspect.Parameter.empty
     plain = [p.replace(annotation=nothing, default=_Named.of(p.default)) for p in told.parameters.values()]
-    text = str(told.replace(parameters=plain, return_annotation=inspect.Signature.empty))
-    forms = len(typing.get_overloads(function))
-    return text + (f" in {forms} typed forms" if forms else "")
+    return str(told.replace(parameters=plain, return_annotation=nothing))
 
 
 def kind(thing: type) -> str:

@@ -354,6 +354,7 @@ def without(name):
         pytest.param(lambda state: state | {"records": [{}]}, id="no records"),
         pytest.param(lambda state: state | {"next": 10**9}, id="an evaluation that never comes"),
         pytest.param(lambda state: state | {"steps": 10**9}, id="steps behind the last"),
+        pytest.param(lambda state: state | {"steps": 1000, "next": 1001}, id="steps beyond all"),
     ],
 )
 def test_checkpoints_of_other_formats_are_ignored(tmp_path, change):
