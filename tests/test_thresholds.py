@@ -218,3 +218,11 @@ def test_command(tmp_path, capsys):
 def test_bad_input(call, message):
     with pytest.raises(InputError, match=message):
         call()
+
+
+def test_a_level_without_signal_enters_no_predicted_factor():
+    """All tuples of level 1 symbols are some class's: they tell nothing of it."""
+    study = measure_sample_complexity(RHM(8, 2, 2, 3, n=32), sharing=True, grammars=2, tolerance=0.5, most=2000)
+    assert np.isfinite(study.finite_size).tolist() == [True, False]
+    assert np.isnan(study.finite_size_step)
+    assert "2 grammars" in str(study)

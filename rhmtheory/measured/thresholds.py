@@ -207,8 +207,9 @@ class ThresholdStudy:
 
     @property
     def finite_size_step(self) -> float:
-        """The factor fitted in the same way to `finite_size`."""
-        return float(np.exp(slope(self.hidden_levels, np.log(self.finite_size))))
+        """The factor fitted in the same way to `finite_size`; levels without signal are left out there, too."""
+        seen = np.isfinite(self.finite_size)
+        return float(np.exp(slope(np.array(self.hidden_levels)[seen], np.log(self.finite_size[seen]))))
 
     def steps(self) -> FloatArray:
         """Ratios of the geometric means of neighbouring levels, shape (levels - 1,); NaN where one is not known."""

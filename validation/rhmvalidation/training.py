@@ -21,6 +21,7 @@ from rhmtheory import Grammar, InputError
 from rhmtheory._support.checks import as_int
 from rhmtheory._support.files import write_atomically
 from rhmtheory._support.types import FloatArray
+from rhmtheory.theory import crossing_levels
 from rhmvalidation import data
 from rhmvalidation.adapted import AdaptedNetwork
 from rhmvalidation.context import ContextProbe
@@ -240,7 +241,7 @@ class Trainer:
             warmup=settings.warmup,
             cosine_until=self._last if settings.schedule == "cosine" else None,
         )
-        last_steps = [float(np.sqrt(g.plateaus()[-2:].prod())) for g in grammars]
+        last_steps = [float(crossing_levels(g.plateaus())[-1]) for g in grammars]
         self._records = [
             Record(settings, settings.steps(task.P), loss) for task, loss in zip(tasks, last_steps, strict=True)
         ]
