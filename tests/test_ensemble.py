@@ -11,6 +11,7 @@ import pytest
 
 from rhmtheory import RHM, InputError, zipf
 from rhmtheory.ensemble import marginal_moments, plateaus, quadratic_forms, rms_correlation, second_moment
+from rhmtheory.ensemble.moments import _rounded
 from rhmtheory.ensemble.quenched import quenched_correlations, quenched_grammar, quenched_plateaus
 from rhmtheory.exact.correlations import covariance
 
@@ -449,3 +450,10 @@ def test_correlation_function_by_lca_level():
     assert rhm.correlation_function("asymptotic")[0] == pytest.approx(np.sqrt(15) / 256)
     with pytest.raises(InputError, match="method='exakt' is unknown"):
         rhm.correlation_function("exakt")
+
+
+@pytest.mark.parametrize("x", [Fraction(3**400, 7), Fraction(7, 3**400), Fraction(3**400, 5**300), Fraction(22, 7)])
+def test_fractions_are_rounded_to_bits_whatever_their_size(x):
+    found = _rounded(x, 128)
+    assert abs(found / x - 1) < Fraction(1, 2**126)
+    assert found.numerator.bit_length() - (found.numerator & -found.numerator).bit_length() < 130

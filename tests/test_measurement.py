@@ -57,6 +57,18 @@ def test_names_of_curves():
     assert replace(given, variant="rate 1").name == "net, rate 1"
 
 
+def test_mean_time_of_the_steps_that_half_of_the_rows_made():
+    """Two sizes of four rows: all made a step, half did, and one in four; geometric means of those that did."""
+    time = np.full((4, 4, 2), NAN)
+    time[:, 3, 0] = 1, 10, 100, 1000
+    time[:2, 3, 1] = 4, 9
+    time[0, 2, 0] = 5
+    found = small(np.ones((4, 4)), grammars="abcd", time=time).mean_time
+    assert found.shape == (4, 2)
+    np.testing.assert_allclose(found[3], [10**1.5, 6])
+    assert np.isnan(found[:3]).all()
+
+
 def test_means_over_the_runs_of_a_grammar_and_over_grammars():
     """Geometric, of the best so far; a run that stopped keeps what it reached."""
     loss = [[8.0, 4, 6, 1], [2.0, 1, NAN, NAN], [4.0, 4, 4, 9], [4.0, 2, 1, 0.5]]

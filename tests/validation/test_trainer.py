@@ -404,3 +404,12 @@ def test_one_run_gives_its_outcome_and_network():
     assert outcome.curve == train_runs([make_run()], CPU)[0].curve
     assert all(len(p) == 1 for p in network.parameters())
     assert isinstance(network, models.ConvolutionalNetwork)
+
+
+def test_test_sentences_are_evaluated_in_parts(monkeypatch):
+    runs = [make_run(), make_run(seed=1)]
+    whole = train_runs(runs, CPU)
+    monkeypatch.setattr(training, "_EVALUATION_BATCH", 7)
+    for a, b in zip(whole, train_runs(runs, CPU), strict=True):
+        assert [step for step, _ in a.curve] == [step for step, _ in b.curve]
+        np.testing.assert_allclose([loss for _, loss in a.curve], [loss for _, loss in b.curve], rtol=1e-5)
