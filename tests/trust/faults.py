@@ -437,7 +437,7 @@ def interrupted_pool(sweep: Sweep, rng: np.random.Generator, number: signal.Sign
     expect(_wait_for(lambda: not any(map(_alive, workers))), "a worker is left")
     expect(before.items() <= outcomes(out).items(), "a finished run is lost")
     missing = len(sweep.outcomes) - len(outcomes(out))
-    # after -9 a worker goes on until it sees that it is alone: by then it may have ended its program, and have no other
+    # after -9 a worker goes on until it sees that it is alone, and may by then have ended its program
     left = number == signal.SIGKILL or list((out / "checkpoints").glob("*.pt"))
     expect(not missing or left, "no checkpoint is left")
     sweep.finish(out)
