@@ -12,7 +12,12 @@ import pytest
 from rhmtheory import RHM, InputError, zipf
 from rhmtheory.ensemble import marginal_moments, plateaus, quadratic_forms, rms_correlation, second_moment
 from rhmtheory.ensemble.moments import _rounded
-from rhmtheory.ensemble.quenched import quenched_correlations, quenched_grammar, quenched_plateaus
+from rhmtheory.ensemble.quenched import (
+    quenched_correlations,
+    quenched_grammar,
+    quenched_plateaus,
+    usual_plateaus,
+)
 from rhmtheory.exact.correlations import covariance
 
 # --- every grammar of an ensemble --------------------------------------------------------------------
@@ -457,3 +462,10 @@ def test_fractions_are_rounded_to_bits_whatever_their_size(x):
     found = _rounded(x, 128)
     assert abs(found / x - 1) < Fraction(1, 2**126)
     assert found.numerator.bit_length() - (found.numerator & -found.numerator).bit_length() < 130
+
+
+def test_usual_plateaus_are_those_of_the_chain_where_it_knows_them():
+    rhm = RHM(v=4, m=2, s=2, L=2)
+    np.testing.assert_array_equal(usual_plateaus(rhm), rhm.plateaus())
+    weighed = RHM(v=4, m=2, s=2, L=2, rule_probabilities=(0.9, 0.1))
+    np.testing.assert_array_equal(usual_plateaus(weighed), quenched_plateaus(weighed).mean)
