@@ -79,6 +79,16 @@ def test_a_symbol_seen_above_tokens_that_are_all_hidden(tiny):
             check_all_levels(tiny, tree, hidden)
 
 
+def test_symbols_in_one_row_are_those_of_all_sentences():
+    grammar = RHM(v=4, m=2, s=2, L=2).grammar(seed=0)
+    trees = grammar.sample(200, seed=1, trees=True)
+    tokens, roots = trees[0], trees[-1]
+    of_one_root = tokens[roots[:, 0] == roots[0, 0]][:5]
+    shared = grammar.posterior(of_one_root, symbols={2: roots[:1]})
+    for row, expected in zip(of_one_root, shared, strict=True):
+        np.testing.assert_allclose(grammar.posterior(row, symbols={2: roots[0]}), expected, rtol=1e-12)
+
+
 @given(tiny_grammars.grammars(), st.integers(0, 2**32), st.floats(0, 1))
 def test_any_grammar(grammar, seed, share):
     tiny, rng = tiny_grammars.Tiny(grammar), np.random.default_rng(seed)
