@@ -321,7 +321,7 @@ class Check:
         own = compiled and file.startswith("rhmtheory/") and ">>>" in (self.workshop.folder / file).read_text()
         tests = [*([file] if own else []), *tests]
         if compiled:
-            tests.append(f"{INTERFACE}[{Path(file).parent.name if 'validation' in file else 'rhmtheory'}]")
+            tests.append(f"{INTERFACE}[{file.removeprefix('validation/').partition('/')[0]}]")
         key = " ".join(tests) + ("" if compiled else ", uncompiled")
         if key not in self._seconds:
             killer, self._seconds[key] = self.workshop.run(tests, 600, compiled=compiled)
