@@ -63,7 +63,7 @@ def parameters(thing):
 
 def test_there_is_something_to_check():
     assert len(PUBLIC) > 15
-    assert "rhmtheory.model.grammar.Grammar.from_rules" in public_things()
+    assert "rhmtheory.language.grammar.Grammar.from_rules" in public_things()
     checked = [
         name for name, thing in public_things().items() if documented(inspect.getdoc(thing) or "", "Parameters")
     ]

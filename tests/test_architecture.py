@@ -12,11 +12,11 @@ import floors
 import pytest
 
 import rhmtheory
-from rhmtheory._support.facade import Forward
 from rhmtheory.comparison import Measurement, Study
-from rhmtheory.measured import CorpusStatistics
-from rhmtheory.model.derivation import Derivation
+from rhmtheory.corpus import CorpusStatistics
+from rhmtheory.support.facade import Forward
 from rhmtheory.theory import Prediction
+from rhmtheory.tree.trees import Derivation
 
 MODULES = floors.modules(floors.PACKAGES)
 ARROWS = floors.arrows(floors.PACKAGES)
@@ -89,7 +89,7 @@ def test_kernels_know_arrays_and_their_compiler_only(name):
 
 @pytest.mark.parametrize("name", [name for name in THEORY if ".fitting" in name])
 def test_fits_know_nothing_of_the_model(name):
-    known = ("rhmtheory._support", "rhmtheory.fitting")
+    known = ("rhmtheory.support", "rhmtheory.fitting")
     assert all(other.startswith(known) for module, other in ARROWS if module == name)
 
 

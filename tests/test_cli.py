@@ -10,9 +10,9 @@ import pytest
 import staircases
 
 import rhmtheory as rt
-from rhmtheory._support.progress import progress
 from rhmtheory.cli import main, options
-from rhmtheory.measured import thresholds
+from rhmtheory.learner import thresholds
+from rhmtheory.support.progress import progress
 
 ENSEMBLE = ["--v", "8", "--m", "2", "--s", "2", "--L", "3"]
 DEEP = [*ENSEMBLE[:-1], "26"]
@@ -81,7 +81,7 @@ def test_plateaus_are_estimated_where_exact_ones_are_too_large(capsys):
 def test_plateaus_over_grammars(capsys):
     content = run_json(capsys, "plateaus", *ENSEMBLE, "--grammars", "32")
     np.testing.assert_allclose(
-        content["plateaus"]["quenched"], rt.quenched.quenched_plateaus(rt.RHM(8, 2, 2, 3), grammars=32).mean
+        content["plateaus"]["quenched"], rt.language.quenched_plateaus(rt.RHM(8, 2, 2, 3), grammars=32).mean
     )
     assert len(content["plateaus"]["standard error"]) == 4
 
@@ -146,8 +146,8 @@ def test_a_figure_that_cannot_be_written_is_refused_before_anything_is_computed(
         raise AssertionError("computed before the figure's path was looked at")
 
     monkeypatch.setattr(options, "_ensemble", computed)
-    monkeypatch.setattr("rhmtheory.measured.corpus.analyse_corpus", computed)
-    monkeypatch.setattr("rhmtheory.comparison.own.read_curves", computed)
+    monkeypatch.setattr("rhmtheory.corpus.decays.analyse_corpus", computed)
+    monkeypatch.setattr("rhmtheory.comparison.entry.read_curves", computed)
     monkeypatch.setattr("rhmtheory.cli.networks._validation", computed)
     code, out, err = run(capsys, command, *COMMANDS[command], "--plot", path)
     assert (code, out) == (2, "")
@@ -189,7 +189,7 @@ def test_progress_is_told_at_once_where_it_is_piped(capsys):
 def test_progress_by_lines(capsys, monkeypatch):
     # asked when it begins, after each of four steps, and once more where a line is written
     times = iter([0.0, 5.0, 10.0, 10.0, 19.0, 20.0, 20.0])
-    monkeypatch.setattr("rhmtheory._support.progress.monotonic", lambda: next(times))
+    monkeypatch.setattr("rhmtheory.support.progress.monotonic", lambda: next(times))
     with progress("steps", 4) as advance:
         for _ in range(4):
             advance()
@@ -241,7 +241,7 @@ def test_predict_averages_over_the_grammars_of_the_seed(capsys):
     for seed in (0, 5):
         small = ["--v", "4", "--m", "2", "--s", "2", "--L", "2", *(["--seed", "5"] if seed else [])]
         content = run_json(capsys, "predict", *small, "--plateaus", "quenched")
-        expected = rt.quenched.quenched_plateaus(rhm, seed=seed).mean
+        expected = rt.language.quenched_plateaus(rhm, seed=seed).mean
         assert content["predictions"][0]["plateaus"] == expected.tolist()
         assert (content["seed"], content["grammar"]) == (seed, None)
 
@@ -441,7 +441,7 @@ def test_compare_without_the_extra_says_how_to_get_it(capsys, monkeypatch):
 
 def test_interrupted_comparison_says_what_is_kept(capsys, monkeypatch, tmp_path):
     pytest.importorskip("torch")
-    from rhmvalidation import job
+    from rhmvalidation.studies import job
 
     def interrupted(*args, **kwargs):
         raise KeyboardInterrupt

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from rhmtheory import RHM, Grammar, InputError
-from rhmtheory.measured import clustering
-from rhmtheory.measured.clustering import ClusterModel, _agreement, _encode, _spine_counts, learn
+from rhmtheory.learner import clustering
+from rhmtheory.learner.clustering import ClusterModel, _agreement, _encode, _spine_counts, learn
 
 
 def test_agreement_counts_pairs_of_different_tuples():
@@ -217,7 +217,7 @@ def test_few_samples_and_many_tuples(monkeypatch):
     grammar = rhm.grammar(seed=0)
     model = learn(grammar.sample(10, seed=1), rhm, sharing=True)
     assert 0 < model.loss(grammar.sample(100, seed=2)) < 4
-    monkeypatch.setattr("rhmtheory.measured.clustering._LARGEST_LINKAGE", 4)
+    monkeypatch.setattr("rhmtheory.learner.clustering._LARGEST_LINKAGE", 4)
     model = learn(grammar.sample(20_000, seed=1), rhm, sharing=True)
     assert model.score(grammar.sample(1000, seed=2, trees=True))[0].pair_f1 > 0.5
 

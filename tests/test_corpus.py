@@ -8,10 +8,10 @@ import pytest
 
 from rhmtheory import InputError
 from rhmtheory.cli import main
-from rhmtheory.measured import ngrams
-from rhmtheory.measured.corpus import analyse_corpus
-from rhmtheory.measured.text import read_tokens
-from rhmtheory.measured.windows import slope_weights
+from rhmtheory.corpus import ngrams
+from rhmtheory.corpus.decays import analyse_corpus
+from rhmtheory.corpus.text import read_tokens
+from rhmtheory.corpus.windows import slope_weights
 
 
 def renewal_sequence(rng, N, index, symbols=4, longest=4000):

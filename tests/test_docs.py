@@ -9,7 +9,7 @@ import pytest
 DOCS = Path(__file__).parents[1] / "docs"
 sys.path.insert(0, str(DOCS / "_ext"))
 
-import offline  # noqa: E402
+import offline
 
 CODE = re.compile(r"^```.*?^```$|`[^`\n]*`", re.MULTILINE | re.DOTALL)
 FORMULA = re.compile(r"\$\$(.+?)\$\$|\$([^$]+)\$", re.DOTALL)
@@ -87,7 +87,7 @@ def test_drawing_of_the_house_has_every_room_and_marks_what_points_up():
         svg = house.drawing(package, floors)
         assert svg.count("<rect") == sum(map(len, rows))
         assert 'class="upward"' not in svg
-    floors.upward = lambda pairs, table: [("rhmtheory.exact.entropy", "rhmtheory.model.grammar")]
+    floors.upward = lambda pairs, table: [("rhmtheory.exact.entropy", "rhmtheory.language.grammar")]
     assert house.drawing("rhmtheory", floors).count('class="upward"') == 1
 
 

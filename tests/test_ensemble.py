@@ -12,13 +12,8 @@ import pytest
 from rhmtheory import RHM, InputError, zipf
 from rhmtheory.ensemble import marginal_moments, plateaus, quadratic_forms, rms_correlation, second_moment
 from rhmtheory.ensemble.moments import _rounded
-from rhmtheory.ensemble.quenched import (
-    quenched_correlations,
-    quenched_grammar,
-    quenched_plateaus,
-    usual_plateaus,
-)
 from rhmtheory.exact.correlations import covariance
+from rhmtheory.language.quenched import quenched_correlations, quenched_grammar, quenched_plateaus, usual_plateaus
 
 # --- every grammar of an ensemble --------------------------------------------------------------------
 
@@ -366,7 +361,7 @@ def test_quenched_averages_take_64_grammars_by_seed_zero_unless_told_otherwise()
 
 
 def test_as_many_grammars_as_are_drawn_at_most(monkeypatch):
-    monkeypatch.setattr("rhmtheory.ensemble.quenched._MOST_GRAMMARS", 3)
+    monkeypatch.setattr("rhmtheory.language.quenched._MOST_GRAMMARS", 3)
     rhm = RHM(v=4, m=2, s=2, L=1)
     assert quenched_plateaus(rhm, 3).grammars == 3
     with pytest.raises(InputError, match="grammars=4 is too large: with 3, the most"):

@@ -9,8 +9,8 @@ import tiny as tiny_grammars
 from hypothesis import given
 
 from rhmtheory import RHM, InputError, zipf
-from rhmtheory._support.draws import draw_outcomes
 from rhmtheory.exact import entropy
+from rhmtheory.support.draws import draw_outcomes
 
 
 def spans(rhm):

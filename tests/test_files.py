@@ -9,8 +9,8 @@ import sys
 import pytest
 
 from rhmtheory import InputError
-from rhmtheory._support import files
-from rhmtheory._support.files import append_json, write_atomically
+from rhmtheory.support import files
+from rhmtheory.support.files import append_json, write_atomically
 
 
 def test_a_file_is_replaced_as_a_whole(tmp_path, monkeypatch):
@@ -31,7 +31,7 @@ def test_a_file_is_replaced_as_a_whole(tmp_path, monkeypatch):
 
 KILLED = """
 import os, sys
-from rhmtheory._support.files import whole_file
+from rhmtheory.support.files import whole_file
 with whole_file(sys.argv[1]) as file:
     file.write(b"half")
     file.flush()

@@ -5,9 +5,8 @@ from fractions import Fraction
 
 import pytest
 
-from rhmtheory import InputError
-from rhmtheory.theory import formulas
-from rhmtheory.theory.learners import ARCHITECTURES, LAWS, Law, as_law
+from rhmtheory import InputError, formulas
+from rhmtheory.theory.laws import ARCHITECTURES, LAWS, Law, as_law
 
 F = Fraction
 

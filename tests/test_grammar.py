@@ -18,7 +18,7 @@ from tiny import MAKERS, grammars
 from tiny import tiny as tiny_case
 
 from rhmtheory import RHM, UNGRAMMATICAL, Grammar, InputError, zipf
-from rhmtheory.model.rhm import PER_SYMBOL
+from rhmtheory.language.rhm import PER_SYMBOL
 
 # --- the draw -------------------------------------------------------------------------------------------
 

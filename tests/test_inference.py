@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 
 from rhmtheory import RHM, Grammar, InputError, zipf
 from rhmtheory._kernels import inference as kernels
-from rhmtheory.exact import inference, messages, spine
+from rhmtheory.exact import _messages as messages
+from rhmtheory.exact import _spine as spine
+from rhmtheory.exact import inference
 
 
 @pytest.fixture(params=["floats", "logarithms"])

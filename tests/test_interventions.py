@@ -10,7 +10,7 @@ from scipy.stats import chisquare
 from tiny import MAKERS, tiny
 
 from rhmtheory import RHM, InputError
-from rhmtheory.model import paired_sentences, redraw_rule, redraw_symbol, rules_used
+from rhmtheory.tree import paired_sentences, redraw_rule, redraw_symbol, rules_used
 
 NODES = [(1, 0), (1, -1), (2, 0), (3, 0)]
 

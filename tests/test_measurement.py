@@ -10,8 +10,8 @@ from staircases import SIZES, curves, logistic_staircase, smooth_staircase
 from rhmtheory import RHM, InputError, predict
 from rhmtheory.comparison import LearningCurves, compare_curve, measure, verdict
 from rhmtheory.comparison.curves import LEAST_STEP, mean_by, predicted_steps, step_levels, unit_crossings
+from rhmtheory.comparison.entry import CurveTable, grammars_of, read_curves
 from rhmtheory.comparison.measurement import exponent_of, step_curves
-from rhmtheory.comparison.own import CurveTable, grammars_of, read_curves
 from rhmtheory.fitting.intervals import Estimate, pseudo_values, t_estimate
 from rhmtheory.fitting.levels import crossings
 from rhmtheory.theory import sample_complexity, staircase_exponent

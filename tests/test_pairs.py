@@ -8,8 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rhmtheory import RHM, InputError
-from rhmtheory.exact.correlations import covariance
-from rhmtheory.measured.pairs import (
+from rhmtheory.corpus.pairs import (
     PairCounts,
     count_pairs,
     jackknife,
@@ -17,6 +16,7 @@ from rhmtheory.measured.pairs import (
     last_token_pairs,
     tree_pairs,
 )
+from rhmtheory.exact.correlations import covariance
 
 
 def count_by_hand(rows, v, tuple_size, *, distance=None, pair=None):
@@ -87,7 +87,7 @@ def test_threads_batches_and_types_do_not_matter():
 
 
 def test_file_in_pieces(tmp_path, monkeypatch):
-    monkeypatch.setattr("rhmtheory._support.reading.npy_pieces.__defaults__", (1000,))
+    monkeypatch.setattr("rhmtheory.support.reading.npy_pieces.__defaults__", (1000,))
     x = np.random.default_rng(3).integers(7, size=12345).astype(np.int16)
     np.save(tmp_path / "x.npy", x)
     np.save(tmp_path / "rows.npy", x[:12000].reshape(1200, 10))
@@ -98,7 +98,7 @@ def test_file_in_pieces(tmp_path, monkeypatch):
 
 
 def test_file_that_ends_early_or_changes(tmp_path, monkeypatch):
-    monkeypatch.setattr("rhmtheory._support.reading.npy_pieces.__defaults__", (1000,))
+    monkeypatch.setattr("rhmtheory.support.reading.npy_pieces.__defaults__", (1000,))
     path = tmp_path / "x.npy"
     np.save(path, np.zeros(5000, np.uint8))
     whole = path.read_bytes()
@@ -106,7 +106,7 @@ def test_file_that_ends_early_or_changes(tmp_path, monkeypatch):
     with pytest.raises(InputError, match=r"ended after 4500 of 5000 tokens"):
         count_pairs(path, 2, distances=[1])
     path.write_bytes(whole)
-    from rhmtheory._support.reading import npy_pieces
+    from rhmtheory.support.reading import npy_pieces
 
     pieces = npy_pieces(path)
     next(pieces)

@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rhmtheory import ARCHITECTURES, RHM, InputError, Prediction, predict, zipf
-from rhmtheory.ensemble import quenched_plateaus, second_moment
+from rhmtheory.ensemble import second_moment
+from rhmtheory.language import quenched_plateaus
 from rhmtheory.theory.predictions import (
     classification_complexity,
     corpus_exponent,

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rhmtheory import RHM, InputError, zipf
-from rhmtheory.model.rhm import PER_SYMBOL
+from rhmtheory.language.rhm import PER_SYMBOL
 
 LEVELS = RHM(v=(16, 8, 4), m=(3, 5, 2), s=(2, 3, 2), L=3, n=6)
 

@@ -19,10 +19,10 @@ from tiny import tiny as tiny_case
 import rhmtheory
 from rhmtheory import RHM, InputError, zipf
 from rhmtheory._kernels import sampling as kernels
-from rhmtheory._support import memory
-from rhmtheory._support.parallel import for_ranges, thread_count
-from rhmtheory.model import sampling
-from rhmtheory.model.sampling import sample, stream
+from rhmtheory.support import memory
+from rhmtheory.support.parallel import for_ranges, thread_count
+from rhmtheory.tree import sampling
+from rhmtheory.tree.sampling import sample, stream
 
 # --- the generator --------------------------------------------------------------------------------------
 

@@ -9,9 +9,8 @@ import numpy as np
 import pytest
 import sympy
 
-from rhmtheory import ARCHITECTURES, RHM, InputError, ensemble, predict, symbolic
+from rhmtheory import ARCHITECTURES, RHM, InputError, ensemble, formulas, predict, symbolic
 from rhmtheory.ensemble.moments import Level, Moments
-from rhmtheory.theory import formulas
 from rhmtheory.theory.symbolic import FORMULAS, leading_correction, marginal_moments, second_moment, substitute
 
 
@@ -47,7 +46,7 @@ def test_closed_formulas_are_the_numeric_ones(rhm):
         if rhm.m > 1:
             assert prediction.exponent == pytest.approx(number(f"alpha_{kind}", rhm))
     annealed = [number("annealed_plateau", rhm, k=k) for k in range(rhm.L + 1)]
-    np.testing.assert_allclose(ensemble.plateaus(rhm, "annealed"), annealed)
+    np.testing.assert_allclose(rhm.plateaus("annealed"), annealed)
 
 
 def test_relations_between_formulas():

@@ -9,13 +9,8 @@ from matplotlib.figure import Figure
 
 from rhmtheory import RHM, InputError
 from rhmtheory.cli import main
-from rhmtheory.measured import thresholds
-from rhmtheory.measured.thresholds import (
-    Task,
-    ThresholdStudy,
-    measure_sample_complexity,
-    read_record,
-)
+from rhmtheory.learner import thresholds
+from rhmtheory.learner.thresholds import Task, ThresholdStudy, measure_sample_complexity, read_record
 from rhmtheory.plotting import plot_thresholds
 from rhmtheory.theory.predictions import sample_complexity
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from rhmtheory import InputError
-from rhmtheory.model.tuples import can_be_numbered, count, decode, encode
+from rhmtheory.tree._tuples import can_be_numbered, count, decode, encode
 
 
 @pytest.mark.parametrize(("v", "s"), [(2, 2), (3, 4), (5, 1), (4, 0)])

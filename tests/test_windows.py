@@ -4,9 +4,9 @@ import balanced
 import numpy as np
 import pytest
 
-from rhmtheory.measured import windows
-from rhmtheory.measured.corpus import analyse_corpus
-from rhmtheory.measured.windows import admissible, lags_up_to, slope_weights
+from rhmtheory.corpus import windows
+from rhmtheory.corpus.decays import analyse_corpus
+from rhmtheory.corpus.windows import admissible, lags_up_to, slope_weights
 
 TOKENS = 600_000
 MADE_OF = [(8, 2, 2, 6), (9, 3, 3, 4), (16, 4, 2, 5)]

@@ -13,8 +13,8 @@ from matplotlib import pyplot as plt
 
 import rhmtheory as rt
 from rhmtheory.plotting import plot_context
-from rhmvalidation import networks
-from rhmvalidation.context import ContextProbe
+from rhmvalidation.diagnostics.context import ContextProbe
+from rhmvalidation.networks import registry as networks
 
 torch.set_num_threads(1)
 rhm = rt.RHM(v=12, m=3, s=2, L=3)

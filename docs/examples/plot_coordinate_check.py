@@ -10,7 +10,7 @@ of the width, means the same at every width. Solid: root mean square at the star
 from matplotlib import pyplot as plt
 
 from rhmtheory import RHM
-from rhmvalidation.coordinates import coordinate_check
+from rhmvalidation.diagnostics.coordinates import coordinate_check
 
 rhm = RHM(v=16, m=4, s=2, L=3)
 fig, axes = plt.subplots(1, 3, figsize=(10, 3.8), sharey=True, layout="constrained")

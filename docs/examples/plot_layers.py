@@ -12,7 +12,8 @@ import torch
 from matplotlib import pyplot as plt
 
 import rhmtheory as rt
-from rhmvalidation import networks, probes
+from rhmvalidation.diagnostics import probes
+from rhmvalidation.networks import registry as networks
 
 torch.set_num_threads(1)
 grammar = rt.RHM(v=12, m=3, s=2, L=3).grammar(seed=0)

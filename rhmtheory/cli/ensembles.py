@@ -8,10 +8,10 @@ import click
 from rich.table import Table
 
 from rhmtheory import ARCHITECTURES, RHM, Prediction, predict
-from rhmtheory._support.json import plain
 from rhmtheory.cli.options import Chosen, Command, grammar_options, json_option, plot_option
 from rhmtheory.cli.output import new_table, print_json, print_tables, save_figure
-from rhmtheory.model.rhm import PER_SYMBOL
+from rhmtheory.language.rhm import PER_SYMBOL
+from rhmtheory.support.json import plain
 
 if TYPE_CHECKING:
     from rhmtheory import Grammar
@@ -58,7 +58,7 @@ def predict_command(
     if given == "grammar":
         given = chosen.grammar.plateaus()
     elif given == "quenched":
-        from rhmtheory.ensemble.quenched import quenched_plateaus
+        from rhmtheory.language.quenched import quenched_plateaus
 
         given = quenched_plateaus(rhm, seed=chosen.seed, progress=True).mean
         source["seed"] = chosen.seed
@@ -123,7 +123,7 @@ def correlations_command(chosen: Chosen, grammars: int | None, plot: str | None,
     if chosen.origin:
         _add_grammar(rows, chosen.grammar)
     if grammars is not None:
-        from rhmtheory.ensemble.quenched import quenched_correlations
+        from rhmtheory.language.quenched import quenched_correlations
 
         measured = quenched_correlations(rhm, grammars, chosen.seed, progress=True)
         for row, mean, error in zip(rows, measured.mean, measured.standard_error, strict=True):
@@ -195,7 +195,7 @@ def plateaus_command(
         columns["chain"] = rhm.plateaus("chain")
     columns["annealed"] = rhm.plateaus("annealed")
     if grammars is not None:
-        from rhmtheory.ensemble.quenched import quenched_plateaus
+        from rhmtheory.language.quenched import quenched_plateaus
 
         measured = quenched_plateaus(rhm, grammars, chosen.seed, progress=True)
         columns |= {"quenched": measured.mean, "standard error": measured.standard_error, "spread": measured.spread}

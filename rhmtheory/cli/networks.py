@@ -79,7 +79,7 @@ def report_command(
         raise click.UsageError(
             "--format is that of the figures that --out writes: give --out, too, or --plot FILE."
         )
-    report = _validation()("reports").report(*folders)
+    report = _validation()("report").report(*folders)
     if out:
         report.write(out, ending or "png")
     _print_report(report, plot, as_json)
@@ -96,7 +96,7 @@ def _validation() -> Callable[[str], Any]:
         raise InputError(
             f"networks need {error.name}, which is missing: pip install 'rhmtheory[validation]'"
         ) from None
-    return lambda name: import_module(f"rhmvalidation.{name}")
+    return lambda name: import_module(f"rhmvalidation.studies.{name}")
 
 
 def _print_report(report: Any, plot: str | None, as_json: bool) -> None:

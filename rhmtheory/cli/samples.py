@@ -41,7 +41,7 @@ def learn_command(
     rhm: RHM, sharing: bool | None, highest_level: int | None, plot: str | None, as_json: bool, **options: Any
 ) -> None:  # fmt: skip
     """Measure sample complexities with the clustering learner, against theory."""
-    from rhmtheory.measured.thresholds import measure_sample_complexity
+    from rhmtheory.learner.thresholds import measure_sample_complexity
 
     modes = (True, False) if sharing is None else (sharing,)
     results = [
@@ -71,7 +71,7 @@ def learn_command(
 @click.argument("file", type=click.Path(exists=True, dir_okay=False))
 def corpus_command(file: str, as_bytes: bool, plot: str | None, as_json: bool, **options: Any) -> None:
     """Predict the exponent of the loss against data for a text FILE, or a .npy file of token ids."""
-    from rhmtheory.measured.corpus import analyse_corpus
+    from rhmtheory.corpus.decays import analyse_corpus
 
     result = analyse_corpus(file, "bytes" if as_bytes else "characters", **options)
     if plot:

@@ -7,10 +7,10 @@ from typing import Any
 import click
 
 from rhmtheory import InputError
-from rhmtheory._support.checks import as_int
-from rhmtheory._support.files import whole_file
 from rhmtheory.cli.options import Chosen, Command, OutputFile, grammar_options, json_option, plot_option
 from rhmtheory.cli.output import print_json, save_figure
+from rhmtheory.support.checks import as_int
+from rhmtheory.support.files import whole_file
 
 _MOST_PRINTED = 1 << 24
 """Tokens that are printed; nobody reads more."""

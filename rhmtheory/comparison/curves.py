@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from rhmtheory._support.checks import InputError, as_choice
-from rhmtheory._support.types import FloatArray
 from rhmtheory.fitting.levels import crossings
-from rhmtheory.model.rhm import RHM
+from rhmtheory.language.rhm import RHM
+from rhmtheory.support.checks import InputError, as_choice
+from rhmtheory.support.types import FloatArray
 from rhmtheory.theory import ARCHITECTURES, crossing_levels, sample_complexity
 
 LEAST_STEP = 0.01

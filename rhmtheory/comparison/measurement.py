@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rhmtheory._support.checks import InputError, as_generator
-from rhmtheory._support.facade import Forward
-from rhmtheory._support.json import plain
-from rhmtheory._support.tables import html, text
-from rhmtheory._support.types import FloatArray, IntArray
 from rhmtheory.comparison.curves import LearningCurves, UnitCrossings, predicted_steps, step_levels, unit_crossings
 from rhmtheory.comparison.tables import measurement_tables
 from rhmtheory.fitting.curves import collapse_quality
 from rhmtheory.fitting.intervals import LEAST, Estimate, no_estimate, pseudo_values, t_estimate
 from rhmtheory.fitting.levels import crossings
 from rhmtheory.fitting.slopes import slope
+from rhmtheory.support.checks import InputError, as_generator
+from rhmtheory.support.facade import Forward
+from rhmtheory.support.json import plain
+from rhmtheory.support.tables import html, text
+from rhmtheory.support.types import FloatArray, IntArray
 from rhmtheory.theory import first_step, staircase_exponent
 
 if TYPE_CHECKING:

@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rhmtheory._support.checks import InputError
-from rhmtheory._support.facade import Forward
-from rhmtheory._support.json import plain
-from rhmtheory._support.tables import html, text
-from rhmtheory._support.types import IntArray
 from rhmtheory.comparison.curves import LearningCurves, multiplicity, predicted_steps
 from rhmtheory.comparison.measurement import METHODS, Finding, Judged, Measurement, exponent_of, measure, verdict
 from rhmtheory.comparison.tables import study_tables
 from rhmtheory.fitting.intervals import line_coefficients, no_estimate, pseudo_values, t_estimate
 from rhmtheory.fitting.slopes import slope
-from rhmtheory.model.rhm import RHM
+from rhmtheory.language.rhm import RHM
+from rhmtheory.support.checks import InputError
+from rhmtheory.support.facade import Forward
+from rhmtheory.support.json import plain
+from rhmtheory.support.tables import html, text
+from rhmtheory.support.types import IntArray
 
 if TYPE_CHECKING:
     from rhmtheory.plotting import study_figures as _study_figures

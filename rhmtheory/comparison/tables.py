@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from rhmtheory._support.tables import Table
 from rhmtheory.comparison.curves import multiplicity
+from rhmtheory.support.tables import Table
 from rhmtheory.theory import exponent
 
 if TYPE_CHECKING:
     from rhmtheory.comparison.measurement import Finding, Measurement
     from rhmtheory.comparison.studies import Comparison, Ladder, Study
-    from rhmtheory.model.rhm import RHM
+    from rhmtheory.language.rhm import RHM
 
 
 def measurement_tables(measurements: Sequence[Measurement]) -> list[Table]:

@@ -1,33 +1,6 @@
-"""Averages over grammars: in closed form (correlations, marginals, loss plateaus), or over drawn ones."""
+"""Averages over grammars in closed form: correlations, marginals, loss plateaus."""
 
-from rhmtheory.ensemble.correlations import (
-    QuadraticForms,
-    correlation_function,
-    marginal_moments,
-    quadratic_forms,
-    rms_correlation,
-    second_moment,
-)
-from rhmtheory.ensemble.loss_plateaus import plateaus
-from rhmtheory.ensemble.quenched import (
-    QuenchedAverage,
-    quenched_correlations,
-    quenched_grammar,
-    quenched_plateaus,
-    usual_plateaus,
-)
+import lazy_loader
 
-__all__ = [
-    "QuadraticForms",
-    "QuenchedAverage",
-    "correlation_function",
-    "marginal_moments",
-    "plateaus",
-    "quadratic_forms",
-    "quenched_correlations",
-    "quenched_grammar",
-    "quenched_plateaus",
-    "rms_correlation",
-    "second_moment",
-    "usual_plateaus",
-]
+# the names stand in __init__.pyi, and are loaded on first use: a prediction waits for no compiler
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

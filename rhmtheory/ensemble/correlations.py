@@ -11,11 +11,11 @@ from typing import Any, Literal, NamedTuple, overload
 
 import numpy as np
 
-from rhmtheory._support.checks import InputError, as_choice, as_int
-from rhmtheory._support.types import FloatArray
+from rhmtheory import formulas
 from rhmtheory.ensemble.moments import Level, Moments, check_branches, check_nodes, short, wide
-from rhmtheory.model.rhm import RHM
-from rhmtheory.theory import formulas
+from rhmtheory.language.rhm import RHM
+from rhmtheory.support.checks import InputError, as_choice, as_int
+from rhmtheory.support.types import FloatArray
 
 Branches = str | Sequence[bool]
 """Which way two nodes descend from their common ancestor: see `second_moment`."""

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from rhmtheory._support.checks import InputError, as_int, as_pair
-from rhmtheory._support.types import FloatArray
-from rhmtheory.model.grammar import Grammar
-from rhmtheory.model.rhm import RHM
+from rhmtheory.language.grammar import Grammar
+from rhmtheory.language.rhm import RHM
+from rhmtheory.support.checks import InputError, as_int, as_pair
+from rhmtheory.support.types import FloatArray
 
 _LARGEST_BLOCK = 1 << 22
 """Floats held at once for the covariances of one level, when all distances are asked for (32 MiB)."""

@@ -11,12 +11,12 @@ import numpy.typing as npt
 from scipy.special import entr
 
 from rhmtheory._kernels import entropy as kernels
-from rhmtheory._support.checks import InputError, as_choice, as_generator, as_int
-from rhmtheory._support.draws import draw_outcomes
-from rhmtheory._support.parallel import for_ranges
-from rhmtheory._support.types import FloatArray, as_floats
-from rhmtheory.exact.spine import View, see
-from rhmtheory.model.grammar import Grammar
+from rhmtheory.exact._spine import View, see
+from rhmtheory.language.grammar import Grammar
+from rhmtheory.support.checks import InputError, as_choice, as_generator, as_int
+from rhmtheory.support.draws import draw_outcomes
+from rhmtheory.support.parallel import for_ranges
+from rhmtheory.support.types import FloatArray, as_floats
 
 _RESOLUTION = 2.0**-40
 """Beliefs that agree to this absolute precision (1e-12) are one state."""

@@ -9,22 +9,14 @@ import numpy as np
 import numpy.typing as npt
 
 from rhmtheory._kernels import inference as kernels
-from rhmtheory._support.checks import InputError, as_int, smallest_unsigned
-from rhmtheory._support.draws import random_key
-from rhmtheory._support.memory import allocate
-from rhmtheory._support.types import FloatArray
-from rhmtheory.exact.evidence import (
-    Evidence,
-    Mask,
-    Piece,
-    as_positions,
-    as_samples,
-    check_symbols,
-    read_evidence,
-)
-from rhmtheory.exact.messages import NO_ROOM, Block, Impossible, check_explained, in_blocks, marginals
-from rhmtheory.model.grammar import Grammar
-from rhmtheory.model.rhm import RHM
+from rhmtheory.exact._evidence import Evidence, Mask, Piece, as_positions, as_samples, check_symbols, read_evidence
+from rhmtheory.exact._messages import NO_ROOM, Block, Impossible, check_explained, in_blocks, marginals
+from rhmtheory.language.grammar import Grammar
+from rhmtheory.language.rhm import RHM
+from rhmtheory.support.checks import InputError, as_int, smallest_unsigned
+from rhmtheory.support.draws import random_key
+from rhmtheory.support.memory import allocate
+from rhmtheory.support.types import FloatArray
 
 
 @overload

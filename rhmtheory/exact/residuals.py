@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from rhmtheory._support.checks import InputError, as_int
-from rhmtheory._support.types import FloatArray
-from rhmtheory.model.grammar import Grammar
+from rhmtheory.language.grammar import Grammar
+from rhmtheory.support.checks import InputError, as_int
+from rhmtheory.support.types import FloatArray
 
 _LARGEST_LIST = 1 << 24
 """Pairs (context, token) listed at once."""

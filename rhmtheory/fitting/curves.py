@@ -10,10 +10,10 @@ import numpy.typing as npt
 from scipy.optimize import least_squares
 from scipy.special import expit
 
-from rhmtheory._support.checks import InputError, as_generator, as_int, as_pair
-from rhmtheory._support.types import FloatArray, as_floats
 from rhmtheory.fitting.intervals import SlopeFit, bootstrap, resamples
 from rhmtheory.fitting.slopes import slope
+from rhmtheory.support.checks import InputError, as_generator, as_int, as_pair
+from rhmtheory.support.types import FloatArray, as_floats
 
 _DECISIVE = 6.0
 """Difference of AICc that decides: the worse model is twenty times less likely."""

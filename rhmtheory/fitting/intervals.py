@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import stdtrit
 
-from rhmtheory._support.checks import as_confidence, as_generator, as_int
-from rhmtheory._support.types import FloatArray, IntArray, as_floats
+from rhmtheory.support.checks import as_confidence, as_generator, as_int
+from rhmtheory.support.types import FloatArray, IntArray, as_floats
 
 CONFIDENCE = 0.95
 LEAST = 3

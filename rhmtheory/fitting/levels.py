@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from rhmtheory._support.checks import InputError
-from rhmtheory._support.types import FloatArray, as_floats
+from rhmtheory.support.checks import InputError
+from rhmtheory.support.types import FloatArray, as_floats
 
 
 @dataclass(frozen=True)

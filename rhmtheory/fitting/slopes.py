@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy.typing as npt
 
-from rhmtheory._support.types import as_floats
+from rhmtheory.support.types import as_floats
 
 
 def slope(x: npt.ArrayLike, y: npt.ArrayLike) -> float:

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from rhmtheory._support.checks import InputError
-from rhmtheory.model.derivation import Derivation, draw
-from rhmtheory.model.grammar import UNGRAMMATICAL, Grammar
-from rhmtheory.model.rhm import RHM
+from rhmtheory.language.grammar import UNGRAMMATICAL, Grammar
+from rhmtheory.language.rhm import RHM
 from rhmtheory.plotting.style import STYLES, ensemble_name, new_figure
+from rhmtheory.support.checks import InputError
 from rhmtheory.theory.predictions import Prediction
+from rhmtheory.tree.trees import Derivation, draw
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

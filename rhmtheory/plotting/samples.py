@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rhmtheory._support.types import FloatArray
+from rhmtheory.corpus.decays import CorpusStatistics
+from rhmtheory.corpus.windows import LEAST_POINTS
 from rhmtheory.fitting.intervals import SlopeFit
-from rhmtheory.measured.corpus import CorpusStatistics
-from rhmtheory.measured.thresholds import ThresholdStudy
-from rhmtheory.measured.windows import LEAST_POINTS
+from rhmtheory.learner.thresholds import ThresholdStudy
 from rhmtheory.plotting.style import new_figure
-from rhmtheory.theory.learners import Law
+from rhmtheory.support.types import FloatArray
+from rhmtheory.theory.laws import Law
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rhmtheory._support.checks import InputError
-from rhmtheory._support.files import whole_file
-from rhmtheory.model.rhm import RHM
+from rhmtheory.language.rhm import RHM
+from rhmtheory.support.checks import InputError
+from rhmtheory.support.files import whole_file
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

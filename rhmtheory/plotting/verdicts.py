@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from rhmtheory._support.checks import InputError
-from rhmtheory._support.types import FloatArray
 from rhmtheory.comparison.curves import LearningCurves, mean_by, multiplicity, predicted_steps
 from rhmtheory.comparison.measurement import METHODS, Measurement, step_curves
 from rhmtheory.comparison.studies import Comparison, Ladder, Study
 from rhmtheory.fitting.intervals import Estimate, t_bounds
-from rhmtheory.model.rhm import RHM
+from rhmtheory.language.rhm import RHM
 from rhmtheory.plotting.clocks import clock_pairs, plot_clocks
 from rhmtheory.plotting.languages import plot_plateaus
 from rhmtheory.plotting.style import Style, ensemble_name, new_figure, plain_ticks, styles
+from rhmtheory.support.checks import InputError
+from rhmtheory.support.types import FloatArray
 from rhmtheory.theory import crossing_levels, exponent, first_step
 
 if TYPE_CHECKING:

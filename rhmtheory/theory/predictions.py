@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from rhmtheory._support.checks import InputError, as_choice, as_int, as_numbers
-from rhmtheory._support.facade import Forward
-from rhmtheory._support.json import plain
-from rhmtheory._support.types import FloatArray
+from rhmtheory import formulas
 from rhmtheory.ensemble.correlations import exact_parameters, exact_threshold
-from rhmtheory.ensemble.quenched import usual_plateaus
 from rhmtheory.fitting.slopes import slope
-from rhmtheory.model.rhm import RHM
-from rhmtheory.theory import formulas
-from rhmtheory.theory.learners import ARCHITECTURES, Law, as_law
+from rhmtheory.language.quenched import usual_plateaus
+from rhmtheory.language.rhm import RHM
+from rhmtheory.support.checks import InputError, as_choice, as_int, as_numbers
+from rhmtheory.support.facade import Forward
+from rhmtheory.support.json import plain
+from rhmtheory.support.types import FloatArray
+from rhmtheory.theory.laws import ARCHITECTURES, Law, as_law
 
 if TYPE_CHECKING:
     from rhmtheory.plotting import plot_prediction as _plot_prediction

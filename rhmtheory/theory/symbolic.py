@@ -21,10 +21,10 @@ from typing import Any, NamedTuple
 import sympy
 from sympy import QQ, log
 
-from rhmtheory._support.checks import InputError, as_int
+from rhmtheory import formulas
 from rhmtheory.ensemble.moments import Level, Moments, check_branches, check_nodes
-from rhmtheory.theory import formulas
-from rhmtheory.theory.learners import LAWS
+from rhmtheory.support.checks import InputError, as_int
+from rhmtheory.theory.laws import LAWS
 
 v, m, s, f, l, k, L, n, P = sympy.symbols("v m s f l k L n P", positive=True)  # noqa: E741
 SYMBOLS = {str(symbol): symbol for symbol in (v, m, s, f, l, k, L, n, P)}

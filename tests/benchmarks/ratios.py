@@ -10,7 +10,8 @@ from statistics import median
 from unittest.mock import patch
 
 from rhmtheory import RHM
-from rhmtheory.exact import entropy, spine
+from rhmtheory.exact import _spine as spine
+from rhmtheory.exact import entropy
 from rhmtheory.exact.entropy import next_token_entropies
 
 

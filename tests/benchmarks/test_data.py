@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from rhmtheory import RHM
-from rhmtheory.measured.clustering import learn
-from rhmtheory.measured.pairs import count_pairs, last_token_pairs
+from rhmtheory.corpus.pairs import count_pairs, last_token_pairs
+from rhmtheory.learner.clustering import learn
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from rhmtheory import RHM, predict
-from rhmtheory.measured.clustering import learn
+from rhmtheory.learner.clustering import learn
 
 BASE = {"v": 16, "m": 4, "s": 2, "L": 4}
 

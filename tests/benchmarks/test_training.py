@@ -9,14 +9,14 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from benchmarks.plain import PLAIN, OnTokens, one_hot  # noqa: E402
-from benchmarks.turns import in_turns, quartiles  # noqa: E402
+from benchmarks.plain import PLAIN, OnTokens, one_hot
+from benchmarks.turns import in_turns, quartiles
 
-from rhmtheory import RHM  # noqa: E402
-from rhmvalidation.adapted import AdaptedNetwork  # noqa: E402
-from rhmvalidation.networks import build  # noqa: E402
-from rhmvalidation.optimisers import ReplicaOptimiser  # noqa: E402
-from rhmvalidation.training import cross_entropy  # noqa: E402
+from rhmtheory import RHM
+from rhmvalidation.networks.custom import AdaptedNetwork
+from rhmvalidation.networks.registry import build
+from rhmvalidation.training.optimisers import ReplicaOptimiser
+from rhmvalidation.training.trainer import cross_entropy
 
 BATCH, TEST = 128, 1024
 LARGE = RHM(v=16, m=4, s=2, L=4)

@@ -4,7 +4,7 @@ import time
 
 import numpy as np
 
-from rhmtheory._support.parallel import thread_count
+from rhmtheory.support.parallel import thread_count
 
 
 def in_turns(calls, rounds):

@@ -15,8 +15,8 @@ from pathlib import Path
 import numpy as np
 
 import rhmtheory as rt
-from rhmtheory.ensemble.quenched import quenched_correlations, quenched_plateaus
 from rhmtheory.fitting.intervals import resamples
+from rhmtheory.language.quenched import quenched_correlations, quenched_plateaus
 
 FILE = Path(__file__).with_name("reference.json")
 ENSEMBLES = {

@@ -15,7 +15,7 @@ from trust.spoiling import NUMBERS, OTHERS, hostile, spoil
 from rhmtheory import RHM, Grammar
 from rhmtheory.cli import cli
 from rhmtheory.cli.options import OutputFile, PerLevel
-from rhmvalidation import training
+from rhmvalidation.training import trainer as training
 
 SIZES = (
     -1,

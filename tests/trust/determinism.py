@@ -92,8 +92,9 @@ def of_training() -> Iterator[Row]:
     """Runs of small networks, trained in several ways; this process must keep to one thread."""
     import torch
 
-    from rhmvalidation import execution, preset, results
-    from rhmvalidation.training import train_runs
+    from rhmvalidation.studies import execution, preset
+    from rhmvalidation.studies import folder as results
+    from rhmvalidation.training.trainer import train_runs
 
     cpu = torch.device("cpu")
     torch.set_num_threads(1)

@@ -24,13 +24,13 @@ for _threads in ("NUMBA_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")
     os.environ.setdefault(_threads, "1")
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-import numpy as np  # noqa: E402
-import torch  # noqa: E402
-from trust import origin  # noqa: E402
+import numpy as np
+import torch
+from trust import origin
 
-from rhmtheory._support import files  # noqa: E402
-from rhmtheory.cli import main as run_command  # noqa: E402
-from rhmvalidation import reports  # noqa: E402
+from rhmtheory.cli import main as run_command
+from rhmtheory.support import files
+from rhmvalidation.studies import report as reports
 
 PRESET = """
 summary = "three programs offline, one online"
@@ -244,7 +244,7 @@ def interrupted(sweep: Sweep, rng: np.random.Generator, number: signal.Signals) 
 
 def _slow_steps(seconds: float) -> None:
     """Make every step wait, so that signals fall into the training."""
-    from rhmvalidation.training import Trainer
+    from rhmvalidation.training.trainer import Trainer
 
     step = Trainer.step
 
@@ -257,7 +257,7 @@ def _slow_steps(seconds: float) -> None:
 
 def _note_first_step(path: Path) -> None:
     """Write down the number of the first step that is made."""
-    from rhmvalidation.training import Trainer
+    from rhmvalidation.training.trainer import Trainer
 
     step = Trainer.step
 
@@ -270,7 +270,7 @@ def _note_first_step(path: Path) -> None:
 
 
 def _steps(checkpoint: Path) -> int:
-    from rhmvalidation.training import read_checkpoint
+    from rhmvalidation.training.trainer import read_checkpoint
 
     return read_checkpoint(checkpoint, torch.device("cpu"))["steps"]
 

@@ -35,14 +35,14 @@ for _threads in ("NUMBA_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")
     os.environ.setdefault(_threads, "1")
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-import numpy as np  # noqa: E402
-import torch  # noqa: E402
-from trust import cases, inputs, origin  # noqa: E402
-from trust.spoiling import CANARY  # noqa: E402
+import numpy as np
+import torch
+from trust import cases, inputs, origin
+from trust.spoiling import CANARY
 
-from rhmtheory import InputError  # noqa: E402
-from rhmtheory.cli import main as run_command  # noqa: E402
-from rhmvalidation import reports  # noqa: E402
+from rhmtheory import InputError
+from rhmtheory.cli import main as run_command
+from rhmvalidation.studies import report as reports
 
 SECONDS = 5.0
 """Processor time of a case, after which it is interrupted."""

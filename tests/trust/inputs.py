@@ -14,8 +14,9 @@ from presets import TINY
 
 from rhmtheory import RHM
 from rhmtheory.cli import main
-from rhmvalidation import preset, training
-from rhmvalidation.runs import Run
+from rhmvalidation.studies import preset
+from rhmvalidation.studies.runs import Run
+from rhmvalidation.training import trainer as training
 
 ENSEMBLE = ("--v", "8", "--m", "2", "--s", "2", "--L", "3")
 CURVE_ENSEMBLE = ("--v", "16", "--m", "4", "--s", "2", "--L", "3")

@@ -7,7 +7,7 @@ from typing import Any
 
 def origin(*packages: str) -> dict[str, Any]:
     """Date, versions, machine and commit of what is measured; the command stands elsewhere, as others type it."""
-    from rhmtheory._support.provenance import provenance
+    from rhmtheory.support.provenance import provenance
 
     told = subprocess.run(
         ["git", "rev-parse", "--short", "HEAD"],

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from rhmtheory import RHM, InputError
-from rhmvalidation import coordinates, models
-from rhmvalidation.coordinates import coordinate_check
+from rhmvalidation.diagnostics import coordinates
+from rhmvalidation.diagnostics.coordinates import coordinate_check
+from rhmvalidation.networks import fast as models
 
 RHM_ = RHM(v=8, m=2, s=2, L=3)
 WIDTHS = (64, 128, 256, 512)

@@ -8,12 +8,13 @@ from tiny import tiny
 
 torch = pytest.importorskip("torch")
 
-import naive  # noqa: E402
+import naive
 
-from rhmtheory import RHM, InputError  # noqa: E402
-from rhmtheory.exact.inference import next_token_posterior  # noqa: E402
-from rhmvalidation import evaluate, networks  # noqa: E402
-from rhmvalidation.adapted import AdaptedNetwork  # noqa: E402
+from rhmtheory import RHM, InputError
+from rhmtheory.exact.inference import next_token_posterior
+from rhmvalidation import evaluate
+from rhmvalidation.networks import registry as networks
+from rhmvalidation.networks.custom import AdaptedNetwork
 
 GRAMMAR = RHM(v=4, m=2, s=2, L=2).grammar(0)
 

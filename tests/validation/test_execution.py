@@ -12,11 +12,15 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from presets import TINY  # noqa: E402
+from presets import TINY
 
-from rhmtheory import InputError  # noqa: E402
-from rhmvalidation import execution, job, networks, plan, preset, reports, results, training  # noqa: E402
-from rhmvalidation.devices import pick_device  # noqa: E402
+from rhmtheory import InputError
+from rhmvalidation.networks import registry as networks
+from rhmvalidation.studies import execution, job, plan, preset
+from rhmvalidation.studies import folder as results
+from rhmvalidation.studies import report as reports
+from rhmvalidation.training import trainer as training
+from rhmvalidation.training.devices import pick_device
 
 CPU = torch.device("cpu")
 ONLINE = """

@@ -6,8 +6,10 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from rhmtheory import RHM, InputError  # noqa: E402
-from rhmvalidation import models, networks, training  # noqa: E402
+from rhmtheory import RHM, InputError
+from rhmvalidation.networks import fast as models
+from rhmvalidation.networks import registry as networks
+from rhmvalidation.training import trainer as training
 
 V, S, L, WIDTH = 5, 2, 3, 6
 D = S**L
@@ -259,7 +261,7 @@ def test_unknown_network_lists_those_there_are():
 
 def test_a_network_is_a_record_and_a_class_no_more(monkeypatch):
     """A new record is found everywhere: runs take it, its settings are checked, it trains."""
-    from rhmvalidation.runs import Run, Settings
+    from rhmvalidation.studies.runs import Run, Settings
 
     class Tokens(models.FullyConnectedNetwork):
         def __init__(self, rhm, replicas, width):

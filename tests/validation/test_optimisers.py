@@ -7,7 +7,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from rhmvalidation.optimisers import ReplicaOptimiser  # noqa: E402
+from rhmvalidation.training.optimisers import ReplicaOptimiser
 
 RATES = (0.3, 0.01)
 SHAPES = ((3, 4), (5,), (2, 2, 2))

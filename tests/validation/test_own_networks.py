@@ -13,14 +13,16 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-import own_models  # noqa: E402
+import own_models
 
-import rhmvalidation as rv  # noqa: E402
-from rhmtheory import RHM, InputError, compare_curve  # noqa: E402
-from rhmvalidation import execution, job, networks, preset, results  # noqa: E402
-from rhmvalidation.adapted import AdaptedNetwork  # noqa: E402
-from rhmvalidation.runs import Run, Settings  # noqa: E402
-from rhmvalidation.training import train_network, train_runs, trainer_of  # noqa: E402
+import rhmvalidation as rv
+from rhmtheory import RHM, InputError, compare_curve
+from rhmvalidation.networks import registry as networks
+from rhmvalidation.networks.custom import AdaptedNetwork
+from rhmvalidation.studies import execution, job, preset
+from rhmvalidation.studies import folder as results
+from rhmvalidation.studies.runs import Run, Settings
+from rhmvalidation.training.trainer import train_network, train_runs, trainer_of
 
 CPU = torch.device("cpu")
 RHM_ = RHM(4, 2, 2, 2)

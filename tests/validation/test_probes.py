@@ -5,11 +5,13 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from own_models import ResidualMLP  # noqa: E402
+from own_models import ResidualMLP
 
-from rhmtheory import RHM, InputError  # noqa: E402
-from rhmtheory.model import redraw_symbol  # noqa: E402
-from rhmvalidation import models, networks, probes  # noqa: E402
+from rhmtheory import RHM, InputError
+from rhmtheory.tree import redraw_symbol
+from rhmvalidation.diagnostics import probes
+from rhmvalidation.networks import fast as models
+from rhmvalidation.networks import registry as networks
 
 RHM_ = RHM(6, 2, 2, 3)
 

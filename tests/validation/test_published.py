@@ -7,9 +7,9 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from rhmtheory import RHM, InputError  # noqa: E402
-from rhmvalidation import reports  # noqa: E402
-from rhmvalidation.published import published_curves  # noqa: E402
+from rhmtheory import RHM, InputError
+from rhmvalidation.studies import report as reports
+from rhmvalidation.studies.published import published_curves
 
 RHM_ = RHM(8, 2, 2, 3)
 

@@ -4,12 +4,13 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from torch import nn  # noqa: E402
+from torch import nn
 
-from rhmtheory import RHM, InputError  # noqa: E402
-from rhmvalidation import Settings, preset  # noqa: E402
-from rhmvalidation.coordinates import coordinate_check  # noqa: E402
-from rhmvalidation.training import train  # noqa: E402
+from rhmtheory import RHM, InputError
+from rhmvalidation import Settings
+from rhmvalidation.diagnostics.coordinates import coordinate_check
+from rhmvalidation.studies import preset
+from rhmvalidation.training.trainer import train
 
 SWEEP = """
 summary = "one"

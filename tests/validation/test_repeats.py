@@ -7,10 +7,11 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from torch.utils.flop_counter import FlopCounterMode  # noqa: E402
+from torch.utils.flop_counter import FlopCounterMode
 
-from rhmtheory import RHM  # noqa: E402
-from rhmvalidation import networks, repeats  # noqa: E402
+from rhmtheory import RHM
+from rhmvalidation.networks import _repeats as repeats
+from rhmvalidation.networks import registry as networks
 
 ENSEMBLES = [
     RHM(v=5, m=2, s=2, L=3),

@@ -13,11 +13,11 @@ from staircases import curves
 
 from rhmtheory import RHM, InputError
 from rhmtheory.comparison import study
-from rhmvalidation.job import more_grammars, run
-from rhmvalidation.preset import Preset, Sweep
-from rhmvalidation.reports import Report, divergences, learning_curves, report
-from rhmvalidation.results import write_tables
-from rhmvalidation.runs import Outcome, Run, Settings
+from rhmvalidation.studies.folder import write_tables
+from rhmvalidation.studies.job import more_grammars, run
+from rhmvalidation.studies.preset import Preset, Sweep
+from rhmvalidation.studies.report import Report, divergences, learning_curves, report
+from rhmvalidation.studies.runs import Outcome, Run, Settings
 
 RHM_ = RHM(8, 2, 2, 3)
 

@@ -7,8 +7,8 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from rhmtheory import RHM, InputError, zipf  # noqa: E402
-from rhmvalidation import Sentences, SentenceStream  # noqa: E402
+from rhmtheory import RHM, InputError, zipf
+from rhmvalidation import Sentences, SentenceStream
 
 GRAMMAR = RHM(v=(5, 4), m=(2, 3), s=(2, 3), L=2, n=3, rule_probabilities=[zipf(2, 1.0), zipf(3, 0.5)]).grammar(0)
 

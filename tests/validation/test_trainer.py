@@ -9,11 +9,14 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from rhmtheory import RHM, InputError  # noqa: E402
-from rhmvalidation import data, models, train, training  # noqa: E402
-from rhmvalidation.records import FIRST_EVALUATION, Record, next_evaluation  # noqa: E402
-from rhmvalidation.runs import Run, Settings  # noqa: E402
-from rhmvalidation.training import train_network, train_runs, trainer_of  # noqa: E402
+from rhmtheory import RHM, InputError
+from rhmvalidation import train
+from rhmvalidation.networks import fast as models
+from rhmvalidation.studies.runs import Run, Settings
+from rhmvalidation.training import examples as data
+from rhmvalidation.training import trainer as training
+from rhmvalidation.training.stopping import FIRST_EVALUATION, Record, next_evaluation
+from rhmvalidation.training.trainer import train_network, train_runs, trainer_of
 
 CPU = torch.device("cpu")
 SMALL = Settings(width=8, learning_rate=1.0, max_steps=25, test_size=64, batch_size=16)

@@ -10,12 +10,12 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from rhmtheory import RHM, Grammar, InputError, zipf  # noqa: E402
-from rhmtheory.model.interventions import rules_used  # noqa: E402
-from rhmvalidation import data  # noqa: E402
-from rhmvalidation.records import Record  # noqa: E402
-from rhmvalidation.runs import Run, Settings, sample_points  # noqa: E402
-from rhmvalidation.training import (  # noqa: E402
+from rhmtheory import RHM, Grammar, InputError, zipf
+from rhmtheory.tree.interventions import rules_used
+from rhmvalidation.studies.runs import Run, Settings, sample_points
+from rhmvalidation.training import examples as data
+from rhmvalidation.training.stopping import Record
+from rhmvalidation.training.trainer import (
     Trainer,
     cross_entropy,
     read_checkpoint,

@@ -11,9 +11,9 @@ from torch import Tensor
 from torch.utils.data import Dataset, IterableDataset, get_worker_info
 
 from rhmtheory import Grammar
-from rhmtheory._support.checks import as_int
-from rhmtheory._support.types import IntArray
-from rhmtheory.model.interventions import rules_used
+from rhmtheory.support.checks import as_int
+from rhmtheory.support.types import IntArray
+from rhmtheory.tree.interventions import rules_used
 
 _BLOCK = 1024
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import torch
 
 from rhmtheory import RHM
-from rhmvalidation.runs import Run, Settings
-from rhmvalidation.training import train_runs
+from rhmvalidation.studies.runs import Run, Settings
+from rhmvalidation.training.trainer import train_runs
 
 
 def main(

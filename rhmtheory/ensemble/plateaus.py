@@ -1,0 +1,180 @@
+"""Loss plateaus of the ensemble: the chain of the symbols that remain compatible with a context."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from math import ceil, log1p, sqrt
+
+import numpy as np
+import numpy.typing as npt
+
+from rhmtheory import formulas
+from rhmtheory.language.rhm import RHM
+from rhmtheory.support.checks import InputError, as_choice
+from rhmtheory.support.types import FloatArray
+
+_NEGLIGIBLE = 1e-18
+"""Numbers of symbols less likely than this, relative to all that are more than one, are left out of the chain."""
+_LARGEST_BLOCK = 1 << 20
+"""Transitions held at once (8 MiB)."""
+_MOST_TRANSITIONS = 1 << 29
+"""Transitions computed for one ensemble (some ten seconds); one that needs more is refused."""
+
+
+def plateaus(rhm: RHM, method: str = "chain") -> FloatArray:
+    r"""Loss plateaus ``H_0 .. H_L`` of the ensemble.
+
+    Of ``v`` symbols, ``n_k`` remain compatible with the context when ``k`` levels have been read. With a
+    uniform prior and rules drawn without replacement they form a Markov chain, ``n_0 = v`` and
+    ``n_(k+1) = 1 + Hypergeom(v**s - 1, m n_k - 1, v - 1)``: the true symbol, and each other symbol whose tuple
+    belongs to a compatible parent.
+
+    Parameters
+    ----------
+    rhm : RHM
+        Levels may differ; context level ``k`` then starts from the ``v_k`` symbols of level ``k``.
+    method : {"chain", "annealed"}
+        ``"chain"``: ``H_k = E[ln n_k]``, exact for a uniform prior. ``"annealed"``: its upper bound
+        ``ln E[n_k]``, where ``E[n_k]`` obeys the linear recursion of the chain (for large v it is
+        ``1/(1-f) + v f**k``, arXiv:2406.00048).
+
+    Returns
+    -------
+    array, shape (L + 1,), nats
+        For k < L the marginals of a real grammar are not uniform, which lowers its plateaus by some percent on
+        average; at k = L, with a uniform prior, the chain is the mean over grammars. See
+        `quenched.quenched_plateaus` for the true mean over drawn grammars, `Grammar.plateaus` for one grammar.
+
+    Raises
+    ------
+    InputError
+        For an unknown method; for the chain where rules are not equally likely (the annealed bound holds there,
+        too: no entropy exceeds the logarithm of the number of symbols), and where it takes more than some ten
+        seconds, about 10**6 symbols or 10**4 at f near 1.
+
+    Notes
+    -----
+    Derived in docs/theory_predictions.md, prediction-chain. Of the numbers n_k, those more likely than 1e-18
+    are followed, a few standard deviations about their mean.
+
+    Examples
+    --------
+    >>> plateaus(RHM(v=16, m=4, s=2, L=4)).round(4)
+    array([2.7726, 1.4809, 0.595 , 0.2673, 0.1806])
+    """
+    as_choice("method", method, ("chain", "annealed"))
+    if method == "chain" and rhm.rule_probabilities is not None:
+        raise InputError(
+            "the chain counts symbols as if rules were equally likely: average over drawn grammars with "
+            "quenched_plateaus(rhm).mean"
+        )
+    if method == "annealed":
+        return np.array([log1p(_mean_others(rhm, k)) for k in range(rhm.L + 1)])
+    return _Chain(rhm).plateaus()
+
+
+def _mean_others(rhm: RHM, k: int) -> float:
+    others = rhm.n_symbols(k) - 1.0
+    for level in range(k, 0, -1):
+        v = rhm.n_symbols(level - 1)
+        others = formulas.compatible_step(others, v, rhm.n_rules(level), v ** rhm.n_children(level))
+    return others
+
+
+class _Chain:
+    """Laws of the number of compatible symbols, each as its smallest value and the probabilities from there on."""
+
+    def __init__(self, rhm: RHM) -> None:
+        self.rhm = rhm
+        self.left = _MOST_TRANSITIONS
+
+    def plateaus(self) -> FloatArray:
+        rhm, H = self.rhm, np.zeros(self.rhm.L + 1)
+        if rhm.is_homogeneous:
+            # k levels of context are the same from whichever level they are counted
+            for k, law in enumerate(self.descend(rhm.L - 1)):
+                H[k] = _mean_log(*law)
+            if rhm.n != rhm.v:
+                *_, law = self.descend(rhm.L)
+            else:
+                law = self.step(rhm.L, *law)
+            H[-1] = _mean_log(*law)
+        else:
+            for k in range(rhm.L + 1):
+                *_, law = self.descend(k)
+                H[k] = _mean_log(*law)
+        return H
+
+    def descend(self, k: int) -> Iterator[tuple[int, FloatArray]]:
+        """Laws at level k, where all symbols are compatible, and at each level below."""
+        law = self.rhm.n_symbols(k), np.ones(1)
+        yield law
+        for level in range(k, 0, -1):
+            law = self.step(level, *law)
+            yield law
+
+    def step(self, level: int, least: int, probability: FloatArray) -> tuple[int, FloatArray]:
+        """From the law at a level to that at the level below."""
+        v, m = self.rhm.n_symbols(level - 1), self.rhm.n_rules(level)
+        others = v ** self.rhm.n_children(level) - 1
+        # relative to the chance that more than the true symbol is left, which is all that counts
+        more = probability[1:].sum() if least == 1 else 1.0
+        likely = np.flatnonzero(probability > _NEGLIGIBLE * more)
+        marked = [m * (least + int(i)) - 1 for i in likely]
+        windows = [_window(others, x, v - 1) for x in marked]
+        width = max(last - first for first, last in windows) + 1
+        self.left -= len(marked) * width
+        if self.left < 0:
+            raise InputError(
+                f"the chain of {self.rhm} takes more than {_MOST_TRANSITIONS} transitions: use the annealed bound, "
+                "method='annealed', which is a closed formula"
+            )
+        lowest = min(first for first, _ in windows)
+        below = np.zeros(max(first for first, _ in windows) - lowest + width)
+        rows = max(1, _LARGEST_BLOCK // width)
+        for start in range(0, len(marked), rows):
+            first = np.array([first for first, _ in windows[start : start + rows]])
+            p = _hypergeometric(others, marked[start : start + rows], v - 1, first, width)
+            p *= probability[likely[start : start + rows], None]
+            at = first[:, None] - lowest + np.arange(width)
+            below += np.bincount(at.ravel(), weights=p.ravel(), minlength=len(below))
+        held = np.flatnonzero(below)
+        # the true symbol is always compatible
+        return 1 + lowest + int(held[0]), below[held[0] : held[-1] + 1]
+
+
+def _mean_log(least: int, probability: FloatArray) -> float:
+    return float(probability @ np.log(float(least) + np.arange(len(probability))))
+
+
+def _window(population: int, marked: int, draws: int) -> tuple[int, int]:
+    """First and last number of marked items that is not negligible, and that can be, among those drawn.
+
+    By Bernstein's inequality ``P(|X - mean| > t) <= 2 exp(-t**2 / (2 variance + 2 t / 3))``, with the variance of
+    draws with replacement; t = 28 + 9.2 sqrt(variance) makes it less than 2 exp(-42).
+    """
+    part = marked / population
+    reach = 28 + 9.2 * sqrt(draws * part * (1 - part))
+    least, most = max(0, draws - (population - marked)), min(draws, marked)
+    first = max(least, ceil(draws * part - reach))
+    return min(first, most), min(most, int(draws * part + reach))
+
+
+def _hypergeometric(
+    population: int, marked: list[int], draws: int, first: npt.NDArray[np.int64], width: int
+) -> FloatArray:
+    """Probabilities of ``first .. first + width - 1`` marked items, one row for each number ``marked``.
+
+    By ratios of neighbours, exact for any size of population; a row is zero where more cannot be.
+    """
+    j = first[:, None] + np.arange(width - 1)
+    up = np.maximum(np.array(marked, dtype=np.float64)[:, None] - j, 0) * np.maximum(float(draws) - j, 0)
+    # float of the difference, not difference of floats: the population may exceed 2**53
+    rest = np.array([float(population - x - draws + 1) for x in marked])[:, None]
+    down = (j + 1) * np.maximum(rest + j, 0)
+    log_p = np.zeros((len(marked), width))
+    # what is past the end of a row stays at zero probability
+    with np.errstate(divide="ignore"):
+        np.cumsum(np.log(up) - np.log(down), axis=1, out=log_p[:, 1:])
+    p = np.exp(log_p - log_p.max(axis=1, keepdims=True))
+    return np.asarray(p / p.sum(axis=1, keepdims=True))

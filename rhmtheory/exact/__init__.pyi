@@ -1,0 +1,10 @@
+from .correlations import correlation_function as correlation_function
+from .correlations import covariance as covariance
+from .entropy import EntropyEstimate as EntropyEstimate
+from .entropy import next_token_entropies as next_token_entropies
+from .entropy import plateaus as plateaus
+from .entropy import sequence_entropy as sequence_entropy
+from .entropy import shannon as shannon
+from .inference import next_token_posterior as next_token_posterior
+from .inference import posterior as posterior
+from .inference import posterior_sample as posterior_sample

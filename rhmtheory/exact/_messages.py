@@ -1,0 +1,258 @@
+"""Messages on the derivation tree: the compiled kernels run over blocks of samples, in threads."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Callable
+from functools import lru_cache
+from itertools import accumulate, pairwise
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from rhmtheory._kernels import inference as kernels
+from rhmtheory._kernels import inference_logs
+from rhmtheory.exact import _spine as spine
+from rhmtheory.exact._evidence import Evidence, Mask, rows_of
+from rhmtheory.language.grammar import Grammar
+from rhmtheory.support.checks import InputError, as_choice
+from rhmtheory.support.draws import Key
+from rhmtheory.support.memory import allocate
+from rhmtheory.support.parallel import for_ranges
+from rhmtheory.support.types import FloatArray
+from rhmtheory.tree._tuples import count, encode
+
+Impossible = Literal["raise", "nan"]
+"""What to do with a sample that no derivation explains."""
+
+NO_ROOM = "a result of {size} does not fit in memory: give fewer samples at once"
+
+_LARGEST_BLOCK = 1 << 20
+"""Floats of messages held at once by one thread (8 MiB, and as many of marginals): they stay in the cache."""
+_LEAST_A_THREAD = 1 << 18
+
+
+@lru_cache(maxsize=8)
+def _rules(grammar: Grammar) -> list[kernels.Rules]:
+    """The rules of levels 1..L as the kernels read them."""
+    out = []
+    for level in range(1, grammar.rhm.L + 1):
+        probability = grammar.rule_probabilities(level)
+        possible = probability > 0
+        children = grammar.rules(level)[possible].astype(np.int64)
+        s, base = children.shape[1], grammar.rhm.n_symbols(level - 1)
+        largest = count(base, s) - 1
+        # about one rule a bucket, so that looking up a tuple takes a step or two
+        shift = max(0, largest.bit_length() - len(children).bit_length())
+        edges = np.arange((largest >> shift) + 1) << shift
+        codes = np.stack([encode(np.roll(children, -p, axis=1), base) for p in range(s)])
+        order = np.argsort(codes, axis=1)
+        codes = np.take_along_axis(codes, order, axis=1)
+        out.append(
+            kernels.Rules(
+                children=children.astype(np.int32),
+                parent=np.nonzero(possible)[0].astype(np.int32),
+                weight=probability[possible],
+                first=np.concatenate([[0], np.cumsum(possible.sum(axis=1))]),
+                order=np.concatenate([order, np.arange(len(children))[None]]),
+                codes=codes,
+                bucket=np.stack([np.append(np.searchsorted(row, edges), len(row)) for row in codes]),
+                shift=shift,
+                base=base,
+            )
+        )
+    return out
+
+
+def _node_start(grammar: Grammar) -> list[int]:
+    """Number of the first node of each level, counted from the tokens up, and the number of nodes."""
+    widths = (grammar.rhm.width(level) for level in range(grammar.rhm.L + 1))
+    return list(accumulate(widths, initial=0))
+
+
+class Block:
+    """Room for the messages of some samples, filled anew for every block of them."""
+
+    def __init__(self, grammar: Grammar, size: int) -> None:
+        rhm = grammar.rhm
+        self.size = size
+        self.prior, self.rules, self.start = np.array(grammar.prior), _rules(grammar), _node_start(grammar)
+        shapes = [(size, rhm.width(level), rhm.n_symbols(level)) for level in range(rhm.L + 1)]
+        self.nodes = [
+            kernels.Nodes(
+                state=np.empty(shape[:2], np.int32),
+                beta=np.empty(shape),
+                scale=np.empty(shape[:2]),
+                rules=np.empty((*shape[:2], 3), np.int64),
+            )
+            for shape in shapes
+        ]
+        self.gamma = [np.empty(shape) for shape in shapes]
+
+    def explain(self, evidence: Evidence, start: int, stop: int, logs: bool) -> npt.NDArray[np.int64]:
+        """Send the messages up; returns for each sample EXPLAINED, UNDERFLOW, or the lowest node that fails.
+
+        Equation inference-up of docs/theory_inference.md.
+        """
+        form = inference_logs if logs else kernels
+        failed = np.full(stop - start, kernels.EXPLAINED)
+        for level, nodes in enumerate(self.nodes):
+            observed = evidence.rows(start, stop, level, nodes.state.shape[1])
+            if level == 0:  # hidden tokens, -1, are free
+                nodes.state[: stop - start] = observed
+                continue
+            below, rules = self.nodes[level - 1], self.rules[level - 1]
+            form.upward(nodes, below, observed, failed, self.start[level], rules)
+        form.weigh_root(self.gamma[-1], self.nodes[-1], self.prior, failed, self.start[-2])
+        return failed
+
+    def descend(self, wanted: list[Mask], failed: npt.NDArray[np.int64], logs: bool) -> None:
+        """Find the marginals of the wanted nodes, given for each level as (samples or 1, width).
+
+        Equation inference-down of docs/theory_inference.md.
+        """
+        form = inference_logs if logs else kernels
+        for level in range(len(self.rules), 0, -1):
+            nodes, below = self.nodes[level], self.nodes[level - 1]
+            gamma, gamma_below = self.gamma[level], self.gamma[level - 1]
+            rules = self.rules[level - 1]
+            form.downward(gamma_below, gamma, nodes, below, wanted[level - 1], failed, rules)
+
+    def draw(
+        self,
+        sample: npt.NDArray[np.int64],
+        first: int,
+        failed: npt.NDArray[np.int64],
+        logs: bool,
+        key: Key,
+    ) -> list[npt.NDArray[np.int32]]:
+        """Symbols (draws, width) of each level; draw ``first + j`` is of sample ``sample[j]`` of the block."""
+        form = inference_logs if logs else kernels
+        drawn = [np.zeros((len(sample), b - a), np.int32) for a, b in pairwise(self.start)]
+        kernels.draw_roots(drawn[-1], sample, first, self.gamma[-1], failed, self.start[-1], *key)
+        for level in range(len(self.rules), 0, -1):
+            nodes, below, rules = self.nodes[level], self.nodes[level - 1], self.rules[level - 1]
+            start = self.start[level]
+            form.draw_children(
+                drawn[level - 1], drawn[level], sample, first, nodes, below, failed, start, rules, *key
+            )
+        return drawn
+
+
+def marginals(
+    grammar: Grammar,
+    evidence: Evidence,
+    asked: dict[int, Mask],
+    impossible: Impossible,
+    threads: int | None,
+) -> dict[int, FloatArray]:
+    """Marginals (nodes, v_l) of the nodes asked for, (samples or 1, width) a level, sample by sample.
+
+    One token given those right before it is found by the filter down its spine, all else by the sum-product.
+    """
+    as_choice("impossible", impossible, ("raise", "nan"))
+    window = _window(evidence, asked)
+    if window is None or not spine.fits(grammar.rhm, window):
+        out, failed = _sum_product(grammar, evidence, asked, threads)
+    else:
+        tokens = evidence.pieces[0].symbols[:, window.first - evidence.pieces[0].first :]
+        tokens = tokens[:, : window.position - window.first]
+        (p,) = allocate([(evidence.samples, grammar.rhm.n_symbols(0))], np.float64, NO_ROOM)
+        found = spine.next_token(p, grammar, tokens, window, threads)
+        out, failed = {0: p}, np.full(evidence.samples, kernels.EXPLAINED)
+        left = np.flatnonzero(~found)
+        if len(left):
+            rest, failed[left] = _sum_product(grammar, evidence.some(left), asked, threads)
+            p[left] = rest[0]
+    if impossible == "raise":
+        check_explained(grammar, failed)
+    return out
+
+
+def _window(evidence: Evidence, asked: dict[int, Mask]) -> spine.Window | None:
+    """The tokens that are seen, where all samples show the same ones, right before the only one asked for."""
+    if list(asked) != [0] or len(asked[0]) > 1 or asked[0].sum() != 1 or len(evidence.pieces) != 1:
+        return None
+    _, first, symbols, hidden = evidence.pieces[0]
+    position = int(asked[0][0].argmax())
+    if len(hidden) > 1 or len(symbols) != evidence.samples or not first <= position <= first + symbols.shape[1]:
+        return None
+    seen = first + np.flatnonzero(~hidden[0])
+    begin = position - len(seen)
+    return spine.Window(begin, position) if np.array_equal(seen, np.arange(begin, position)) else None
+
+
+def _sum_product(
+    grammar: Grammar, evidence: Evidence, asked: dict[int, Mask], threads: int | None
+) -> tuple[dict[int, FloatArray], npt.NDArray[np.int64]]:
+    """The plain form, for any evidence: marginals, NaN where there are none, and what failed in each sample."""
+    rhm, n = grammar.rhm, evidence.samples
+    failed = np.empty(n, np.int64)
+    begin, out = {}, {}
+    for level, nodes in asked.items():
+        begin[level] = np.concatenate([[0], np.cumsum(np.broadcast_to(nodes.sum(axis=1), n))])
+        (out[level],) = allocate([(int(begin[level][-1]), rhm.n_symbols(level))], np.float64, NO_ROOM)
+
+    def solve(block: Block, start: int, stop: int, logs: bool) -> npt.NDArray[np.int64]:
+        failed[start:stop] = block.explain(evidence, start, stop, logs)
+        here = {level: rows_of(nodes, start, stop) for level, nodes in asked.items()}
+        block.descend(_with_ancestors(grammar, here), failed[start:stop], logs)
+        for level, nodes in here.items():
+            rows = begin[level][start : stop + 1]
+            part = out[level][rows[0] : rows[-1]]
+            node = np.nonzero(np.broadcast_to(nodes, (stop - start, nodes.shape[1])))[1]
+            gamma, state = block.gamma[level], block.nodes[level].state
+            kernels.read_marginals(part, rows - rows[0], node, gamma, state, failed[start:stop])
+        return failed[start:stop]
+
+    in_blocks(grammar, n, 1, solve, threads)
+    return out, failed
+
+
+def in_blocks(
+    grammar: Grammar,
+    samples: int,
+    draws: int,
+    solve: Callable[[Block, int, int, bool], npt.NDArray[np.int64]],
+    threads: int | None,
+) -> None:
+    """Call ``solve`` over ranges of the draws of all samples; in logarithms for a sample that underflows."""
+    levels = range(grammar.rhm.L + 1)
+    floats = sum(grammar.rhm.width(level) * grammar.rhm.n_symbols(level) for level in levels)
+
+    def work(start: int, stop: int) -> None:
+        block = Block(grammar, max(1, min(_LARGEST_BLOCK // floats, stop - start)))
+        for a in range(start, stop, block.size):
+            b = min(a + block.size, stop)
+            for i in a // draws + np.flatnonzero(solve(block, a, b, False) == kernels.UNDERFLOW):
+                solve(block, max(a, int(i) * draws), min(b, int(i + 1) * draws), True)
+
+    for_ranges(work, samples * draws, threads=threads, least=max(1, _LEAST_A_THREAD // floats))
+
+
+def _with_ancestors(grammar: Grammar, nodes: dict[int, Mask]) -> list[Mask]:
+    """For each level below the root the nodes that are asked for, (samples or 1, width), and those above one."""
+    wanted = [nodes.get(0, np.zeros((1, grammar.rhm.d), bool))]
+    for level in range(1, grammar.rhm.L):
+        shape = len(wanted[-1]), grammar.rhm.width(level), grammar.rhm.n_children(level)
+        above: Mask = np.any(wanted[-1].reshape(shape), axis=-1)
+        wanted.append(above | nodes[level] if level in nodes else above)
+    return wanted
+
+
+def check_explained(grammar: Grammar, failed: npt.NDArray[np.int64]) -> None:
+    """Raise `InputError` for the first sample that no derivation explains, naming its lowest such node."""
+    wrong = np.flatnonzero(failed != kernels.EXPLAINED)
+    if len(wrong) == 0:
+        return
+    node, start = int(failed[wrong[0]]), _node_start(grammar)
+    level = bisect_right(start, node) - 1
+    span, i = grammar.rhm.span(level), node - start[level]
+    where = "" if len(failed) == 1 else f" of sample {wrong[0]}"
+    others = f" ({len(wrong)} samples in all)" if len(wrong) > 1 else ""
+    raise InputError(
+        f"no derivation explains what is observed{where} in the tokens {i * span}..{(i + 1) * span - 1}, which "
+        f"node {i} of level {level} would have to produce{others}: it is ungrammatical, or has probability zero; "
+        'hide what is doubtful, or take NaN for its marginals with impossible="nan"'
+    )

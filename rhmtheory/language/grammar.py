@@ -1,0 +1,520 @@
+"""One grammar: the rules that one draw of the ensemble fixes, how to look them up, store and import them."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import cached_property
+from os import PathLike
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from rhmtheory.language.rhm import PER_SYMBOL, RHM, equally_likely
+from rhmtheory.support.checks import (
+    InputError,
+    as_generator,
+    as_int,
+    as_integers,
+    as_probabilities,
+    smallest_unsigned,
+)
+from rhmtheory.support.facade import Forward
+from rhmtheory.support.files import write_atomically
+from rhmtheory.support.html import html_table
+from rhmtheory.support.reading import check_archive, strict_headers
+from rhmtheory.support.types import FloatArray, IntArray, as_floats
+from rhmtheory.tree._tuples import count, decode, encode
+
+if TYPE_CHECKING:
+    from rhmtheory.exact.correlations import correlation_function as _correlation_function
+    from rhmtheory.exact.correlations import covariance as _covariance
+    from rhmtheory.exact.entropy import next_token_entropies as _next_token_entropies
+    from rhmtheory.exact.entropy import plateaus as _plateaus
+    from rhmtheory.exact.inference import next_token_posterior as _next_token_posterior
+    from rhmtheory.exact.inference import posterior as _posterior
+    from rhmtheory.exact.inference import posterior_sample as _posterior_sample
+    from rhmtheory.tree.sampling import sample as _sample
+    from rhmtheory.tree.sampling import stream as _stream
+    from rhmtheory.tree.trees import draw as _draw
+
+UNGRAMMATICAL = -1
+"""What parent lookup returns for a tuple that no rule produces."""
+
+_Scalar = TypeVar("_Scalar", bound=np.generic)
+_FILE_FORMAT = 1
+_SHOWN = 4
+"""Symbols of a level, and rules of a symbol, that a notebook shows."""
+_LARGEST_TABLE = 1 << 27
+"""Floats of the transition matrices of one level (1 GiB)."""
+_WAY_OUT = "lower v or s (predictions for the ensemble need no grammar and work at any size)"
+
+
+class Grammar:
+    """One draw of the Random Hierarchy Model: the production rules of every level.
+
+    Make one with `RHM.grammar`, `Grammar.from_ensemble`, `Grammar.from_rules` or `Grammar.load`. A grammar cannot
+    be changed: its tables are read-only arrays. Two grammars are equal when their parameters and tables are.
+
+    Attributes
+    ----------
+    rhm : RHM
+        The parameters of the grammar. Where each symbol weighs its rules in its own way, the ``rule_probabilities``
+        are `rhm.PER_SYMBOL`: predictions for the ensemble are refused then, and the method `rule_probabilities`
+        gives the tables. It says nothing of the `prior`.
+    prior : array, shape (n,)
+        Probabilities of the root symbols (classes).
+    """
+
+    rhm: RHM
+
+    def __init__(
+        self,
+        rhm: RHM,
+        rules: Sequence[IntArray],
+        rule_probabilities: Sequence[FloatArray] | None = None,
+        prior: FloatArray | None = None,
+    ) -> None:
+        """Take checked tables, bottom-up: ``rules[l - 1]`` has shape (v_l, m_l, s_l). Prefer `from_rules`.
+
+        Arrays that can be written are copied.
+        """
+        self.rhm = rhm
+        self._rules = tuple(_kept(table) for table in rules)
+        if rule_probabilities is None:
+            rule_probabilities = [
+                np.tile(rhm.probabilities(level), (rhm.n_symbols(level), 1)) for level in range(1, rhm.L + 1)
+            ]
+        self._probabilities = tuple(_kept(table) for table in rule_probabilities)
+        n = rhm.n_symbols(rhm.L)
+        self.prior: FloatArray = _kept(np.full(n, 1 / n) if prior is None else prior)
+
+    # --- making one ----------------------------------------------------------------------------------
+
+    @classmethod
+    def from_ensemble(cls, rhm: RHM, seed: int | np.random.Generator = 0) -> Grammar:
+        """Draw the rules uniformly without replacement from all tuples, level by level from the root.
+
+        The tuples are never listed: memory is proportional to the number of rules, whatever ``v**s``.
+
+        Parameters
+        ----------
+        rhm : RHM
+            Parameters of the ensemble.
+        seed : int or numpy.random.Generator
+            The same seed gives the same grammar.
+
+        Raises
+        ------
+        InputError
+            If ``v**s`` does not fit in 63 bits, so that tuples cannot be numbered.
+        """
+        rng = as_generator(seed)
+        tables: list[IntArray] = []
+        for level in range(rhm.L, 0, -1):
+            base, s = rhm.n_symbols(level - 1), rhm.n_children(level)
+            shape = _checked_rules(rhm, level)
+            codes = rng.choice(count(base, s, _WAY_OUT), size=shape[0] * shape[1], replace=False)
+            tuples = decode(codes, base, s).reshape(*shape, s)
+            tables.append(_read_only(tuples.astype(smallest_unsigned(base))))
+        return cls(rhm, tables[::-1])
+
+    @classmethod
+    def from_published_seed(cls, seed: int, rhm: RHM) -> Grammar:
+        """The grammar that the authors' public code makes from a seed (that of arXiv:2505.07070 and 2307.02129).
+
+        Python's `random` is seeded; ``random.sample`` then picks, from all tuples in product order, ``n m`` for
+        the root and ``v m`` for each level below it in turn, from the root down.
+
+        Parameters
+        ----------
+        seed : int
+            The seed of the published run.
+        rhm : RHM
+            Its ensemble, with equally likely rules.
+
+        Raises
+        ------
+        InputError
+            For unequal rules, which the public code draws in another way.
+
+        Examples
+        --------
+        >>> g = Grammar.from_published_seed(2362346, RHM(v=16, m=4, s=2, L=4))
+        >>> g.plateaus().round(3)
+        array([2.689, 1.372, 0.495, 0.207, 0.157])
+        """
+        if rhm.rule_probabilities is not None:
+            raise InputError(f"{rhm}: seeds are published for equally likely rules only; use from_rules")
+        rng = random.Random(as_int("seed", seed, low=0))
+        tables: list[IntArray] = []
+        for level in range(rhm.L, 0, -1):
+            base, s = rhm.n_symbols(level - 1), rhm.n_children(level)
+            shape = _checked_rules(rhm, level)
+            # sampling positions of a list or numbers of a range draws alike
+            codes = np.array(rng.sample(range(count(base, s)), shape[0] * shape[1]))
+            tables.append(decode(codes, base, s).reshape(*shape, s).astype(smallest_unsigned(base)))
+        return cls(rhm, tables[::-1])
+
+    @classmethod
+    def from_rules(
+        cls,
+        rules: Sequence[Any] | Mapping[int, Any],
+        *,
+        v: int | None = None,
+        rule_probabilities: Sequence[npt.ArrayLike] | None = None,
+        prior: npt.ArrayLike | None = None,
+    ) -> Grammar:
+        """Take tables as published code stores them: top-down, ``rules[0]`` those of the root.
+
+        Parameters
+        ----------
+        rules : sequence of arrays, or mapping from 0..L-1 to arrays
+            Integer tables (numpy arrays, torch tensors or nested lists) of shape (symbols, m, s).
+        v : int, optional
+            Number of token symbols. By default that of level 1, or, for a single table, the largest token
+            plus one.
+        rule_probabilities : sequence of L arrays of shape (symbols, m), optional
+            Top-down like the rules, rows summing to one; uniform by default.
+        prior : array of shape (n,), optional
+            Probabilities of the root symbols; uniform by default.
+
+        Raises
+        ------
+        InputError
+            For a table of another shape or type, a symbol out of range, a tuple with two parents, or
+            probabilities that are not.
+        """
+        tables = _as_tables(rules)
+        L = len(tables)
+        if v is None:
+            v = tables[0].shape[0] if L > 1 else max(2, int(tables[0].max()) + 1)
+        counts = [as_int("v", v, low=2)] + [table.shape[0] for table in tables]
+        for level, table in enumerate(tables, start=1):
+            _check_table(level, L, table, counts[level - 1])
+        rhm = RHM(
+            v=tuple(counts[:-1]),
+            m=tuple(table.shape[1] for table in tables),
+            s=tuple(table.shape[2] for table in tables),
+            L=L,
+            n=counts[-1],
+        )
+        grammar = cls(rhm, [t.astype(smallest_unsigned(counts[i])) for i, t in enumerate(tables)])
+        return grammar.reweighted(rule_probabilities, prior)
+
+    def reweighted(
+        self,
+        rule_probabilities: Sequence[npt.ArrayLike] | None = None,
+        prior: npt.ArrayLike | None = None,
+    ) -> Grammar:
+        """Return a grammar of the same rules with other probabilities.
+
+        Parameters
+        ----------
+        rule_probabilities, prior
+            As in `from_rules`; by default those of this grammar.
+        """
+        L = self.rhm.L
+        tables: list[FloatArray] = list(self._probabilities)
+        if rule_probabilities is not None:
+            if len(rule_probabilities) != L:
+                raise InputError(f"rule_probabilities hold {len(rule_probabilities)} tables: L={L} levels need {L}")
+            tables = [
+                as_probabilities(f"rule_probabilities[{L - level}] (level {level})", p, self.rules(level).shape[:2])
+                for level, p in zip(range(1, L + 1), list(rule_probabilities)[::-1], strict=True)
+            ]
+        pi = self.prior if prior is None else as_probabilities("prior", prior, self.prior.shape)
+        # the ensemble's parameters keep what all symbols of a level share
+        shared = all(np.allclose(table, table[0], rtol=1e-12, atol=0) for table in tables)
+        rhm = replace(self.rhm, rule_probabilities=tuple(table[0] for table in tables) if shared else PER_SYMBOL)
+        return Grammar(rhm, self._rules, tables, pi)
+
+    @classmethod
+    def load(cls, path: str | PathLike[str]) -> Grammar:
+        """Read a grammar written by `save` at ``path``; `InputError` for any other file, `OSError` as open does."""
+        with open(path, "rb") as file:
+            try:
+                check_archive(path, file)
+                with strict_headers(), np.load(file, allow_pickle=False) as stored:
+                    version, v = int(stored["format"]), int(stored["v"])
+                    levels = range(int(stored["L"]), 0, -1)
+                    tables = [stored[f"rules_{level}"] for level in levels]
+                    probabilities = [stored[f"rule_probabilities_{level}"] for level in levels]
+                    prior = stored["prior"]
+            except InputError:
+                raise
+            except Exception as error:  # what is cut, altered or of another kind fails in many ways
+                raise InputError(f"{path} is not a grammar file: write one with Grammar.save ({error})") from error
+        if version != _FILE_FORMAT:
+            raise InputError(f"{path} has file format {version}, this version reads {_FILE_FORMAT}: save it anew")
+        return cls.from_rules(tables, v=v, rule_probabilities=probabilities, prior=prior)
+
+    def save(self, path: str | PathLike[str]) -> None:
+        """Write the grammar to one ``.npz`` file, at exactly this path."""
+        arrays: dict[str, Any] = {"prior": self.prior}
+        for level in range(1, self.rhm.L + 1):
+            arrays[f"rules_{level}"] = self.rules(level)
+            arrays[f"rule_probabilities_{level}"] = self.rule_probabilities(level)
+        content = io.BytesIO()
+        np.savez_compressed(content, format=_FILE_FORMAT, L=self.rhm.L, v=self.rhm.n_symbols(0), **arrays)
+        write_atomically(path, content.getvalue())
+
+    # --- the tables ----------------------------------------------------------------------------------
+
+    def rules(self, level: int) -> IntArray:
+        """Rules of a level, ``1 <= level <= L``: read-only, shape (v_l, m_l, s_l), level ``l - 1`` symbols."""
+        return self._rules[as_int("level", level, low=1, high=self.rhm.L) - 1]
+
+    def rule_probabilities(self, level: int) -> FloatArray:
+        """Probabilities of the rules of a level, read-only, shape (v_l, m_l), rows summing to one."""
+        return self._probabilities[as_int("level", level, low=1, high=self.rhm.L) - 1]
+
+    @cached_property
+    def is_uniform(self) -> bool:
+        """Whether the rules of a symbol, and the classes, are equally likely."""
+        return all(map(equally_likely, (*self._probabilities, self.prior)))
+
+    def parents(self, level: int, tuples: npt.ArrayLike) -> npt.NDArray[np.int64]:
+        """Parent symbols of level ``level`` for tuples of level ``level - 1`` symbols.
+
+        Parameters
+        ----------
+        level : int
+            Level of the parents, ``1 <= level <= L``.
+        tuples : integer array, shape (..., s)
+            Tuples of children.
+
+        Returns
+        -------
+        int64 array, shape (...)
+            The one symbol with a rule for the tuple, or `UNGRAMMATICAL` (-1) where there is none.
+        """
+        level = as_int("level", level, low=1, high=self.rhm.L)
+        base, s = self.rhm.n_symbols(level - 1), self.rhm.n_children(level)
+        array = as_integers("tuples", tuples)
+        if array.ndim == 0 or array.shape[-1] != s:
+            raise InputError(f"tuples have shape {array.shape}: the last axis must hold s={s} children")
+        array = array.astype(np.int64)
+        inside = np.asarray(((array >= 0) & (array < base)).all(axis=-1))
+        codes = encode(np.where(inside[..., None], array, 0), base)
+        known, parent = self._parent_tables[level - 1]
+        at = np.minimum(np.searchsorted(known, codes), len(known) - 1)
+        return np.where(inside & (known[at] == codes), parent[at], UNGRAMMATICAL)
+
+    @cached_property
+    def _parent_tables(self) -> tuple[tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]], ...]:
+        """For each level: sorted tuple codes and their parents."""
+        tables = []
+        for level in range(1, self.rhm.L + 1):
+            rules = self.rules(level)
+            codes = encode(rules, self.rhm.n_symbols(level - 1)).ravel()
+            order = np.argsort(codes)
+            tables.append((codes[order], np.repeat(np.arange(rules.shape[0]), rules.shape[1])[order]))
+        return tuple(tables)
+
+    def parse(self, tokens: npt.ArrayLike) -> list[npt.NDArray[np.int64]]:
+        """Read the hidden symbols of every level off the tokens; the grammar is unambiguous, so they are unique.
+
+        Parameters
+        ----------
+        tokens : integer array, shape (..., d)
+
+        Returns
+        -------
+        list of L + 1 int64 arrays
+            Entry ``l`` has shape (..., d / s**l); a node above an ungrammatical tuple is `UNGRAMMATICAL`.
+        """
+        array = as_integers("tokens", tokens)
+        if array.ndim == 0 or array.shape[-1] != self.rhm.d:
+            raise InputError(f"tokens have shape {array.shape}: the last axis must hold d={self.rhm.d} tokens")
+        levels = [array.astype(np.int64)]
+        for level in range(1, self.rhm.L + 1):
+            nodes = (*array.shape[:-1], self.rhm.width(level), self.rhm.n_children(level))
+            levels.append(self.parents(level, levels[-1].reshape(nodes)))
+        return levels
+
+    def transition(self, level: int) -> FloatArray:
+        """Transition matrices ``T_p(mu | a)`` of a level, shape (s_l, v_l, v_(l-1)), rows summing to one.
+
+        ``T_p(mu | a)`` is the probability that a level-``l`` symbol ``a`` has ``mu`` as its child ``p``: for
+        equally likely rules, the fraction of its rules that do.
+        """
+        return self._transitions[as_int("level", level, low=1, high=self.rhm.L) - 1]
+
+    @cached_property
+    def _transitions(self) -> tuple[FloatArray, ...]:
+        out = []
+        for level in range(1, self.rhm.L + 1):
+            rules = self.rules(level)
+            v, _, s = rules.shape
+            size = s * v * self.rhm.n_symbols(level - 1)
+            if size > _LARGEST_TABLE:
+                raise InputError(
+                    f"the transition matrices of level {level} of {self.rhm} take {size >> 17} MiB, more than "
+                    f"{_LARGEST_TABLE >> 17}: lower v, or use the ensemble's rms_correlation: it needs no grammar"
+                )
+            T = np.zeros((s, v, self.rhm.n_symbols(level - 1)))
+            branch, symbol = np.arange(s)[:, None, None], np.arange(v)[None, :, None]
+            np.add.at(T, (branch, symbol, rules.transpose(2, 0, 1)), self.rule_probabilities(level))
+            out.append(_read_only(T))
+        return tuple(out)
+
+    def path(self, level: int, position: int) -> tuple[int, ...]:
+        """Branches taken from the root down to node ``position`` of a level; the first one is at level L."""
+        position = as_int("position", position, low=0, high=self.rhm.width(level) - 1)
+        branches = []
+        for above in range(level + 1, self.rhm.L + 1):
+            position, branch = divmod(position, self.rhm.n_children(above))
+            branches.append(branch)
+        return tuple(branches[::-1])
+
+    def marginal(self, level: int, position: int) -> FloatArray:
+        """Probability of each symbol at node ``position`` of a ``level``, shape (v_l,); it depends on the path."""
+        pi = self.prior
+        for above, branch in zip(range(self.rhm.L, level, -1), self.path(level, position), strict=True):
+            weight = pi[:, None] * self.rule_probabilities(above)
+            children = self.rules(above)[:, :, branch]
+            pi = as_floats(np.bincount(children.ravel(), weight.ravel(), minlength=self.rhm.n_symbols(above - 1)))
+        return pi
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 of the tables and their shapes (hex): names this grammar in records of experiments."""
+        shapes = [self.rhm.n_symbols(0), *(table.shape for table in self._rules)]
+        digest = hashlib.sha256(repr(shapes).encode())
+        for table in (*self._rules, *self._probabilities, self.prior):
+            digest.update(table.tobytes())
+        return digest.hexdigest()
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Grammar):
+            return NotImplemented
+        return self.rhm == other.rhm and all(
+            map(
+                np.array_equal,
+                (*self._rules, *self._probabilities, self.prior),
+                (*other._rules, *other._probabilities, other.prior),
+            )
+        )
+
+    def __hash__(self) -> int:
+        return hash(self.fingerprint)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # by way of the constructor: arrays restored by pickle or copy would be writable
+        return Grammar, (self.rhm, self._rules, self._probabilities, self.prior)
+
+    def _repr_html_(self) -> str:
+        """Table for notebooks: the first rules of each level."""
+        rows = []
+        for level in range(self.rhm.L, 0, -1):
+            table = self.rules(level)
+            shown = [
+                f"{c} → {' | '.join(' '.join(map(str, rule)) for rule in rules[:_SHOWN].tolist())}"
+                + (" | …" if len(rules) > _SHOWN else "")
+                for c, rules in enumerate(table[:_SHOWN])
+            ]
+            rest = [f"and {len(table) - _SHOWN} symbols more"] if len(table) > _SHOWN else []
+            rows.append((level, "; ".join(shown + rest)))
+        return html_table(f"Grammar {self.fingerprint[:12]} of {self.rhm}", ("level", "rules"), rows)
+
+    def __repr__(self) -> str:
+        return f"<Grammar {self.fingerprint[:12]} of {self.rhm}>"
+
+    # --- what is computed from one grammar, on the floors above ----------------------------------------
+
+    if TYPE_CHECKING:
+        draw = _draw
+        sample = _sample
+        stream = _stream
+        covariance = _covariance
+        correlation_function = _correlation_function
+        plateaus = _plateaus
+        next_token_entropies = _next_token_entropies
+        posterior = _posterior
+        next_token_posterior = _next_token_posterior
+        posterior_sample = _posterior_sample
+    else:
+        draw = Forward("rhmtheory.tree.trees:draw")
+        sample = Forward("rhmtheory.tree.sampling:sample")
+        stream = Forward("rhmtheory.tree.sampling:stream")
+        covariance = Forward("rhmtheory.exact.correlations:covariance")
+        correlation_function = Forward("rhmtheory.exact.correlations:correlation_function")
+        plateaus = Forward("rhmtheory.exact.entropy:plateaus")
+        next_token_entropies = Forward("rhmtheory.exact.entropy:next_token_entropies")
+        posterior = Forward("rhmtheory.exact.inference:posterior")
+        next_token_posterior = Forward("rhmtheory.exact.inference:next_token_posterior")
+        posterior_sample = Forward("rhmtheory.exact.inference:posterior_sample")
+
+
+def _kept(array: npt.NDArray[_Scalar]) -> npt.NDArray[_Scalar]:
+    """The array itself where nobody can write to it, else a copy: that of the caller stays as it is."""
+    return _read_only(array.copy() if array.flags.writeable else array)
+
+
+def _read_only(array: npt.NDArray[_Scalar]) -> npt.NDArray[_Scalar]:
+    array = np.ascontiguousarray(array)
+    array.flags.writeable = False
+    return array
+
+
+def _checked_rules(rhm: RHM, level: int) -> tuple[int, int]:
+    """Shape (v_l, m_l) of the rules of a level; raises `InputError` where they are more than can be drawn."""
+    v, m = rhm.n_symbols(level), rhm.n_rules(level)
+    if v * m > _LARGEST_TABLE:
+        raise InputError(
+            f"{rhm} has {v * m:.3g} rules at level {level} ({8 * v * m * rhm.n_children(level) / 2**30:.3g} GiB), "
+            f"and at most {_LARGEST_TABLE} are drawn: lower v or m (predictions for the ensemble need no grammar)"
+        )
+    return v, m
+
+
+def _as_tables(rules: Sequence[Any] | Mapping[int, Any]) -> list[IntArray]:
+    """Read top-down tables of any array type and return them bottom-up."""
+    if isinstance(rules, Mapping):
+        if set(rules) != set(range(len(rules))):
+            raise InputError(f"rules have keys {list(rules)}: number the tables 0 .. L-1, 0 for the root's")
+        rules = [rules[i] for i in range(len(rules))]
+    if not isinstance(rules, Sequence) and np.ndim(rules) == 0:
+        raise InputError(f"rules={rules!r} are no tables: give one array (symbols, m, s) a level, the root's first")
+    if len(rules) == 0:
+        raise InputError("rules hold no table: give at least the root's, of shape (symbols, m, s)")
+    tables = []
+    for i, given in enumerate(rules):
+        # a torch tensor may live on another device and carry gradients
+        try:
+            table = np.asarray(given.detach().cpu() if hasattr(given, "detach") else given)
+        except ValueError:
+            raise InputError(f"rules[{i}] has rows of different lengths: a table is (symbols, m, s)") from None
+        if table.dtype.kind not in "iu":
+            raise InputError(f"rules[{i}] is of type {table.dtype}: a table holds integers")
+        if table.ndim != 3 or 0 in table.shape:
+            raise InputError(f"rules[{i}] has shape {table.shape}: a table is (symbols, m, s)")
+        tables.append(table)
+    return tables[::-1]
+
+
+def _check_table(level: int, L: int, table: IntArray, base: int) -> None:
+    name = f"rules[{L - level}] (level {level})"
+    s = table.shape[2]
+    if s < 2:
+        raise InputError(f"{name} has s={s} children per rule: it must have at least 2")
+    count(base, s)
+    outside = np.argwhere((table < 0) | (table >= base))
+    if len(outside):
+        c, r, p = map(int, outside[0])
+        hint = "; pass v= if the tokens have more symbols than level 1" if level == 1 else ""
+        raise InputError(f"{name} holds symbol {table[c, r, p]} at [{c}, {r}, {p}], outside 0..{base - 1}{hint}")
+    codes = encode(table, base).ravel()
+    order = np.argsort(codes, kind="stable")
+    same = np.flatnonzero(np.diff(codes[order]) == 0)
+    if len(same):
+        (c1, r1), (c2, r2) = (divmod(int(order[same[0] + i]), table.shape[1]) for i in (0, 1))
+        raise InputError(
+            f"{name} repeats the tuple {tuple(table[c1, r1].tolist())}: rule {r1} of symbol {c1} and rule {r2} "
+            f"of symbol {c2}; an unambiguous grammar gives each tuple one parent"
+        )

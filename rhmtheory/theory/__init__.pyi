@@ -1,0 +1,17 @@
+from . import symbolic as symbolic
+from .laws import ARCHITECTURES as ARCHITECTURES
+from .laws import Law as Law
+from .predictions import Prediction as Prediction
+from .predictions import classification_complexity as classification_complexity
+from .predictions import corpus_exponent as corpus_exponent
+from .predictions import correlation_exponent as correlation_exponent
+from .predictions import crossing_levels as crossing_levels
+from .predictions import effective_range as effective_range
+from .predictions import entropy_exponent as entropy_exponent
+from .predictions import exponent as exponent
+from .predictions import first_step as first_step
+from .predictions import latent_prediction_complexity as latent_prediction_complexity
+from .predictions import predict as predict
+from .predictions import sample_complexity as sample_complexity
+from .predictions import staircase_exponent as staircase_exponent
+from .predictions import step_factor as step_factor

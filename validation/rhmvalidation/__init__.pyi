@@ -1,0 +1,16 @@
+from . import diagnostics as diagnostics
+from . import networks as networks
+from . import studies as studies
+from . import training as training
+from .diagnostics.evaluation import Evaluation as Evaluation
+from .diagnostics.evaluation import evaluate as evaluate
+from .diagnostics.probes import linear_probes as linear_probes
+from .diagnostics.probes import sensitivity as sensitivity
+from .sentences import Sentences as Sentences
+from .sentences import SentenceStream as SentenceStream
+from .studies.job import run as run
+from .studies.report import Report as Report
+from .studies.report import report as report
+from .studies.runs import Settings as Settings
+from .training.trainer import Trained as Trained
+from .training.trainer import train as train

@@ -1,0 +1,1 @@
+"""Diagnostics of trained networks: activations, probes, evaluation against ideal predictors, coordinate checks."""

@@ -1,0 +1,196 @@
+"""Any predictor of tokens against the ideal ones: loss by position, and divergence by the context that is seen."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import nullcontext
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from rhmtheory import Grammar, InputError
+from rhmtheory.exact.inference import next_token_posterior
+from rhmtheory.support.checks import as_int
+from rhmtheory.support.json import plain
+from rhmtheory.support.types import FloatArray, IntArray
+from rhmvalidation.diagnostics.figures import plot_evaluation
+from rhmvalidation.networks.fast import Network, evaluating
+from rhmvalidation.training.devices import pick_device
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """A predictor against the ideal ones, on the same sentences. Made by `evaluate`.
+
+    The ideal predictor of context level k knows the grammar and sees, of the tokens before its target, those below
+    the same level-k node: none for k = 0, all for k = L. At the last position these are ``s**k - 1`` tokens.
+
+    Attributes
+    ----------
+    grammar : Grammar
+    positions : tuple of int
+        The tokens that are predicted: all, or the last.
+    loss, loss_error : arrays, shape (positions,), nats
+        Mean cross-entropy, and its standard error.
+    entropies : array, shape (positions,), nats
+        Exact entropy of each token given all before it: what no loss falls below on average.
+    ideal_loss : array, shape (L + 1, positions), nats
+        Loss of the ideal predictors on these very sentences.
+    divergence : array, shape (L + 1, positions), nats
+        Mean ``KL(ideal_k || predictor)``.
+    """
+
+    grammar: Grammar
+    positions: tuple[int, ...]
+    loss: FloatArray
+    loss_error: FloatArray
+    entropies: FloatArray
+    ideal_loss: FloatArray
+    divergence: FloatArray
+
+    @property
+    def excess(self) -> FloatArray:
+        """Loss above that of the ideal predictor on the same sentences, whose noise it does not share."""
+        return np.asarray(self.loss - self.ideal_loss[-1])
+
+    @property
+    def floors(self) -> FloatArray:
+        """Mean over positions of the losses of the ideal predictors, shape (L + 1,): steps of the mean loss."""
+        return np.asarray(self.ideal_loss.mean(axis=1))
+
+    @property
+    def context_level(self) -> IntArray:
+        """The context level of the nearest ideal predictor at each position; the lowest of equals."""
+        return np.asarray((self.divergence <= self.divergence.min(axis=0) + 1e-12).argmax(axis=0))
+
+    def __str__(self) -> str:
+        """One line per position."""
+        lines = ["position    loss  (s.e.)   exact entropy   excess   nearest context level"]
+        for i, position in enumerate(self.positions):
+            lines.append(
+                f"{position:8d}  {self.loss[i]:6.4f}  {self.loss_error[i]:6.4f}  {self.entropies[i]:14.4f}  "
+                f"{self.excess[i]:7.4f}  {self.context_level[i]:8d}"
+            )
+        return "\n".join(lines)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain numbers and lists, ready for JSON."""
+        names = [field.name for field in fields(self) if field.name != "grammar"] + ["excess", "context_level"]
+        content: dict[str, Any] = plain({name: getattr(self, name) for name in names})
+        return content
+
+    def plot(self, ax: Axes | None = None) -> Axes:
+        """Draw loss and exact entropy against position, and the losses of ideal predictors of less context."""
+        return plot_evaluation(self, ax)
+
+
+@torch.no_grad()
+def evaluate(
+    predict: Callable[[Tensor], Any],
+    grammar: Grammar,
+    *,
+    sentences: int = 4096,
+    seed: int = 0,
+    batch_size: int = 1024,
+    every_token: bool = False,
+    device: str | torch.device = "auto",
+) -> Evaluation:
+    """Hold any predictor against exact entropies and ideal predictors.
+
+    Parameters
+    ----------
+    predict : callable
+        Maps ids, int64 of shape (B, d), to logits of shape (B, v) for the last token, or (B, d, v), entry t for
+        token t given those before it: a module, or any function, that returns a tensor or an array. A network of
+        this package is asked for its first replica. A module is asked in evaluation mode, and left in the mode that
+        it had.
+    grammar : Grammar
+    sentences, seed : int
+        How many are drawn, and their seed: the same for every predictor.
+    batch_size : int
+    every_token : bool
+        Ask a network of this package (a decoder) for logits of every token.
+    device : str or torch.device
+        Where the ids are when ``predict`` gets them. ``auto`` is where the parameters of a module are, and the CPU
+        for any other function.
+
+    Returns
+    -------
+    Evaluation
+
+    Raises
+    ------
+    InputError
+        For logits of another shape, logits that are not finite, and a device that is not there.
+
+    Examples
+    --------
+    >>> from rhmtheory import RHM
+    >>> grammar = RHM(v=8, m=2, s=2, L=2).grammar(seed=0)
+    >>> marginals = torch.tensor(np.array([grammar.marginal(0, i) for i in range(4)])).clamp_min(1e-30).log()
+    >>> found = evaluate(lambda ids: marginals.expand(len(ids), 4, 8), grammar)
+    >>> bool(np.allclose(found.divergence[0], 0, atol=1e-6))  # it is the ideal predictor without context
+    True
+    """
+    tokens = grammar.sample(as_int("sentences", sentences, low=2), seed)
+    where, size = _device_of(predict, device), as_int("batch_size", batch_size, low=1)
+    with evaluating(predict) if isinstance(predict, nn.Module) else nullcontext():
+        log_q = _log_probabilities(_single(predict, every_token=every_token), grammar, tokens, size, where)
+    rhm, n = grammar.rhm, len(tokens)
+    positions = tuple(range(rhm.d)) if log_q.shape[1] == rhm.d else (rhm.d - 1,)
+    targets = tokens[:, positions].astype(np.int64)
+    losses = -np.take_along_axis(log_q, targets[..., None], axis=2)[..., 0]  # (n, positions)
+    ideal_loss, divergence = np.empty((2, rhm.L + 1, len(positions)))
+    for i, t in enumerate(positions):
+        contexts = [t % rhm.span(k) if k < rhm.L else t for k in range(rhm.L + 1)]
+        for context in set(contexts):
+            p = next_token_posterior(grammar, tokens[:, :t], context, position=t)
+            log_p = np.log(np.where(p > 0, p, 1.0))
+            here = [k for k in range(rhm.L + 1) if contexts[k] == context]
+            ideal_loss[here, i] = -log_p[np.arange(n), targets[:, i]].mean()
+            divergence[here, i] = (p * (log_p - log_q[:, i])).sum(axis=1).mean()
+    exact = grammar.next_token_entropies() if len(positions) > 1 else grammar.plateaus()[-1:]
+    error = losses.std(axis=0, ddof=1) / np.sqrt(n)
+    return Evaluation(grammar, positions, losses.mean(axis=0), error, exact, ideal_loss, divergence)
+
+
+def _device_of(predict: Callable[[Tensor], Any], device: str | torch.device) -> torch.device:
+    if device != "auto":
+        return pick_device(device)
+    first = next(predict.parameters(), None) if isinstance(predict, nn.Module) else None
+    return torch.device("cpu") if first is None else first.device
+
+
+def _single(predict: Callable[[Tensor], Any], *, every_token: bool) -> Callable[[Tensor], Any]:
+    """The first replica, where the predictor is a network of this package."""
+    if not isinstance(predict, Network):
+        return predict
+    network, replicas = predict, len(next(predict.parameters()))
+    ask = network.autoregressive if every_token else network
+    return lambda ids: ask(ids.expand(replicas, *ids.shape))[0]
+
+
+def _log_probabilities(
+    predict: Callable[[Tensor], Any], grammar: Grammar, tokens: IntArray, size: int, device: torch.device
+) -> FloatArray:
+    """Normalised predictions, (n, positions, v)."""
+    d, v = grammar.rhm.d, grammar.rhm.n_symbols(0)
+    parts = []
+    for ids in torch.split(torch.from_numpy(tokens.astype(np.int64)).to(device), size):
+        logits = torch.as_tensor(predict(ids)).detach().cpu().double()
+        if tuple(logits.shape) not in ((len(ids), v), (len(ids), d, v)):
+            raise InputError(
+                f"ids of shape {tuple(ids.shape)} were mapped to {tuple(logits.shape)}: logits must have shape "
+                f"(B, v) = {(len(ids), v)}, or (B, d, v) = {(len(ids), d, v)}"
+            )
+        parts.append(logits.log_softmax(dim=-1).reshape(len(ids), -1, v))
+    out: FloatArray = torch.cat(parts).numpy()
+    if not np.isfinite(out).all():
+        raise InputError("the predictor gives logits that are not finite: it can be held against nothing")
+    return out

@@ -1,0 +1,250 @@
+"""What a network represents: which changes its layers see, and which hidden symbols can be read off them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from rhmtheory import Grammar, InputError
+from rhmtheory.support.checks import as_choice, as_int
+from rhmtheory.support.types import FloatArray, IntArray
+from rhmtheory.tree.interventions import redraw_rule, redraw_symbol
+from rhmvalidation.diagnostics.activations import activations
+from rhmvalidation.diagnostics.figures import plot_linear_probes
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+_SHRINKAGE = 1e-3
+"""Part of the mean variance added to every direction before whitening, so that silent ones stay silent."""
+
+
+@dataclass(frozen=True, eq=False)
+class Sensitivity:
+    """How layers react when one hidden symbol, or only its production rule, is redrawn. Made by `sensitivity`.
+
+    ``symbol`` and ``rule`` have shape (layers, L - 1): one minus the mean cosine similarity of normalised
+    activations before and after, for the hidden symbol of level k = 1..L-1 nearest to the target. A layer
+    represents hidden level k when ``symbol`` is large and ``rule`` small: it sees the symbol and is blind to
+    its synonyms, so that ``blindness``, one minus their ratio, is near one.
+    """
+
+    layers: tuple[str, ...]
+    symbol: FloatArray
+    rule: FloatArray
+
+    @property
+    def blindness(self) -> FloatArray:
+        """``1 - rule / symbol``, shape (layers, L - 1)."""
+        return np.asarray(1 - self.rule / self.symbol)
+
+
+def sensitivity(
+    network: nn.Module,
+    grammar: Grammar,
+    *,
+    layers: Sequence[str] | None = None,
+    normalise: str = "whiten",
+    replica: int = 0,
+    sentences: int = 2048,
+    seed: int = 0,
+) -> Sensitivity:
+    """Measure the representation diagnostic of arXiv:2307.02129 and arXiv:2505.07070 on any network.
+
+    The node of hidden level k is the left neighbour of the target's own ancestor of that level. Redrawing its
+    *symbol* replaces it by another one and draws a new subtree; redrawing its *rule* keeps the symbol and
+    draws another rule and new subtrees below, a synonym (see `rhmtheory.tree.interventions`). Activations of a
+    layer are normalised over the batch and compared by cosine similarity.
+
+    Parameters
+    ----------
+    network : torch.nn.Module
+        One of this package, or any module that maps ids (B, d) to logits.
+    grammar : Grammar
+    layers : sequence of str, optional
+        See `rhmvalidation.diagnostics.activations.activations`.
+    normalise : {"whiten", "standardise"}
+        ``standardise`` is published: each neuron by its own mean and standard deviation. ``whiten`` takes
+        correlations between neurons away, too (a thousandth of the mean variance is added to all directions), so
+        that a symbol that many neurons share does not outweigh the others.
+    replica : int
+        Of a network of this package.
+    sentences, seed : int
+
+    Raises
+    ------
+    InputError
+        For one level of rules (no hidden symbols), one rule per symbol (no synonyms), and layers as in
+        `activations`.
+    """
+    rhm = grammar.rhm
+    sentences = as_int("sentences", sentences, low=2)
+    as_choice("normalise", normalise, ("whiten", "standardise"))
+    if rhm.L < 2:
+        raise InputError("L=1 has no hidden symbols between tokens and root: the diagnostic needs at least 2")
+    if any(rhm.n_rules(k) < 2 for k in range(1, rhm.L)):
+        raise InputError("m=1 gives a symbol one rule: without synonyms there is nothing to redraw")
+    rng = np.random.default_rng(seed)
+    trees = grammar.sample(sentences, rng, trees=True)
+
+    def flat(tokens: IntArray) -> dict[str, Tensor]:
+        found = activations(network, tokens, layers, replica)
+        return {name: layer.flatten(1).double() for name, layer in found.items()}
+
+    before = flat(trees[0])
+    scale = {name: _normalisation(x, normalise) for name, x in before.items()}
+    out = np.empty((2, len(before), rhm.L - 1))
+    for k in range(1, rhm.L):
+        for row, redraw in enumerate((redraw_symbol, redraw_rule)):
+            tokens = redraw(grammar, trees, k, rhm.width(k) - 2, rng)[0]
+            for layer, (name, after) in enumerate(flat(tokens).items()):
+                mean, matrix = scale[name]
+                a, b = (before[name] - mean) @ matrix, (after - mean) @ matrix
+                out[row, layer, k - 1] = 1 - torch.cosine_similarity(a, b, dim=1).mean().item()
+    return Sensitivity(tuple(before), out[0], out[1])
+
+
+def _normalisation(x: Tensor, how: str) -> tuple[Tensor, Tensor]:
+    """Mean, and the matrix that brings what is left to unit size."""
+    mean = x.mean(dim=0)
+    if how == "standardise":
+        deviation = x.std(dim=0)
+        return mean, torch.diag(torch.where(deviation > 0, 1 / deviation, 0))
+    values, vectors = torch.linalg.eigh(torch.cov(x.T))
+    scale = (values.clamp_min(0) + _SHRINKAGE * values.clamp_min(0).mean()).rsqrt()
+    return mean, vectors * scale
+
+
+@dataclass(frozen=True, eq=False)
+class LinearProbes:
+    """What of each hidden symbol is read off each layer, and what there is to be read. Made by `linear_probes`.
+
+    The exact posterior of a symbol given the tokens that the network sees is all that any layer can hold about it.
+
+    Attributes
+    ----------
+    layers : tuple of str
+    information : tuple over levels 1..L of arrays, shape (width of the level,), nats
+        Mean ``KL(posterior || marginal)`` of each node: what the tokens tell about its symbol.
+    divergence : tuple over levels 1..L of arrays, shape (layers, width of the level), nats
+        Mean ``KL(posterior || probe)`` on sentences that the probe was not fitted to: what a linear reading of the
+        layer misses.
+    """
+
+    layers: tuple[str, ...]
+    information: tuple[FloatArray, ...]
+    divergence: tuple[FloatArray, ...]
+
+    def share(self, level: int) -> FloatArray:
+        """Share of the information about the symbols of a level that a layer holds, shape (layers,).
+
+        One minus divergence over information, both summed over the nodes of the level: 1 for a layer off which the
+        posteriors are read exactly, 0 for one that tells nothing; negative where a probe misleads.
+        """
+        level = as_int("level", level, low=1, high=len(self.information))
+        return np.asarray(1 - self.divergence[level - 1].sum(axis=1) / self.information[level - 1].sum())
+
+    def plot(self, ax: Axes | None = None) -> Axes:
+        """Draw the share of each level against the layers, one line per level."""
+        return plot_linear_probes(self, ax)
+
+
+def linear_probes(
+    network: nn.Module,
+    grammar: Grammar,
+    *,
+    layers: Sequence[str] | None = None,
+    position: int | None = None,
+    replica: int = 0,
+    sentences: int = 4096,
+    penalty: float = 1e-3,
+    seed: int = 0,
+) -> LinearProbes:
+    """Read every hidden symbol off every layer by a linear probe, and hold it against the exact posterior.
+
+    A probe is a softmax of a linear map of the (standardised) activations, fitted to the exact posteriors of the
+    symbol given the tokens that the network sees, by their cross-entropy with an L2 penalty.
+
+    Parameters
+    ----------
+    network : torch.nn.Module
+        One of this package, or any module that maps ids (B, d) to logits.
+    grammar : Grammar
+    layers : sequence of str, optional
+        See `rhmvalidation.diagnostics.activations.activations`.
+    position : int, optional
+        Read the activations at this position alone, of layers of shape (n, d, w) that have seen the tokens before
+        it and no other. By default whole layers, which have seen all tokens but the last.
+    replica : int
+        Of a network of this package.
+    sentences : int
+        To fit the probes; half as many more test them.
+    penalty : float
+        Factor of the mean square of the weights of the map.
+    seed : int
+
+    Raises
+    ------
+    InputError
+        For layers as in `activations`, and a position that a layer does not have.
+    """
+    rhm = grammar.rhm
+    n = as_int("sentences", sentences, low=16)
+    seen = rhm.d - 1 if position is None else as_int("position", position, low=1, high=rhm.d - 1)
+    tokens = grammar.sample(n + n // 2, seed)
+    hidden = np.arange(rhm.d) >= seen
+    levels = list(range(1, rhm.L + 1))
+    posteriors = grammar.posterior(tokens, hidden, hidden_levels=levels)  # (n, width, v_l) each
+    information = tuple(_information(grammar, level, p[n:]) for level, p in zip(levels, posteriors, strict=True))
+    divergence: list[list[FloatArray]] = [[] for _ in levels]
+    found = activations(network, tokens, layers, replica)
+    targets = [torch.from_numpy(p).float() for p in posteriors]
+    for name, layer in found.items():
+        if position is not None:
+            if layer.dim() != 3 or layer.shape[1] != rhm.d:
+                raise InputError(f"layer {name!r} has shape {tuple(layer.shape)}: position needs (n, d, w)")
+            layer = layer[:, position]
+        for out, read in zip(divergence, _fit(layer.flatten(1), targets, n, penalty), strict=True):
+            out.append(read)
+    return LinearProbes(tuple(found), information, tuple(np.array(rows) for rows in divergence))
+
+
+def _information(grammar: Grammar, level: int, posterior: FloatArray) -> FloatArray:
+    """Mean KL of the posteriors (n, width, v) from the marginal of each node, (width,)."""
+    marginal = np.array([grammar.marginal(level, node) for node in range(grammar.rhm.width(level))])
+    ratio = np.divide(posterior, marginal, out=np.ones_like(posterior), where=posterior > 0)
+    return np.asarray((posterior * np.log(ratio)).sum(axis=-1).mean(axis=0))
+
+
+def _fit(x: Tensor, targets: Sequence[Tensor], n: int, penalty: float) -> list[FloatArray]:
+    """Fit all symbols of all levels at once to the first n rows; mean KL on the others, (width,) a level."""
+    mean, deviation = x[:n].mean(dim=0), x[:n].std(dim=0)
+    x = torch.where(deviation > 1e-6, (x - mean) / deviation.clamp_min(1e-6), 0) / np.sqrt(x.shape[1])
+    sizes = [p.shape[1] * p.shape[2] for p in targets]
+    weight = torch.zeros(x.shape[1], sum(sizes), requires_grad=True)
+    bias = torch.zeros(sum(sizes), requires_grad=True)
+    optimiser = torch.optim.LBFGS([weight, bias], max_iter=100, line_search_fn="strong_wolfe")
+
+    def divergences(rows: slice) -> list[Tensor]:
+        parts = torch.split(x[rows] @ weight + bias, sizes, dim=1)
+        out = []
+        for p, part in zip(targets, parts, strict=True):
+            log_q = part.view(-1, *p.shape[1:]).log_softmax(dim=-1)
+            out.append((torch.special.xlogy(p[rows], p[rows]) - p[rows] * log_q).sum(dim=-1).mean(dim=0))
+        return out
+
+    def loss() -> Tensor:
+        optimiser.zero_grad()
+        total = torch.cat(divergences(slice(n))).sum() + penalty * weight.square().mean(dim=0).sum()
+        total.backward()  # type: ignore[no-untyped-call]
+        return total
+
+    with torch.enable_grad():
+        optimiser.step(loss)  # type: ignore[no-untyped-call]
+    with torch.no_grad():
+        return [part.double().numpy() for part in divergences(slice(n, None))]

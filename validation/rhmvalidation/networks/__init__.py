@@ -1,0 +1,1 @@
+"""Networks: the plain published forms, the same numbers fast, and modules of one's own, found by name."""

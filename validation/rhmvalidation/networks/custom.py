@@ -1,0 +1,238 @@
+"""A module of one's own as a stack of replicas, so that it is trained, recorded and kept like the networks here.
+
+Replicas are stacked and vectorised by `torch.func` where the module allows it, and run one by one where it does
+not; parameters are stacked either way, so that optimiser, records and checkpoints see no difference.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call, stack_module_state
+from torch.utils.flop_counter import FlopCounterMode
+
+from rhmtheory import RHM, InputError
+from rhmvalidation.networks.fast import Network
+
+State = Mapping[str, Tensor]
+
+
+class AdaptedNetwork(Network):
+    """Replicas of a module that maps ids ``(B, d)`` to logits ``(B, v)`` or ``(B, d, v)``.
+
+    Logits ``(B, v)`` are those of the last token; of logits ``(B, d, v)`` entry t is for token t. Neither may read
+    the token that it predicts, nor later ones: see `check`.
+
+    Parameters
+    ----------
+    rhm : RHM
+    replicas : int
+    make : callable
+        Returns a module with weights drawn from torch's global generator.
+    name : str
+        For messages.
+
+    Raises
+    ------
+    InputError
+        For a module without parameters, or one whose replicas cannot be stacked.
+    """
+
+    def __init__(self, rhm: RHM, replicas: int, make: Callable[[], nn.Module], name: str) -> None:
+        super().__init__(rhm)
+        self.name, self._make = name, make
+        with torch.random.fork_rng(devices=[]):
+            modules = [make() for _ in range(replicas)]
+        try:
+            parameters, buffers = stack_module_state(modules)
+        except (RuntimeError, ValueError) as error:
+            raise InputError(f"{name}: the parameters of its replicas cannot be stacked: {error}") from error
+        if not any(parameter.requires_grad for parameter in parameters.values()):
+            raise InputError(f"{name} has no parameters to train")
+        self._parameter_names, self._buffer_names = tuple(parameters), tuple(buffers)
+        self.stacked = nn.ParameterList(
+            nn.Parameter(parameter.detach(), requires_grad=parameter.requires_grad)
+            for parameter in parameters.values()
+        )
+        for i, buffer in enumerate(buffers.values()):
+            self.register_buffer(f"buffer_{i}", buffer)
+        self._base = (modules[0],)  # in a tuple, so that its parameters are not found among ours
+        self._places = _places(modules[0])
+        self.vectorised = False
+        self.vectorised = replicas > 1 and self._can_be_vectorised()
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Logits of the last token, (R, B, v), from ids (R, B, d)."""
+        logits = self._logits(tokens)
+        return logits[:, :, -1] if logits.dim() == 4 else logits
+
+    def autoregressive(self, tokens: Tensor) -> Tensor:
+        """Logits of every token given those before it, (R, B, d, v)."""
+        logits = self._logits(tokens)
+        return logits if logits.dim() == 4 else super().autoregressive(tokens)
+
+    def _logits(self, tokens: Tensor) -> Tensor:
+        tokens = tokens.long()
+        parameters = dict(zip(self._parameter_names, self.stacked, strict=True))
+        buffers = dict(zip(self._buffer_names, self.buffers(), strict=True))
+        if self.vectorised:
+            out: Tensor = torch.vmap(self._one, randomness="different")(parameters, buffers, tokens)
+            return out
+        # unbind, whose gradient is one stack: indexing would give a full-size gradient per replica
+        parts = {name: parameter.unbind() for name, parameter in parameters.items()}
+        return torch.stack(
+            [
+                self._one(
+                    {name: part[r] for name, part in parts.items()},
+                    {name: buffer[r] for name, buffer in buffers.items()},
+                    replica,
+                )
+                for r, replica in enumerate(tokens)
+            ]
+        )
+
+    def _one(self, parameters: State, buffers: State, tokens: Tensor) -> Tensor:
+        """One replica."""
+        state = {
+            place: tensor
+            for name, tensor in (*parameters.items(), *buffers.items())
+            for place in self._places[name]
+        }
+        logits: Any = functional_call(self._base[0], state, (tokens,), tie_weights=False)
+        B = len(tokens)
+        if not isinstance(logits, Tensor):
+            raise InputError(
+                f"{self.name} returns {type(logits).__name__}: it must return a tensor of logits, of shape (B, v) "
+                "or (B, d, v)"
+            )
+        if tuple(logits.shape) not in ((B, self.v), (B, self.d, self.v)):
+            raise InputError(
+                f"{self.name} maps ids of shape {(B, self.d)} to {tuple(logits.shape)}: it must give logits of "
+                f"shape (B, v) = {(B, self.v)}, or (B, d, v) = {(B, self.d, self.v)}"
+            )
+        return logits
+
+    def _can_be_vectorised(self) -> bool:
+        """Whether a step of two sentences goes through `torch.vmap` without falling back to loops."""
+        tokens = torch.zeros(len(self.stacked[0]), 2, self.d, dtype=torch.long)
+        parameters = {n: p.detach().clone().requires_grad_() for n, p in zip(self._parameter_names, self.stacked)}  # noqa: B905
+        buffers = {n: b.clone() for n, b in zip(self._buffer_names, self.buffers(), strict=True)}
+        try:
+            with warnings.catch_warnings(), torch.random.fork_rng(devices=[]):
+                warnings.simplefilter("error")
+                out = torch.vmap(self._one, randomness="different")(parameters, buffers, tokens)
+                out.sum().backward()  # type: ignore[no-untyped-call]
+        except InputError:
+            raise
+        except Exception:  # whatever torch.func cannot do: the replicas run one by one
+            return False
+        return True
+
+    @torch.no_grad()
+    def initialise(self, generators: Sequence[torch.Generator]) -> None:
+        """Make each replica anew, torch's global generator seeded as its own, and left as it was."""
+        for r, generator in enumerate(generators):
+            with torch.random.fork_rng(devices=[]):
+                torch.manual_seed(generator.initial_seed())
+                module = self._make()
+            parameters, buffers = dict(module.named_parameters()), dict(module.named_buffers())
+            for name, stacked in zip(self._parameter_names, self.stacked, strict=True):
+                stacked[r].copy_(parameters[name])
+            for name, stacked_buffer in zip(self._buffer_names, self.buffers(), strict=True):
+                stacked_buffer[r].copy_(buffers[name])
+
+    @torch.no_grad()
+    def check(self, objective: str) -> None:
+        """See that logits come out in a known shape, and that none has read the token that it predicts.
+
+        One random sentence, once for each position t with all tokens from t on replaced: the logits up to t must
+        stay as they are (with objective ``last``, those of the last token when it alone is replaced).
+
+        Raises
+        ------
+        InputError
+            Where the module fails, gives another shape, lacks logits of every token that the objective needs, or
+            reads ahead.
+        """
+        device = self.stacked[0].device
+        sentence = torch.randint(self.v, (self.d,), generator=torch.Generator().manual_seed(0)).to(device)
+        position = torch.arange(self.d, device=device)
+        later = position >= position[:, None]  # (changed from, position)
+        changed = torch.where(later, (sentence + 1) % self.v, sentence)
+        training = self.training
+        self.eval()
+        try:
+            rows = torch.cat([sentence[None], changed]).expand(len(self.stacked[0]), -1, -1)
+            if objective == "all":
+                logits = self.autoregressive(rows)[0]
+                moved = (logits[1:] - logits[0]).abs().amax(dim=-1)[~(position > position[:, None])]
+            else:
+                logits = self(rows)[0]
+                moved = (logits[-1] - logits[0]).abs()
+        except InputError:
+            raise
+        except Exception as error:
+            raise InputError(
+                f"{self.name} fails on ids of shape (B, d) = {(self.d + 1, self.d)}: "
+                f"{type(error).__name__}: {error}"
+            ) from error
+        finally:
+            self.train(training)
+        if moved.max() > 1e-4 * (1 + logits.abs().max()):
+            raise InputError(
+                f"{self.name} reads the token that it is to predict: logits of token t may depend on tokens before "
+                "t alone; leave the last token out, or shift its input by one"
+            )
+
+    def multiplications(self) -> int:
+        """Multiplications of one forward pass of one sentence, counted by torch."""
+        module = self._base[0]
+        tokens = torch.zeros(1, self.d, dtype=torch.long, device=self.stacked[0].device)
+        with FlopCounterMode(display=False) as counter, torch.no_grad():
+            module(tokens)
+        # the counter counts an addition with every multiplication; lookups and sums alone count as nothing
+        return max(1, int(counter.get_total_flops()) // 2)
+
+    def weights(self, replica: int = 0) -> dict[str, Tensor]:
+        """Parameters and buffers of one replica, by the names that the module gives them."""
+        names = (*self._parameter_names, *self._buffer_names)
+        return {
+            name: tensor[replica].detach().clone()
+            for name, tensor in zip(names, [*self.stacked, *self.buffers()], strict=True)
+        }
+
+    def train(self, mode: bool = True) -> AdaptedNetwork:
+        """Training or evaluation mode, of the module, too."""
+        super().train(mode)
+        if hasattr(self, "_base"):
+            self._base[0].train(mode)
+        return self
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> AdaptedNetwork:
+        # tensors that the module keeps beside its parameters go to the device with it
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
+        self._base[0]._apply(fn, recurse)  # type: ignore[no-untyped-call]
+        return self
+
+
+def _places(module: nn.Module) -> dict[str, list[str]]:
+    """Where each parameter and buffer is kept, by its first name: twice or more where tensors are tied.
+
+    A submodule that has two names is one place. (Torch's own ``tie_weights`` takes it for two, and does not put
+    back what was there before.)
+    """
+    first: dict[int, str] = {}
+    known: set[tuple[int, str]] = set()
+    places: dict[str, list[str]] = {}
+    parameters = module.named_parameters(remove_duplicate=False)
+    for name, tensor in (*parameters, *module.named_buffers(remove_duplicate=False)):
+        path, _, leaf = name.rpartition(".")
+        place = id(module.get_submodule(path)), leaf
+        if place not in known:
+            known.add(place)
+            places.setdefault(first.setdefault(id(tensor), name), []).append(name)
+    return places

@@ -1,0 +1,1 @@
+"""Studies: presets of runs, their execution, the folder that keeps them, and the report."""

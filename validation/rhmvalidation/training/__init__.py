@@ -1,0 +1,1 @@
+"""Training: examples, optimisers, devices, and the trainer of replicas side by side."""
