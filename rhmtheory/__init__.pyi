@@ -19,7 +19,8 @@ from .language.rhm import RHM as RHM
 from .language.rhm import zipf as zipf
 from .learner.clustering import learn as learn
 from .learner.thresholds import measure_sample_complexity as measure_sample_complexity
-from .support.checks import InputError as InputError
+from .support.errors import InputError as InputError
+from .support.errors import ResourceError as ResourceError
 from .theory import symbolic as symbolic
 from .theory.laws import ARCHITECTURES as ARCHITECTURES
 from .theory.predictions import Prediction as Prediction

@@ -10,7 +10,8 @@ import numpy.typing as npt
 
 from rhmtheory.fitting.levels import crossings
 from rhmtheory.language.rhm import RHM
-from rhmtheory.support.checks import InputError, as_choice
+from rhmtheory.support.checks import as_choice
+from rhmtheory.support.errors import InputError
 from rhmtheory.support.types import FloatArray
 from rhmtheory.theory import ARCHITECTURES, crossing_levels, sample_complexity
 

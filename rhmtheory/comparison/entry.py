@@ -15,7 +15,8 @@ from rhmtheory.comparison.measurement import Measurement, measure
 from rhmtheory.language.grammar import Grammar
 from rhmtheory.language.quenched import usual_plateaus
 from rhmtheory.language.rhm import RHM
-from rhmtheory.support.checks import InputError, as_choice, as_numbers
+from rhmtheory.support.checks import as_choice, as_numbers
+from rhmtheory.support.errors import InputError
 from rhmtheory.support.types import FloatArray
 from rhmtheory.theory import ARCHITECTURES
 

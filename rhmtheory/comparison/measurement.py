@@ -15,7 +15,8 @@ from rhmtheory.fitting.curves import collapse_quality
 from rhmtheory.fitting.intervals import LEAST, Estimate, no_estimate, pseudo_values, t_estimate
 from rhmtheory.fitting.levels import crossings
 from rhmtheory.fitting.slopes import slope
-from rhmtheory.support.checks import InputError, as_generator
+from rhmtheory.support.checks import as_generator
+from rhmtheory.support.errors import InputError
 from rhmtheory.support.facade import Forward
 from rhmtheory.support.json import plain
 from rhmtheory.support.tables import html, text

@@ -15,7 +15,7 @@ from rhmtheory.comparison.tables import study_tables
 from rhmtheory.fitting.intervals import line_coefficients, no_estimate, pseudo_values, t_estimate
 from rhmtheory.fitting.slopes import slope
 from rhmtheory.language.rhm import RHM
-from rhmtheory.support.checks import InputError
+from rhmtheory.support.errors import InputError
 from rhmtheory.support.facade import Forward
 from rhmtheory.support.json import plain
 from rhmtheory.support.tables import html, text

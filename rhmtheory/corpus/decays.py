@@ -15,7 +15,8 @@ from rhmtheory.corpus.pairs import PairCounts, count_pairs, largest_singular
 from rhmtheory.corpus.text import Source, open_corpus
 from rhmtheory.corpus.windows import LEAST_POINTS, admissible, lags_up_to, slope_weights
 from rhmtheory.fitting.intervals import SlopeFit, bootstrap, resamples
-from rhmtheory.support.checks import InputError, as_confidence, as_generator, as_int, as_pair
+from rhmtheory.support.checks import as_confidence, as_generator, as_int, as_pair
+from rhmtheory.support.errors import InputError
 from rhmtheory.support.facade import Forward
 from rhmtheory.support.json import plain
 from rhmtheory.support.types import FloatArray

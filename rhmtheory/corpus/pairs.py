@@ -13,7 +13,8 @@ import numpy.typing as npt
 
 from rhmtheory._kernels import counting as kernels
 from rhmtheory._kernels import spectral
-from rhmtheory.support.checks import InputError, as_generator, as_int, as_tokens, check_tokens, smallest_unsigned
+from rhmtheory.support.checks import as_generator, as_int, as_tokens, check_tokens, smallest_unsigned
+from rhmtheory.support.errors import InputError
 from rhmtheory.support.parallel import for_ranges
 from rhmtheory.support.reading import PIECE_TOKENS, npy_pieces
 from rhmtheory.support.types import FloatArray

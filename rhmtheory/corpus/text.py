@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from rhmtheory.support.checks import InputError, as_choice, as_tokens, check_tokens, smallest_unsigned
+from rhmtheory.support.checks import as_choice, as_tokens, check_tokens, smallest_unsigned
+from rhmtheory.support.errors import InputError
 from rhmtheory.support.reading import npy_pieces, npy_shape, read_whole
 
 UNITS = ("characters", "bytes", "tokens")

@@ -14,7 +14,8 @@ import numpy as np
 from rhmtheory import formulas
 from rhmtheory.ensemble.moments import Level, Moments, check_branches, check_nodes, short, wide
 from rhmtheory.language.rhm import RHM
-from rhmtheory.support.checks import InputError, as_choice, as_int
+from rhmtheory.support.checks import as_choice, as_int
+from rhmtheory.support.errors import InputError
 from rhmtheory.support.types import FloatArray
 
 Branches = str | Sequence[bool]

@@ -18,7 +18,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from rhmtheory.support.checks import InputError, as_choice, as_int, as_pair
+from rhmtheory.support.checks import as_choice, as_int, as_pair
+from rhmtheory.support.errors import InputError
 
 Form = tuple[int, ...]
 """Entry i is the block of index i; blocks are numbered in the order in which they appear."""

@@ -10,7 +10,8 @@ import numpy.typing as npt
 
 from rhmtheory import formulas
 from rhmtheory.language.rhm import RHM
-from rhmtheory.support.checks import InputError, as_choice
+from rhmtheory.support.checks import as_choice
+from rhmtheory.support.errors import InputError
 from rhmtheory.support.types import FloatArray
 
 _NEGLIGIBLE = 1e-18

@@ -10,7 +10,8 @@ import numpy.typing as npt
 
 from rhmtheory.language.grammar import Grammar
 from rhmtheory.language.rhm import RHM
-from rhmtheory.support.checks import InputError, as_int, as_integers
+from rhmtheory.support.checks import as_int, as_integers
+from rhmtheory.support.errors import InputError
 from rhmtheory.support.types import IntArray
 
 _Scalar = TypeVar("_Scalar", bound=np.generic)

@@ -16,8 +16,9 @@ from rhmtheory._kernels import inference_logs
 from rhmtheory.exact import _spine as spine
 from rhmtheory.exact._evidence import Evidence, Mask, rows_of
 from rhmtheory.language.grammar import Grammar
-from rhmtheory.support.checks import InputError, as_choice
+from rhmtheory.support.checks import as_choice
 from rhmtheory.support.draws import Key
+from rhmtheory.support.errors import InputError
 from rhmtheory.support.memory import allocate
 from rhmtheory.support.parallel import for_ranges
 from rhmtheory.support.types import FloatArray

@@ -6,7 +6,8 @@ import numpy as np
 
 from rhmtheory.language.grammar import Grammar
 from rhmtheory.language.rhm import RHM
-from rhmtheory.support.checks import InputError, as_int, as_pair
+from rhmtheory.support.checks import as_int, as_pair
+from rhmtheory.support.errors import InputError
 from rhmtheory.support.types import FloatArray
 
 _LARGEST_BLOCK = 1 << 22

@@ -13,8 +13,9 @@ from scipy.special import entr
 from rhmtheory._kernels import entropy as kernels
 from rhmtheory.exact._spine import View, see
 from rhmtheory.language.grammar import Grammar
-from rhmtheory.support.checks import InputError, as_choice, as_generator, as_int
+from rhmtheory.support.checks import as_choice, as_generator, as_int
 from rhmtheory.support.draws import draw_outcomes
+from rhmtheory.support.errors import InputError
 from rhmtheory.support.parallel import for_ranges
 from rhmtheory.support.types import FloatArray, as_floats
 

@@ -13,8 +13,9 @@ from rhmtheory.exact._evidence import Evidence, Mask, Piece, as_positions, as_sa
 from rhmtheory.exact._messages import NO_ROOM, Block, Impossible, check_explained, in_blocks, marginals
 from rhmtheory.language.grammar import Grammar
 from rhmtheory.language.rhm import RHM
-from rhmtheory.support.checks import InputError, as_int, smallest_unsigned
+from rhmtheory.support.checks import as_int, smallest_unsigned
 from rhmtheory.support.draws import random_key
+from rhmtheory.support.errors import InputError
 from rhmtheory.support.memory import allocate
 from rhmtheory.support.types import FloatArray
 

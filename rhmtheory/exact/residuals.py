@@ -8,7 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from rhmtheory.language.grammar import Grammar
-from rhmtheory.support.checks import InputError, as_int
+from rhmtheory.support.checks import as_int
+from rhmtheory.support.errors import InputError
 from rhmtheory.support.types import FloatArray
 
 _LARGEST_LIST = 1 << 24

@@ -12,7 +12,8 @@ from scipy.special import expit
 
 from rhmtheory.fitting.intervals import SlopeFit, bootstrap, resamples
 from rhmtheory.fitting.slopes import slope
-from rhmtheory.support.checks import InputError, as_generator, as_int, as_pair
+from rhmtheory.support.checks import as_generator, as_int, as_pair
+from rhmtheory.support.errors import InputError
 from rhmtheory.support.types import FloatArray, as_floats
 
 _DECISIVE = 6.0

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from rhmtheory.support.checks import InputError
+from rhmtheory.support.errors import InputError
 from rhmtheory.support.types import FloatArray, as_floats
 
 

@@ -15,14 +15,8 @@ import numpy as np
 import numpy.typing as npt
 
 from rhmtheory.language.rhm import PER_SYMBOL, RHM, equally_likely
-from rhmtheory.support.checks import (
-    InputError,
-    as_generator,
-    as_int,
-    as_integers,
-    as_probabilities,
-    smallest_unsigned,
-)
+from rhmtheory.support.checks import as_generator, as_int, as_integers, as_probabilities, smallest_unsigned
+from rhmtheory.support.errors import InputError
 from rhmtheory.support.facade import Forward
 from rhmtheory.support.files import write_atomically
 from rhmtheory.support.html import html_table

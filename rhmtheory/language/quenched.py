@@ -11,7 +11,8 @@ import numpy as np
 
 from rhmtheory.language.grammar import Grammar
 from rhmtheory.language.rhm import RHM
-from rhmtheory.support.checks import InputError, as_choice, as_int
+from rhmtheory.support.checks import as_choice, as_int
+from rhmtheory.support.errors import InputError
 from rhmtheory.support.parallel import for_ranges
 from rhmtheory.support.progress import progress as shown_progress
 from rhmtheory.support.types import FloatArray

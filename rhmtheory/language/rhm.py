@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from rhmtheory import formulas
-from rhmtheory.support.checks import InputError, as_int, as_probabilities
+from rhmtheory.support.checks import as_int, as_probabilities
+from rhmtheory.support.errors import InputError
 from rhmtheory.support.facade import Forward
 from rhmtheory.support.html import html_table
 from rhmtheory.support.types import FloatArray

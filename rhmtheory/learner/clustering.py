@@ -14,7 +14,8 @@ from scipy.spatial.distance import pdist
 
 from rhmtheory._kernels import counting as kernels
 from rhmtheory.language.rhm import RHM
-from rhmtheory.support.checks import InputError, as_choice, as_int, as_tokens, check_tokens, smallest_unsigned
+from rhmtheory.support.checks import as_choice, as_int, as_tokens, check_tokens, smallest_unsigned
+from rhmtheory.support.errors import InputError
 from rhmtheory.support.parallel import for_ranges
 from rhmtheory.support.types import FloatArray
 from rhmtheory.tree._tuples import count, encode

@@ -16,7 +16,8 @@ from rhmtheory.fitting.intervals import CONFIDENCE, Estimate, no_estimate, t_est
 from rhmtheory.fitting.slopes import slope
 from rhmtheory.language.rhm import RHM
 from rhmtheory.learner.clustering import PROFILES, TARGETS, learn
-from rhmtheory.support.checks import InputError, as_choice, as_int
+from rhmtheory.support.checks import as_choice, as_int
+from rhmtheory.support.errors import InputError
 from rhmtheory.support.files import append_json
 from rhmtheory.support.json import plain
 from rhmtheory.support.provenance import provenance

@@ -11,7 +11,7 @@ import numpy as np
 from rhmtheory.comparison.measurement import Measurement
 from rhmtheory.comparison.studies import Study
 from rhmtheory.plotting.style import ensemble_name, plain_ticks, styles
-from rhmtheory.support.checks import InputError
+from rhmtheory.support.errors import InputError
 from rhmtheory.theory import first_step
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from rhmtheory.language.grammar import UNGRAMMATICAL, Grammar
 from rhmtheory.language.rhm import RHM
 from rhmtheory.plotting.style import STYLES, ensemble_name, new_figure
-from rhmtheory.support.checks import InputError
+from rhmtheory.support.errors import InputError
 from rhmtheory.theory.predictions import Prediction
 from rhmtheory.tree.trees import Derivation, draw
 

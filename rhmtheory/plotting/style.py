@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rhmtheory.language.rhm import RHM
-from rhmtheory.support.checks import InputError
+from rhmtheory.support.errors import InputError
 from rhmtheory.support.files import whole_file
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from rhmtheory.language.rhm import RHM
 from rhmtheory.plotting.clocks import clock_pairs, plot_clocks
 from rhmtheory.plotting.languages import plot_plateaus
 from rhmtheory.plotting.style import Style, ensemble_name, new_figure, plain_ticks, styles
-from rhmtheory.support.checks import InputError
+from rhmtheory.support.errors import InputError
 from rhmtheory.support.types import FloatArray
 from rhmtheory.theory import crossing_levels, exponent, first_step
 

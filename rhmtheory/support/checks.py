@@ -7,9 +7,7 @@ from typing import Any
 
 import numpy as np
 
-
-class InputError(ValueError):
-    """A value the caller gave breaks a rule; the message names the value, the rule and the way out."""
+from rhmtheory.support.errors import InputError
 
 
 def as_int(name: str, value: Any, *, low: int | None = None, high: int | None = None) -> int:

@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from rhmtheory.support.checks import InputError
+from rhmtheory.support.errors import InputError
 
 _LONGEST_LINE = 1 << 26
 _BLOCK = 1 << 16

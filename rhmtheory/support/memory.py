@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from rhmtheory.support.checks import InputError
+from rhmtheory.support.errors import InputError
 
 
 def memory_size() -> float:

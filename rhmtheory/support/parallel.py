@@ -7,7 +7,8 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 
-from rhmtheory.support.checks import InputError, as_int
+from rhmtheory.support.checks import as_int
+from rhmtheory.support.errors import InputError
 
 
 def thread_count(threads: int | None = None) -> int:

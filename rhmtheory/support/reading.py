@@ -14,7 +14,7 @@ from typing import Any, BinaryIO
 import numpy as np
 import numpy.typing as npt
 
-from rhmtheory.support.checks import InputError
+from rhmtheory.support.errors import InputError
 
 PIECE_TOKENS = 1 << 22
 """Tokens read, checked and counted at a time."""

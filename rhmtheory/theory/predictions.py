@@ -15,7 +15,8 @@ from rhmtheory.ensemble.correlations import exact_parameters, exact_threshold
 from rhmtheory.fitting.slopes import slope
 from rhmtheory.language.quenched import usual_plateaus
 from rhmtheory.language.rhm import RHM
-from rhmtheory.support.checks import InputError, as_choice, as_int, as_numbers
+from rhmtheory.support.checks import as_choice, as_int, as_numbers
+from rhmtheory.support.errors import InputError
 from rhmtheory.support.facade import Forward
 from rhmtheory.support.json import plain
 from rhmtheory.support.types import FloatArray

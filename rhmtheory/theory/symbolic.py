@@ -23,7 +23,8 @@ from sympy import QQ, log
 
 from rhmtheory import formulas
 from rhmtheory.ensemble.moments import Level, Moments, check_branches, check_nodes
-from rhmtheory.support.checks import InputError, as_int
+from rhmtheory.support.checks import as_int
+from rhmtheory.support.errors import InputError
 from rhmtheory.theory.laws import LAWS
 
 v, m, s, f, l, k, L, n, P = sympy.symbols("v m s f l k L n P", positive=True)  # noqa: E741

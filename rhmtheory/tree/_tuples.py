@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from rhmtheory.support.checks import InputError
+from rhmtheory.support.errors import InputError
 
 _LARGEST = 2**63 - 1
 

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from rhmtheory.language.grammar import Grammar
-from rhmtheory.support.checks import InputError, as_choice, as_generator, as_int, as_integers
+from rhmtheory.support.checks import as_choice, as_generator, as_int, as_integers
 from rhmtheory.support.draws import draw_outcomes
+from rhmtheory.support.errors import InputError
 from rhmtheory.support.types import FloatArray, IntArray
 
 

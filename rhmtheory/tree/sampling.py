@@ -12,8 +12,9 @@ import numpy.typing as npt
 from rhmtheory._kernels import sampling as kernels
 from rhmtheory.language.grammar import Grammar
 from rhmtheory.language.rhm import equally_likely
-from rhmtheory.support.checks import InputError, as_int, smallest_unsigned
+from rhmtheory.support.checks import as_int, smallest_unsigned
 from rhmtheory.support.draws import Key, random_key
+from rhmtheory.support.errors import InputError
 from rhmtheory.support.memory import allocate
 from rhmtheory.support.parallel import for_ranges
 from rhmtheory.support.types import FloatArray, IntArray

@@ -10,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from rhmtheory.language.grammar import UNGRAMMATICAL, Grammar
-from rhmtheory.support.checks import InputError, as_integers
+from rhmtheory.support.checks import as_integers
+from rhmtheory.support.errors import InputError
 from rhmtheory.support.facade import Forward
 from rhmtheory.support.types import IntArray
 
