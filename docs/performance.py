@@ -63,8 +63,8 @@ goes into that. What they save on idle cores was not measured. So programs run o
 at a time as there are cores.
 
 A network's record in `rhmvalidation.networks.registry` says how many replicas train in one program unless a preset
-says otherwise: four for networks of small layers, whose calls cost as much as their products; one for `attention` and
-`decoder`, which gain a tenth or so from four, and then leave fewer programs to share out among the cores.
+says otherwise: four for networks of small layers, whose calls cost as much as their products; one for `attention`
+and `decoder`, which gain a tenth or so from four, and then leave fewer programs to share out among the cores.
 
 ## How the cost grows
 

@@ -6,72 +6,33 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 
-# One list a package, from the ground up. A floor holds rooms (modules, or packages with their modules), and what is
-# imported lies below, or on the same floor or in the same room to the left. "__init__" is the front of a package.
-FLOORS: dict[str, list[dict[str, list[str]]]] = {
+# One list per package, from the ground up. A floor holds rooms (a folder, or a module that stands alone); a room
+# imports from lower floors, or from rooms further left on its own floor. "__init__" is the face of a package.
+FLOORS: dict[str, list[list[str]]] = {
     "rhmtheory": [
-        {
-            "_support": [
-                "types",
-                "checks",
-                "draws",
-                "lazy",
-                "facade",
-                "html",
-                "json",
-                "files",
-                "parallel",
-                "memory",
-                "progress",
-                "provenance",
-                "tables",
-                "reading",
-            ]
-        },
-        {"_kernels": ["sampling", "counting", "spectral", "entropy", "spine", "inference", "inference_logs"]},
-        # formulas of plain numbers, used from the model up
-        {"theory.formulas": []},
-        {"model": ["tuples", "rhm", "grammar", "sampling", "derivation", "interventions"]},
-        {
-            "fitting": ["slopes", "levels", "intervals", "curves"],
-            "exact": ["correlations", "residuals", "spine", "entropy", "evidence", "messages", "inference"],
-            "ensemble": ["moments", "correlations", "loss_plateaus", "quenched"],
-        },
-        {
-            "theory": ["learners", "predictions", "symbolic"],
-            "measured": ["pairs", "clustering", "thresholds", "text", "ngrams", "windows", "corpus"],
-        },
-        {"comparison": ["curves", "tables", "measurement", "studies", "own"]},
-        {"plotting": ["style", "languages", "samples", "clocks", "verdicts"]},
-        {"__init__": []},
-        {"cli": ["options", "output", "ensembles", "sentences", "samples", "curves", "networks"]},
+        ["formulas", "support", "_kernels"],
+        ["tree", "fitting"],
+        ["exact", "ensemble", "corpus"],
+        ["language"],
+        ["theory"],
+        ["comparison", "learner"],
+        ["plotting"],
+        ["__init__"],
+        ["cli", "__main__"],
     ],
     "rhmvalidation": [
-        {
-            "signals": [],
-            "devices": [],
-            "figures": [],
-            "optimisers": [],
-            "repeats": [],
-            "layers": [],
-            "models": [],
-            "data": [],
-            "context": [],
-        },
-        {"adapted": [], "networks": []},
-        {"runs": [], "records": []},
-        {"training": [], "activations": [], "probes": [], "sentences": [], "evaluation": []},
-        {"coordinates": [], "preset": [], "results": []},
-        {"execution": [], "plan": []},
-        {"published": [], "progress": []},
-        {"reports": []},
-        {"job": []},
-        {"__init__": []},
+        ["networks"],
+        ["training", "sentences"],
+        ["diagnostics", "studies"],
+        ["__init__"],
     ],
 }
 PACKAGES = {"rhmtheory": ROOT / "rhmtheory", "rhmvalidation": ROOT / "validation" / "rhmvalidation"}
 
-Place = tuple[int, ...]
+DRAWN = (".plot", ".draw", ".figures")
+"""Methods that may import `rhmtheory.plotting` inside, from below: the one exception to the rule of floors."""
+
+Place = tuple[int, int, int]
 
 
 def modules(packages: dict[str, Path]) -> dict[str, Path]:
@@ -84,68 +45,132 @@ def modules(packages: dict[str, Path]) -> dict[str, Path]:
     return out
 
 
-def imported(path: Path) -> set[str]:
-    """Full names of all that a file imports, at any depth; what only type checkers see is left out."""
-    return set(_names(ast.parse(path.read_text(encoding="utf-8"))))
+def imported(path: Path) -> set[tuple[str, str]]:
+    """Full names of all that a file imports, each with the method it stands in, or ``""``.
+
+    Imports inside functions count, those that only type checkers see, and strings that are nothing but the
+    name of a module of the two packages (``"package.module"``, ``"package.module:name"``).
+    """
+    return set(_names(ast.parse(path.read_text(encoding="utf-8")), ""))
 
 
-def _names(node: ast.AST) -> Iterator[str]:
+def _names(node: ast.AST, inside: str) -> Iterator[tuple[str, str]]:
     if isinstance(node, ast.Import):
-        yield from (alias.name for alias in node.names)
+        yield from ((alias.name, inside) for alias in node.names)
     elif isinstance(node, ast.ImportFrom):
         if node.level:
             raise ValueError(f"relative import in line {node.lineno}: give the full name")
         # from package import name: the name may be a module
-        yield from (f"{node.module}.{alias.name}" for alias in node.names)
-    elif isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
-        for child in node.orelse:
-            yield from _names(child)
+        yield from ((f"{node.module}.{alias.name}", inside) for alias in node.names)
+    elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+        name = node.value.replace(":", ".")
+        parts = name.split(".")
+        if len(parts) > 1 and parts[0] in FLOORS and all(part.isidentifier() for part in parts):
+            yield name, inside
     else:
         for child in ast.iter_child_nodes(node):
-            yield from _names(child)
+            named = isinstance(node, (ast.ClassDef, ast.FunctionDef))
+            yield from _names(child, f"{inside}.{node.name}" if named else inside)
 
 
 def arrows(packages: dict[str, Path]) -> list[tuple[str, str]]:
-    """Pairs (module, module that it imports), within and between the packages."""
+    """Pairs (module, module that it imports), within and between the packages; drawing methods are left out."""
     known = modules(packages)
     out = set()
     for name, path in known.items():
-        for full in imported(path):
-            # the longest part that is a module; the rest are names in it
-            parts = full.split(".")
-            ends = [".".join(parts[:i]) for i in range(len(parts), 0, -1)]
-            found = next((end for end in ends if end in known), None)
+        for full, inside in imported(path):
+            found = owner(full, known)
+            if inside.endswith(DRAWN) and inside.count(".") > 1 and full.startswith("rhmtheory.plotting"):
+                continue
             if found not in (None, name):
                 out.add((name, found))
     return sorted(out)
 
 
-def places(floors: dict[str, list[dict[str, list[str]]]]) -> dict[str, Place]:
-    """Where each module of the table stands, as numbers that rise from the ground up and from left to right."""
+def owner(full: str, known: Iterable[str]) -> str | None:
+    """The module that a full name lies in: its longest part that is one; the rest are names in it."""
+    parts = full.split(".")
+    return next((end for i in range(len(parts), 0, -1) if (end := ".".join(parts[:i])) in known), None)
+
+
+def room(module: str) -> str:
+    """The room of a module: the folder or file below its package; the face is ``package.__init__``."""
+    package, _, rest = module.partition(".")
+    return f"{package}.{rest.split('.')[0] or '__init__'}"
+
+
+def places(table: dict[str, list[list[str]]]) -> dict[str, Place]:
+    """Where each room of the table stands, as numbers that rise from the ground up and from left to right."""
+    return {
+        f"{package}.{name}": (number, height, across)
+        for number, (package, rows) in enumerate(table.items())
+        for height, floor in enumerate(rows)
+        for across, name in enumerate(floor)
+    }
+
+
+def upward(pairs: Iterable[tuple[str, str]], table: dict[str, list[list[str]]]) -> list[tuple[str, str]]:
+    """Imports of another room that point up or to the right; without one no circle leads through two rooms."""
+    place = places(table)
+    return [(a, b) for a, b in pairs if room(a) != room(b) and place[room(b)] >= place[room(a)]]
+
+
+def circles(pairs: Iterable[tuple[str, str]]) -> list[str]:
+    """Modules that import each other in a circle, however long."""
+    below: dict[str, set[str]] = {}
+    for a, b in pairs:
+        below.setdefault(a, set()).add(b)
+        below.setdefault(b, set())
+    while True:
+        free = {name for name, others in below.items() if not others}
+        if not free:
+            return sorted(below)
+        below = {name: others - free for name, others in below.items() if name not in free}
+
+
+def private(packages: dict[str, Path]) -> list[tuple[str, str]]:
+    """Imports of names of the other package that bear an underscore."""
+    known = modules(packages)
+    return [
+        (name, full)
+        for name, path in known.items()
+        for full, _ in sorted(imported(path))
+        if owner(full, known) and full.split(".")[0] != name.split(".")[0]
+        if any(part.startswith("_") for part in full.split("."))
+    ]
+
+
+def faces(packages: dict[str, Path]) -> dict[str, dict[str, str]]:
+    """Public names: for each face (a package with an ``__init__.pyi``) its names and the modules they come from.
+
+    A name that is itself a module or a subpackage is left out: it has a face, or names, of its own.
+    """
+    known = modules(packages)
     out = {}
-    for number, (package, rows) in enumerate(floors.items()):
-        for height, floor in enumerate(rows):
-            for across, (room, inside) in enumerate(floor.items()):
-                name = package if room == "__init__" else f"{package}.{room}"
-                for i, module in enumerate(inside):
-                    out[f"{name}.{module}"] = (number, height, across, i)
-                out[name] = (number, height, across, len(inside))
+    for name, path in known.items():
+        stub = path.with_name("__init__.pyi")
+        if path.name != "__init__.py" or not stub.exists():
+            continue
+        found = {}
+        for node in ast.parse(stub.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.ImportFrom):
+                home = f"{name}.{node.module}" if node.module else name
+                found |= {
+                    alias.asname or alias.name: home for alias in node.names if f"{home}.{alias.name}" not in known
+                }
+        out[name] = dict(sorted(found.items()))
     return out
-
-
-def upward(
-    pairs: Iterable[tuple[str, str]], floors: dict[str, list[dict[str, list[str]]]]
-) -> list[tuple[str, str]]:
-    """Imports that point up or to the right; without one there is no circle either."""
-    place = places(floors)
-    return [(name, other) for name, other in pairs if place[other] >= place[name]]
 
 
 if __name__ == "__main__":
     for package, rows in FLOORS.items():
         print(package)
         for floor in reversed(rows):
-            rooms = [f"{room}: {', '.join(inside)}" if inside else room for room, inside in floor.items()]
-            print("  " + "   ".join(rooms))
+            print("  " + "   ".join(floor))
     found = arrows(PACKAGES)
-    print(f"{len(modules(PACKAGES))} modules, {len(found)} imports, upward: {upward(found, FLOORS) or 'none'}")
+    rooms = {(room(a), room(b)) for a, b in found if room(a) != room(b)}
+    print(f"{len(modules(PACKAGES))} modules, {len(found)} imports, {len(rooms)} arrows between rooms")
+    print("upward:", upward(found, FLOORS) or "none")
+    print("circles:", circles(found) or "none")
+    print("private names of the other package:", private(PACKAGES) or "none")
+    print("public names:", len({(home, name) for face in faces(PACKAGES).values() for name, home in face.items()}))

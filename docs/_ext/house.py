@@ -52,43 +52,46 @@ def load_floors() -> Any:
     return module
 
 
-def lay_out(package: str, rows: list[dict[str, list[str]]]) -> list[Room]:
+def lay_out(package: str, rows: list[list[str]], inside: dict[str, list[str]]) -> list[Room]:
     """Rooms of a package, the ground floor at the bottom; widths follow what they hold."""
     out: list[Room] = []
     y = float(GAP)
     for floor in reversed(rows):
-        shares = [2 + len(inside) for inside in floor.values()]
+        names = [f"{package}.{name}" for name in floor]
+        shares = [2 + len(inside[name]) for name in names]
         free = WIDTH - GAP * (len(floor) + 1)
         widths = [free * share / sum(shares) for share in shares]
         texts = [
-            textwrap.wrap("  ".join(inside), max(12, int((width - 16) / CHARACTER)))
-            for inside, width in zip(floor.values(), widths, strict=True)
+            textwrap.wrap("  ".join(inside[name]), max(12, int((width - 16) / CHARACTER)))
+            for name, width in zip(names, widths, strict=True)
         ]
         height = 24 + LINE * max(map(len, texts))
         x = float(GAP)
-        for name, lines, width in zip(floor, texts, widths, strict=True):
-            full = package if name == "__init__" else f"{package}.{name}"
-            out.append(Room(full, lines, x, y, width, height))
+        for name, lines, width in zip(names, texts, widths, strict=True):
+            out.append(Room(name, lines, x, y, width, height))
             x += width + GAP
         y += height + 26
     return out
 
 
-def room_of(module: str, rooms: dict[str, Room]) -> Room | None:
-    """The room that a module lies in, or None where it is of the other package."""
-    parts = module.split(".")
-    return next((rooms[name] for i in (3, 2, 1) if (name := ".".join(parts[:i])) in rooms), None)
+def contents(package: str, floors: Any) -> dict[str, list[str]]:
+    """Modules of each room of a package, by the last part of their names."""
+    out: dict[str, list[str]] = {}
+    for name in floors.modules({package: floors.PACKAGES[package]}):
+        inside = name.split(".")[2:]
+        out.setdefault(floors.room(name), []).extend(inside)
+    return out
 
 
 def drawing(package: str, floors: Any) -> str:
     """The floors of one package as SVG; lines are imports, thick where there are many, orange if one points up."""
-    rooms = {room.name: room for room in lay_out(package, floors.FLOORS[package])}
+    rooms = {room.name: room for room in lay_out(package, floors.FLOORS[package], contents(package, floors))}
     # ends in other packages have no room; imports inside a room are the room's own business
     found = floors.arrows(floors.PACKAGES)
     wrong = set(floors.upward(found, floors.FLOORS))
     lines: Counter[tuple[str, str, bool]] = Counter()
     for module, other in found:
-        one, two = room_of(module, rooms), room_of(other, rooms)
+        one, two = rooms.get(floors.room(module)), rooms.get(floors.room(other))
         if one and two and one != two:
             lines[one.name, two.name, (module, other) in wrong] += 1
     height = max(room.y + room.height for room in rooms.values()) + GAP
@@ -116,7 +119,7 @@ def _lines(lines: Counter[tuple[str, str, bool]], rooms: dict[str, Room]) -> Ite
 
 def _boxes(package: str, rooms: dict[str, Room]) -> Iterator[str]:
     for room in rooms.values():
-        name = "front door" if room.name == package else room.name.removeprefix(f"{package}.")
+        name = room.name.removeprefix(f"{package}.").replace("__init__", "face")
         yield f'<rect x="{room.x:g}" y="{room.y:g}" width="{room.width:g}" height="{room.height:g}" rx="4"/>'
         yield f'<text class="room" x="{room.x + 8:g}" y="{room.y + 16:g}">{html.escape(name)}</text>'
         for i, line in enumerate(room.lines):

@@ -1,7 +1,7 @@
 """What callers may pass: the signatures of both packages, one a line.
 
     python tests/data/make_interface.py            # shows them
-    python tests/data/make_interface.py --write    # freezes them in tests/data/interface.txt
+    python tests/data/make_interface.py --write    # freezes them, and writes docs/api.md
 
 Defaults, what is passed by name alone, and what cannot be changed after it was made are promises to users. One that
 changes on purpose is frozen anew with ``--write``, so that a reader sees it in the difference.
@@ -20,6 +20,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 import floors
 
 FILE = Path(__file__).with_name("interface.txt")
+PAGE = floors.ROOT / "docs" / "api.md"
 
 
 class _Named:
@@ -56,28 +57,63 @@ def kind(thing: type) -> str:
     return f" {'frozen' if told.frozen else 'mutable'}, compared by {'value' if told.eq else 'identity'}"
 
 
-def lines(modules: list[str]) -> Iterator[str]:
-    """Functions, classes and their methods in the order of the modules."""
-    for name in modules:
-        for attribute, thing in vars(importlib.import_module(name)).items():
-            if attribute.startswith("_") or getattr(thing, "__module__", None) != name:
-                continue
-            if inspect.isfunction(thing):
-                yield f"{name}.{attribute}{signature(thing)}"
-            elif inspect.isclass(thing):
-                yield f"{name}.{attribute}{kind(thing)}"
-                for method, raw in vars(thing).items():
-                    value = raw.__func__ if isinstance(raw, classmethod | staticmethod) else raw
-                    if inspect.isfunction(value) and (method == "__init__" or not method.startswith("_")):
-                        yield f"{name}.{attribute}.{method}{signature(value)}"
+def lines(face: str, names: dict[str, str]) -> Iterator[str]:
+    """Functions, classes and their methods that a face hands out, in the order of their names."""
+    for name in names:
+        thing = getattr(importlib.import_module(face), name)
+        if inspect.isfunction(thing):
+            yield f"{face}.{name}{signature(thing)}"
+        elif inspect.isclass(thing):
+            yield f"{face}.{name}{kind(thing)}"
+            for method, raw in sorted(_members(thing).items()):
+                value = raw.__func__ if isinstance(raw, classmethod | staticmethod) else raw
+                if inspect.isfunction(value) and (method == "__init__" or not method.startswith("_")):
+                    yield f"{face}.{name}.{method}{signature(value)}"
+        else:
+            yield f"{face}.{name}"
+
+
+def _members(thing: type) -> dict[str, Any]:
+    """What a class offers, its own bases of the two packages included."""
+    bases = [base for base in reversed(thing.__mro__) if base.__module__.split(".")[0] in floors.PACKAGES]
+    return {name: raw for base in bases for name, raw in vars(base).items()}
 
 
 def interface(package: str) -> list[str]:
-    """The lines of one package: of its modules without an underscore, and not of commands, which have their own."""
-    names = sorted(floors.modules({package: floors.PACKAGES[package]}))
-    return list(lines([name for name in names if "._" not in name and ".cli" not in name]))
+    """The lines of one package: all that its faces list, each name at the first face that has it."""
+    seen: set[tuple[str, str]] = set()
+    out: list[str] = []
+    for face, names in sorted(floors.faces({package: floors.PACKAGES[package]}).items()):
+        fresh = {name: home for name, home in names.items() if (home, name) not in seen}
+        seen |= {(home, name) for name, home in fresh.items()}
+        out += lines(face, fresh)
+    return out
 
+
+def reference() -> str:
+    """The page of the reference, ``docs/api.md``: faces, and what each hands out."""
+    parts = [PAGE_HEAD]
+    for face, names in sorted(floors.faces(floors.PACKAGES).items()):
+        if names:
+            says = (importlib.import_module(face).__doc__ or "").split("\n")[0]
+            listed = "\n".join(f"   {name}" for name in names)
+            parts.append(
+                f"## {face}\n\n{says}\n\n```{{eval-rst}}\n.. currentmodule:: {face}\n\n.. autosummary::\n"
+                f"   :toctree: api/generated\n\n{listed}\n```\n"
+            )
+    return "\n".join(parts)
+
+
+PAGE_HEAD = """# API reference
+
+Public is what the faces below list, and nothing else; {doc}`architecture` says which room computes what. Written by
+`python tests/data/make_interface.py --write`, which also freezes the signatures.
+"""
 
 if __name__ == "__main__":
     text = "\n".join(line for package in floors.PACKAGES for line in interface(package)) + "\n"
-    FILE.write_text(text, encoding="utf-8") if "--write" in sys.argv else print(text, end="")
+    if "--write" in sys.argv:
+        FILE.write_text(text, encoding="utf-8")
+        PAGE.write_text(reference(), encoding="utf-8")
+    else:
+        print(text, end="")
