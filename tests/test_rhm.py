@@ -304,6 +304,19 @@ def test_effective_numbers(order):
     assert rhm.effective_fraction(1, order) == pytest.approx(expected / 16)
 
 
+def test_effective_numbers_of_orders_near_one_and_far_from_it():
+    """Near 1 the Shannon number, with the slope of the Renyi entropy; for large orders the likeliest rule alone."""
+    p = np.array(zipf(6, 0.5))
+    rhm = RHM(16, 6, 2, 2, rule_probabilities=tuple(p))
+    shannon, variance = -(p @ np.log(p)), p @ np.log(p) ** 2 - (p @ np.log(p)) ** 2
+    for off in (-1e-15, 1e-15, -1e-9, 1e-6):
+        expected = np.exp(shannon - off * variance / 2)
+        assert rhm.effective_multiplicity(1, 1 + off) == pytest.approx(expected, rel=1e-11)
+    for order in (900, 1e6):
+        expected = p.max() ** (order / (1 - order))
+        assert rhm.effective_multiplicity(1, order) == pytest.approx(expected, rel=1e-12)
+
+
 def test_effective_numbers_of_rules_that_hardly_ever_happen():
     rare = RHM(16, 3, 2, 2, rule_probabilities=(1 - 2e-300, 1e-300, 1e-300))
     assert [rare.effective_multiplicity(1, order) for order in (0.5, 1, 2)] == pytest.approx([1, 1, 1], abs=1e-12)

@@ -297,11 +297,14 @@ class RHM:
         if self.rule_probabilities is None:
             return float(self.n_rules(level))
         p = self.probabilities(level)
-        p = p[p > 0]
+        ln_p, p = np.log(p[p > 0]), p[p > 0]
         if order == 1:
-            return float(np.exp(-(p @ np.log(p))))
-        # relative to the largest, whose power does not underflow
-        return float((((p / p.max()) ** order).sum() * p.max() ** order) ** (1 / (1 - order)))
+            return float(np.exp(-(p @ ln_p)))
+        if abs(order - 1) < 0.5:  # the sum is near one: only what it lacks is summed, which the logarithm keeps
+            return float(np.exp(np.log1p(p @ np.expm1((order - 1) * ln_p)) / (1 - order)))
+        # relative to the largest, whose power would underflow
+        ln_sum = order * ln_p.max() + np.log(np.exp(order * (ln_p - ln_p.max())).sum())
+        return float(np.exp(ln_sum / (1 - order)))
 
     def effective_fraction(self, level: int, order: float = 2.0) -> float:
         """`fraction` of a ``level`` with `effective_multiplicity` for m: ``f_l`` where rules are equally likely.
