@@ -1,4 +1,4 @@
-"""How many updates a step takes: entries of the table that it fills, and what tuples without weight sharing cost."""
+"""How many updates a step takes: the entries of its table, and what tuples cost without weight sharing."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def updates_ratio(grammar: Grammar, k: int) -> float:
     >>> from rhmtheory import RHM
     >>> g = RHM(v=12, m=3, s=2, L=4).grammar(seed=0)
     >>> [round(updates_ratio(g, k), 2) for k in (1, 2, 3)]
-    [1.0, 2.0, 3.0]
+    [1.0, 1.76, 3.05]
     """
     k = as_int("k", k, low=0, high=grammar.rhm.L - 1)
     if k <= 1:

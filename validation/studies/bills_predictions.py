@@ -2,7 +2,7 @@
 
 `python bills_predictions.py BASIS.json OUT.json`: BASIS holds E_k (samples) and tau_k (updates times rate) of each
 network at (12, 3, 2, 4). They are carried over by two rules and no fit: E_k keeps its ratio to the finite-size
-threshold of a law at the same step, tau_k its ratio to v m^(k+1), the number of entries of the table; without weight
+threshold of a law at the same step, tau_k its ratio to v m^(k+1), the entries of the table; without weight
 sharing it is D_k times that of the CNN, `updates_ratio`.
 """
 
