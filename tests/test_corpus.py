@@ -35,7 +35,7 @@ def test_decay_of_correlations_of_a_renewal_process():
     inside = result.resolved & (result.lags >= 2) & (result.lags <= 100)
     assert result.window[1] > 50
     expected = -slope(np.log(result.lags[inside]), np.log(exact(result.lags[inside])))
-    spread = (result.beta.high - result.beta.low) / 3.3  # a 90% interval is 3.3 standard errors wide
+    spread = (result.beta.high - result.beta.low) / 3.92  # a 95% interval is 3.92 standard errors wide
     assert abs(result.beta.best - expected) < 4 * spread
     assert spread < 0.15
     error = abs(result.correlation[inside] - exact(result.lags[inside]))
@@ -166,10 +166,10 @@ def test_report_and_figure():
     text = str(result)
     for name in ("beta", "gamma", "alpha"):
         assert f"{name}" in text
-    assert f"intervals: 90% over 16 segments, {result.windows} windows of lags" in text
+    assert f"intervals: 95% over 16 segments, {result.windows} windows of lags" in text
     assert all(len(line) <= 80 for line in text.splitlines())
     one = str(analyse_corpus(x, window=(1, 20), largest_context=3, count=5))
-    assert one.endswith("intervals: 90% over 16 segments")
+    assert one.endswith("intervals: 95% over 16 segments")
     axes = result.plot()
     assert [ax.get_xscale() for ax in axes] == ["log", "log"]
     axes[0].figure.canvas.draw()

@@ -8,13 +8,12 @@ from staircases import logistic_staircase
 
 from rhmtheory import InputError
 from rhmtheory.fitting.curves import (
-    ModelComparison,
-    broken_power_law,
+    StepsOrPowerLaw,
     collapse_quality,
-    compare_models,
     power_law,
+    steps_or_power_law,
 )
-from rhmtheory.fitting.intervals import resamples, t_bounds
+from rhmtheory.fitting.intervals import pseudo_values, t_bounds, t_estimate
 
 X = np.geomspace(10, 1e5, 15)
 
@@ -35,12 +34,35 @@ def test_power_law_is_recovered(alpha, ln_amplitude, ln_offset):
 def test_interval_covers_the_truth_as_often_as_it_says():
     rng = np.random.default_rng(0)
     covered = 0
-    for i in range(100):
+    for _ in range(100):
         y = X**-0.7 * np.exp(rng.normal(0, 0.2, size=(30, 1)) * np.log(X) / 5 + rng.normal(0, 0.1, size=(30, 15)))
-        fit = power_law(X, y, confidence=0.9, seed=i, count=200)
+        fit = power_law(X, y, confidence=0.9)
         # the mean of log-normal factors bends the curve a little: compare with the fit to many realisations
         covered += fit.exponent.low < 0.690 < fit.exponent.high
     assert 80 <= covered <= 97
+
+
+def test_noise_about_a_floor_leaves_the_exponent_unbiased():
+    """A free offset may exceed the smallest value: with a bound there the exponent came out as 0.74."""
+    x = np.geomspace(1, 1e6, 60)
+    found = [
+        power_law(x, (2 / x + 0.3) * np.exp(0.1 * np.random.default_rng(i).standard_normal(60)), offset="fit")
+        for i in range(100)
+    ]
+    assert np.median([fit.exponent.best for fit in found]) == pytest.approx(0.992, abs=0.003)
+    held = 0
+    for i in range(200):
+        y = (2 / x + 0.3) * np.exp(0.1 * np.random.default_rng(i).standard_normal((16, 60)))
+        fit = power_law(x, y, offset="fit")
+        held += fit.exponent.low < 1 < fit.exponent.high
+    assert held >= 180
+
+
+def test_a_power_law_onto_its_floor_is_no_staircase():
+    x, H = np.geomspace(1, 1e6, 60), np.array([2.3, 1.2, 0.6, 0.3])
+    for i in range(20):
+        y = (2 / x + 0.3) * np.exp(0.1 * np.random.default_rng(i).standard_normal(60))
+        assert steps_or_power_law(x, y, H).preferred != "steps"
 
 
 def test_power_law_window_and_text():
@@ -49,18 +71,7 @@ def test_power_law_window_and_text():
     assert fit.exponent.best == pytest.approx(0.5)
     assert np.isnan(fit.exponent.low)
     assert fit.points == (X < 900).sum()
-    assert "alpha = 0.5 [nan, nan] (90% bootstrap over 1 realisations)" in str(fit)
-
-
-def test_broken_power_law():
-    rng = np.random.default_rng(1)
-    truth = np.where(X < 800, (X / 800) ** -0.5, (X / 800) ** -1.5)
-    fit = broken_power_law(X, truth * np.exp(rng.normal(0, 0.05, size=(12, 15))))
-    assert fit.before.low < 0.5 < fit.before.high
-    assert fit.after.low < 1.5 < fit.after.high
-    assert fit.break_at.best == pytest.approx(800, rel=0.1)
-    assert fit(X) == pytest.approx(truth, rel=0.1)
-    assert "exponent 0.5" in str(fit)
+    assert "alpha = 0.5 (no interval from 1 realisations)" in str(fit)
 
 
 def test_collapse_quality():
@@ -83,18 +94,18 @@ def test_steps_against_power_law():
         (np.diff(np.log(H)) / (1 + np.exp(-(np.log(x)[:, None] - np.log(positions)) / 0.2))).sum(axis=1)
     )
     noise = np.exp(rng.normal(0, 0.03, size=40))
-    result = compare_models(x, steps * noise, H)
+    result = steps_or_power_law(x, steps * noise, H)
     assert result.preferred == "steps"
     assert result.positions == pytest.approx(positions, rel=0.1)
     assert result.width == pytest.approx(0.2, rel=0.3)
     smooth = 5 * x**-0.4 + 0.1
-    other = compare_models(x, smooth * noise, H)
+    other = steps_or_power_law(x, smooth * noise, H)
     assert other.preferred == "power law"
     assert "power law: AICc" in str(other)
     assert other.fit.exponent.best == pytest.approx(0.4, rel=0.1)
     # steps too wide to be told from a line
     few = np.geomspace(100, 1000, 7)
-    assert compare_models(few, few**-0.1 * np.exp(rng.normal(0, 0.1, 7)), H[:2]).preferred != "steps"
+    assert steps_or_power_law(few, few**-0.1 * np.exp(rng.normal(0, 0.1, 7)), H[:2]).preferred != "steps"
 
 
 # --- exact answers ------------------------------------------------------------------------------------------
@@ -107,18 +118,18 @@ def scattered(rows, seed=0):
 
 def test_power_law_is_the_line_of_least_squares():
     y = scattered(6)
-    fit = power_law(X, y, confidence=0.8, seed=3, count=40)
+    fit = power_law(X, y, confidence=0.8)
     slope, height = np.polyfit(np.log(X), np.log(y.mean(axis=0)), 1)
     assert fit.exponent.best == pytest.approx(-slope)
     assert fit.amplitude == pytest.approx(np.exp(height))
     residual = np.log(y.mean(axis=0)) - slope * np.log(X) - height
     assert fit.residual == pytest.approx(np.sqrt((residual**2).mean()))
     assert (fit.offset, fit.points) == (0, len(X))
-    slopes = [-np.polyfit(np.log(X), np.log(y[draw].mean(axis=0)), 1)[0] for draw in resamples(6, 3, 40)]
-    assert (fit.exponent.low, fit.exponent.high) == pytest.approx(tuple(np.quantile(slopes, [0.1, 0.9])))
-    assert (fit.exponent.confidence, fit.exponent.realisations) == (0.8, 6)
-    assert len({power_law(X, y, seed=seed).exponent.low for seed in range(3)}) == 3
-    assert power_law(X, y).exponent.confidence == 0.9
+    values = pseudo_values(lambda which: -np.polyfit(np.log(X), np.log(y[which].mean(axis=0)), 1)[0], 6)
+    expected = t_estimate([values], best=-slope, unit="realisations", confidence=0.8)
+    assert (fit.exponent.low, fit.exponent.high) == pytest.approx((expected.low, expected.high))
+    assert fit.exponent.origin == "80% jackknife over 6 realisations"
+    assert power_law(X, y).exponent.confidence == 0.95
 
 
 def test_offset_is_taken_off_before_the_line_is_fitted():
@@ -126,22 +137,17 @@ def test_offset_is_taken_off_before_the_line_is_fitted():
     fit = power_law(X, y, offset=0.01)
     assert (fit.exponent.best, fit.amplitude, fit.offset) == pytest.approx((0.5, 3, 0.01))
     assert fit.residual < 1e-12
-    assert str(fit).startswith("y = 3 x**-alpha + 0.01, alpha = 0.5 [")
+    assert str(fit).startswith("y = 3 x**-alpha + 0.01, alpha = 0.5 (")
     assert "residual 0.0% over 15 points" in str(fit)
     assert str(power_law(X, 3 * X**-0.5)).startswith("y = 3 x**-alpha, alpha = ")
 
 
-def test_draws_that_come_down_to_the_offset_are_left_out_of_the_interval():
-    """Of two curves one lies below the offset at its end; draws of that one alone have no excess there."""
+def test_means_that_come_down_to_the_offset_leave_no_interval():
+    """Of three curves one holds the others above the offset; without it there is no excess."""
     high, low = 3 * X**-0.5 + 0.1, 2 * X**-0.5
-    fit = power_law(X, np.array([high, low]), offset=0.03, seed=1)
-    slopes = [
-        -np.polyfit(np.log(X), np.log(mean - 0.03), 1)[0]
-        for draw in resamples(2, 1, 500)
-        if (mean := np.array([high, low])[draw].mean(axis=0)).min() > 0.03
-    ]
-    assert 0.5 < len(slopes) / 500 < 0.9
-    assert (fit.exponent.low, fit.exponent.high) == pytest.approx(tuple(np.quantile(slopes, [0.05, 0.95])))
+    fit = power_law(X, np.array([high, low, low]), offset=0.03)
+    assert np.isfinite(fit.exponent.best)
+    assert np.isnan((fit.exponent.low, fit.exponent.high)).all()
 
 
 def test_both_ends_of_the_window_count():
@@ -152,7 +158,7 @@ def test_both_ends_of_the_window_count():
     assert power_law(x, y).points == 5
 
 
-def test_a_fitted_offset_lies_between_zero_and_the_smallest_value():
+def test_a_fitted_offset_is_not_negative():
     assert 0 <= power_law(X, X**-0.5, offset="fit").offset < 1e-6
     bent = X**-0.5 * (1 - 0.5 * X / X[-1])  # falls faster and faster: no offset at all
     fit = power_law(X, bent, offset="fit")
@@ -167,41 +173,6 @@ def test_a_steep_power_law_above_an_offset_is_found(offset):
     x = np.geomspace(1, 30, 12)
     fit = power_law(x, offset * (1 + 5 * x**-4.0), offset="fit")
     assert (fit.exponent.best, fit.offset) == pytest.approx((4, offset), rel=1e-3)
-
-
-def test_a_break_is_found_where_it_is():
-    at = np.exp(np.linspace(np.log(X[1]), np.log(X[-2]), 200)[70])  # a place that is tried
-    truth = 7 * np.where(at > X, (X / at) ** -0.5, (X / at) ** -1.5)
-    fit = broken_power_law(X, truth)
-    assert (fit.before.best, fit.after.best) == pytest.approx((0.5, 1.5))
-    assert (fit.break_at.best, fit.value) == pytest.approx((at, 7))
-    assert fit.residual < 1e-10
-    assert fit(X) == pytest.approx(truth)
-    assert np.isnan(fit.before.low)
-    text = str(fit)
-    assert text.index("exponent 0.5") < text.index(f"up to x = {at:.3g}") < text.index("1.5") < text.index("beyond")
-
-
-def test_the_break_lies_between_inner_points():
-    for y in (X**-0.5, np.where(X[-2] > X, 1.0, 0.1)):
-        assert X[1] * (1 - 1e-9) <= broken_power_law(X, y).break_at.best <= X[-2] * (1 + 1e-9)
-    x = X[:5]
-    kink = np.where(x < x[2], 1.0, x[2] / x)
-    assert broken_power_law(x, kink).break_at.best == pytest.approx(x[2], rel=0.02)
-
-
-def test_intervals_of_a_break_are_quantiles_over_draws_of_realisations():
-    rng = np.random.default_rng(4)
-    x = X[::2]
-    y = np.where(x < 800, (x / 800) ** -0.5, (x / 800) ** -1.5) * np.exp(rng.normal(0, 0.1, (4, len(x))))
-    fit = broken_power_law(x, y, confidence=0.8, seed=2, count=12)
-    lone = [broken_power_law(x, y[draw].mean(axis=0)) for draw in resamples(4, 2, 12)]
-    for name in ("before", "after", "break_at"):
-        values = [getattr(one, name).best for one in lone]
-        found = getattr(fit, name)
-        assert (found.low, found.high) == pytest.approx(tuple(np.quantile(values, [0.1, 0.9])))
-        assert found.best == getattr(broken_power_law(x, y.mean(axis=0)), name).best
-        assert (found.confidence, found.realisations) == (0.8, 4)
 
 
 def test_quality_of_a_collapse_by_hand():
@@ -231,7 +202,7 @@ def test_criteria_of_both_models_are_akaikes():
     rng = np.random.default_rng(7)
     x, H = np.geomspace(10, 1e5, 20), np.array([3.0, 1.0, 0.4])
     y = logistic_staircase(x, H, (300.0, 8000.0), 0.5) * np.exp(rng.normal(0, 0.02, (3, 20)))
-    found = compare_models(x, y, H)
+    found = steps_or_power_law(x, y, H)
     n, mean = len(x), y.mean(axis=0)
 
     def criterion(fitted, p):
@@ -247,7 +218,7 @@ def test_criteria_of_both_models_are_akaikes():
 @pytest.mark.parametrize("width", [0.05, 0.3, 2.0])
 def test_exact_steps_are_found_whatever_their_width(width):
     x, H, at = np.geomspace(10, 1e6, 60), np.array([2.8, 1.5, 0.6]), (400.0, 30000.0)
-    found = compare_models(x, logistic_staircase(x, H, at, width), H)
+    found = steps_or_power_law(x, logistic_staircase(x, H, at, width), H)
     assert found.positions == pytest.approx(at, rel=0.01)
     assert found.width == pytest.approx(width, rel=0.02)
     assert found.preferred == "steps"
@@ -258,7 +229,7 @@ def test_a_difference_of_six_decides():
     fit = power_law(X, 1 / X)
 
     def judged(steps, power):
-        return ModelComparison(steps, power, (10.0, 2000.0), 0.2, fit)
+        return StepsOrPowerLaw(steps, power, (10.0, 2000.0), 0.2, fit)
 
     assert judged(-6.0, 0.0).preferred == "steps"
     assert judged(6.0, 0.0).preferred == "power law"
@@ -276,15 +247,14 @@ def test_a_difference_of_six_decides():
         (lambda: power_law([1, 3, 2], [3, 2, 1]), "increasing"),
         (lambda: power_law([1, 2, 3], [3, 0, 1]), "no logarithm"),
         (lambda: power_law([1, 2, 3], [3, 2]), r"shape \(3,\) and y \(2,\)"),
-        (lambda: broken_power_law([1, 2, 3, 4], [4, 3, 2, 1]), "needs 5"),
         (lambda: collapse_quality([([1, 2], [1, 2])]), "at least 2"),
         (lambda: collapse_quality([([1, 2], [1, 2]), ([3, 4], [1, 2])]), "share no range"),
-        (lambda: compare_models(X, 1 / X, [1.0, 2.0]), "falling"),
-        (lambda: compare_models(X, 1 / X, [1.0, 1.0]), "falling"),
-        (lambda: compare_models(X, 1 / X, [1.0, 0.0]), "positive"),
-        (lambda: compare_models(X, 1 / X, [1.0]), "two or more"),
-        (lambda: compare_models(X, 1 / X, [[2.0, 1.0]]), "two or more"),
-        (lambda: compare_models(X[:7], 1 / X[:7], [8.0, 4.0, 2.0, 1.0, 0.5]), "7 points .* needs 8"),
+        (lambda: steps_or_power_law(X, 1 / X, [1.0, 2.0]), "falling"),
+        (lambda: steps_or_power_law(X, 1 / X, [1.0, 1.0]), "falling"),
+        (lambda: steps_or_power_law(X, 1 / X, [1.0, 0.0]), "positive"),
+        (lambda: steps_or_power_law(X, 1 / X, [1.0]), "two or more"),
+        (lambda: steps_or_power_law(X, 1 / X, [[2.0, 1.0]]), "two or more"),
+        (lambda: steps_or_power_law(X[:7], 1 / X[:7], [8.0, 4.0, 2.0, 1.0, 0.5]), "7 points .* needs 8"),
         (lambda: power_law([1, 2, 3], [3, 2, 0.5], offset=0.5), "comes down to 0.5, and offset=0.5 leaves no"),
         (lambda: power_law([0, 2, 3], [3, 2, 1]), "x must be positive"),
         (lambda: power_law([1, 2, 2], [3, 2, 1]), "repeated"),
@@ -293,7 +263,7 @@ def test_a_difference_of_six_decides():
         (lambda: power_law([[1, 2, 3]], [3, 2, 1]), r"x has shape \(1, 3\)"),
         (lambda: power_law([1, 2, 3], np.ones((2, 2, 3))), r"y \(2, 2, 3\)"),
         (lambda: power_law(X, 1 / X, window=(1e3, 2e3)), r"2 points in the window \(1000.0, 2000.0\) are too few"),
-        (lambda: compare_models(X[:5], 1 / X[:5], [2.0, 1.0]), "needs 6"),
+        (lambda: steps_or_power_law(X[:5], 1 / X[:5], [2.0, 1.0]), "needs 6"),
     ],
 )
 def test_bad_input(call, message):
@@ -304,22 +274,17 @@ def test_bad_input(call, message):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"seed": -1}, "seed=-1"),
-        ({"seed": "x"}, "seed='x'"),
-        ({"count": 0}, "count=0"),
-        ({"count": 2.5}, "count=2.5"),
         ({"confidence": 1.0}, "confidence=1.0 is no share"),
         ({"confidence": 95}, "confidence=95 is no share"),
         ({"confidence": "x"}, "confidence must hold real numbers"),
         ({"confidence": [0.5, 0.9]}, "is no share"),
     ],
 )
-@pytest.mark.parametrize("fit", [power_law, broken_power_law])
 @pytest.mark.parametrize("realisations", [1, 2])
-def test_options_of_intervals_are_checked(fit, realisations, options, message):
+def test_options_of_intervals_are_checked(realisations, options, message):
     x = np.array([1, 2, 4, 8, 16.0])
     with pytest.raises(InputError, match=message):
-        fit(x, np.tile(1 / x, (realisations, 1)), **{"count": 2} | options)
+        power_law(x, np.tile(1 / x, (realisations, 1)), **options)
 
 
 def test_a_window_is_a_pair():

@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 from rhmtheory import InputError
 from rhmtheory.fitting.intervals import (
     Estimate,
-    SlopeFit,
     bootstrap,
     line_coefficients,
     no_estimate,
@@ -171,21 +170,22 @@ def test_bad_realisations(realisations):
 
 def test_the_interval_holds_quantiles():
     values = np.arange(101) / 100
-    fit = bootstrap(values, 0.4, 0.9, 7)
-    assert fit == SlopeFit(
-        best=0.4, low=pytest.approx(0.05), high=pytest.approx(0.95), confidence=0.9, realisations=7
-    )
-    assert str(fit) == "0.4 [0.05, 0.95] (90% bootstrap over 7 realisations)"
+    fit = bootstrap(values, 0.4, 0.9, 7, "segments")
+    assert fit == Estimate(0.4, pytest.approx(0.05), pytest.approx(0.95), 0.9, 7, "segments", "bootstrap")
+    assert f"{fit} ({fit.origin})" == "0.4 [0.05, 0.95] (90% bootstrap over 7 segments)"
 
 
 def test_resamples_without_a_value_are_left_out():
     values = [NAN, 1.0, NAN, 1.0, 1.0]
-    assert (bootstrap(values, 1.0, 0.9, 3).low, bootstrap(values, 1.0, 0.9, 3).high) == (1.0, 1.0)
+    assert (bootstrap(values, 1.0, 0.9, 3, "segments").low, bootstrap(values, 1.0, 0.9, 3, "segments").high) == (
+        1.0,
+        1.0,
+    )
 
 
 @pytest.mark.parametrize(("values", "realisations"), [([1.0, 2.0], 1), ([NAN, NAN], 4), ([], 4)])
 def test_no_interval(values, realisations):
-    fit = bootstrap(values, 1.5, 0.9, realisations)
+    fit = bootstrap(values, 1.5, 0.9, realisations, "segments")
     assert fit.best == 1.5
     assert np.isnan(fit.low)
     assert np.isnan(fit.high)
@@ -199,7 +199,7 @@ def test_the_interval_covers_the_truth():
     for _ in range(repetitions):
         y = -0.5 * x + rng.normal(scale=0.3, size=(20, 6))
         means = y[resamples(20, rng, count=200)].mean(axis=1)
-        fit = bootstrap([slope(x, mean) for mean in means], slope(x, y.mean(axis=0)), 0.8, 20)
+        fit = bootstrap([slope(x, mean) for mean in means], slope(x, y.mean(axis=0)), 0.8, 20, "realisations")
         assert fit.low <= fit.best <= fit.high
         covered += fit.low <= -0.5 <= fit.high
     assert 0.68 < covered / repetitions < 0.88

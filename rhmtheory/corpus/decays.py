@@ -14,7 +14,7 @@ from rhmtheory.corpus.ngrams import LARGEST_DRIFT, centred, conditional_entropie
 from rhmtheory.corpus.pairs import PairCounts, count_pairs, largest_singular
 from rhmtheory.corpus.text import Source, open_corpus
 from rhmtheory.corpus.windows import LEAST_POINTS, admissible, lags_up_to, slope_weights
-from rhmtheory.fitting.intervals import SlopeFit, bootstrap, resamples
+from rhmtheory.fitting.intervals import Estimate, bootstrap, resamples
 from rhmtheory.support.checks import as_confidence, as_generator, as_int, as_pair
 from rhmtheory.support.errors import InputError
 from rhmtheory.support.facade import Forward
@@ -47,7 +47,7 @@ class CorpusStatistics:
         Smallest and largest lag of the fit.
     windows : int
         Windows that the interval of beta is made of: the admissible ones, or 1 where the window was given.
-    beta : SlopeFit
+    beta : Estimate
         ``correlation ~ lag**-beta`` within the window; the interval is over segments and over windows.
     beta_halves : tuple of two floats
         The slope over the smaller and the larger lags of the window: far apart where there is no one power law.
@@ -59,9 +59,9 @@ class CorpusStatistics:
         Longest context before the drift exceeds 3 percent: beyond, n-gram counts have run out.
     floor : float
         Entropy rate assumed, nats.
-    gamma : SlopeFit
+    gamma : Estimate
         ``entropy - floor ~ n**-gamma`` over the usable contexts; NaN where they are fewer than three.
-    alpha : SlopeFit
+    alpha : Estimate
         ``gamma / (2 beta)``, the predicted exponent of the loss against the number of training tokens.
     """
 
@@ -73,14 +73,14 @@ class CorpusStatistics:
     resolved: npt.NDArray[np.bool_]
     window: tuple[int, int]
     windows: int
-    beta: SlopeFit
+    beta: Estimate
     beta_halves: tuple[float, float]
     entropies: FloatArray
     drift: FloatArray
     usable: int
     floor: float
-    gamma: SlopeFit
-    alpha: SlopeFit
+    gamma: Estimate
+    alpha: Estimate
 
     @property
     def range(self) -> int:
@@ -98,9 +98,9 @@ class CorpusStatistics:
     def to_dict(self) -> dict[str, Any]:
         """Plain numbers and lists, ready for JSON."""
 
-        def interval(fit: SlopeFit) -> dict[str, float | int]:
+        def interval(fit: Estimate) -> dict[str, float | int]:
             bounds = {name: getattr(fit, name) for name in ("best", "low", "high", "confidence")}
-            return {**bounds, "segments": fit.realisations}
+            return {**bounds, "segments": fit.count}
 
         content = {
             "tokens": self.tokens,
@@ -162,7 +162,7 @@ class CorpusStatistics:
             if self.windows == 1
             else f"segments, {self.windows} windows of lags, and windows of contexts"
         )
-        lines.append(f"intervals: {self.beta.confidence:.0%} over {self.beta.realisations} {kind}")
+        lines.append(f"intervals: {self.beta.confidence:.0%} over {self.beta.count} {kind}")
         return "\n".join(lines)
 
     if TYPE_CHECKING:
@@ -181,7 +181,7 @@ def analyse_corpus(
     largest_context: int = 7,
     floor: float = 0.0,
     segments: int = 16,
-    confidence: float = 0.9,
+    confidence: float = 0.95,
     count: int = 200,
     seed: int | np.random.Generator = 0,
     threads: int | None = None,
@@ -268,14 +268,14 @@ def analyse_corpus(
         resolved=near.resolved,
         window=(int(inside.min()), int(inside.max())),
         windows=near.windows,
-        beta=bootstrap(np.concatenate(near.betas), near.beta, confidence, segments),
+        beta=bootstrap(np.concatenate(near.betas), near.beta, confidence, segments, "segments"),
         beta_halves=near.halves,
         entropies=far.entropies,
         drift=far.drift,
         usable=far.usable,
         floor=float(floor),
-        gamma=bootstrap(np.concatenate(far.gammas), far.gamma, confidence, segments),
-        alpha=bootstrap(np.concatenate(alphas), far.gamma / (2 * near.beta), confidence, segments),
+        gamma=bootstrap(np.concatenate(far.gammas), far.gamma, confidence, segments, "segments"),
+        alpha=bootstrap(np.concatenate(alphas), far.gamma / (2 * near.beta), confidence, segments, "segments"),
     )
 
 
@@ -388,5 +388,5 @@ def _resampled_norms(parts: Sequence[PairCounts], total: PairCounts, draws: npt.
     return np.asarray(np.maximum(norms, 1e-12))
 
 
-def _text(fit: SlopeFit) -> str:
+def _text(fit: Estimate) -> str:
     return f"{fit.best:.3f} [{fit.low:.3f}, {fit.high:.3f}]"

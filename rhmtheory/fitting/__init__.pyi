@@ -1,12 +1,9 @@
-from .curves import BrokenPowerLawFit as BrokenPowerLawFit
-from .curves import ModelComparison as ModelComparison
 from .curves import PowerLawFit as PowerLawFit
-from .curves import broken_power_law as broken_power_law
+from .curves import StepsOrPowerLaw as StepsOrPowerLaw
 from .curves import collapse_quality as collapse_quality
-from .curves import compare_models as compare_models
 from .curves import power_law as power_law
+from .curves import steps_or_power_law as steps_or_power_law
 from .intervals import Estimate as Estimate
-from .intervals import SlopeFit as SlopeFit
 from .intervals import bootstrap as bootstrap
 from .intervals import line_coefficients as line_coefficients
 from .intervals import pseudo_values as pseudo_values

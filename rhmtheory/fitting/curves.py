@@ -1,4 +1,4 @@
-"""Fitted curves: power laws, plain and broken, how well curves collapse, and whether a curve comes in steps."""
+"""Fitted curves: power laws, the quality of a collapse, and steps against a power law."""
 
 from __future__ import annotations
 
@@ -10,24 +10,25 @@ import numpy.typing as npt
 from scipy.optimize import least_squares
 from scipy.special import expit
 
-from rhmtheory.fitting.intervals import SlopeFit, bootstrap, resamples
-from rhmtheory.fitting.slopes import slope
-from rhmtheory.support.checks import as_generator, as_int, as_pair
+from rhmtheory.fitting._offsets import with_offset
+from rhmtheory.fitting.intervals import CONFIDENCE, Estimate, t_estimate
+from rhmtheory.support.checks import as_confidence, as_pair
 from rhmtheory.support.errors import InputError
 from rhmtheory.support.types import FloatArray, as_floats
+from rhmtheory.support.values import ByValue
 
 _DECISIVE = 6.0
 """Difference of AICc that decides: the worse model is twenty times less likely."""
 
 
-@dataclass(frozen=True)
-class PowerLawFit:
+@dataclass(frozen=True, eq=False)
+class PowerLawFit(ByValue):
     """The curve ``y = amplitude * x**-exponent + offset``. Made by `power_law`.
 
     Attributes
     ----------
-    exponent : SlopeFit
-        Best value and bootstrap interval over realisations.
+    exponent : Estimate
+        Best value, and the jackknife interval over realisations.
     amplitude, offset : float
     residual : float
         Root mean square of ``ln y - ln fit``: 0.05 means points within five percent.
@@ -35,20 +36,20 @@ class PowerLawFit:
         Points fitted.
     """
 
-    exponent: SlopeFit
+    exponent: Estimate
     amplitude: float
     offset: float
     residual: float
     points: int
 
     def __call__(self, x: npt.ArrayLike) -> FloatArray:
-        """The fitted curve."""
+        """Return the fitted curve at ``x``."""
         return self.amplitude * as_floats(x) ** -self.exponent.best + self.offset
 
     def __str__(self) -> str:
         offset = f" + {self.offset:.3g}" if self.offset else ""
         return (
-            f"y = {self.amplitude:.3g} x**-alpha{offset}, alpha = {self.exponent}; "
+            f"y = {self.amplitude:.3g} x**-alpha{offset}, alpha = {self.exponent} ({self.exponent.origin}); "
             f"residual {self.residual:.1%} over {self.points} points"
         )
 
@@ -59,30 +60,32 @@ def power_law(
     *,
     offset: float | str = 0.0,
     window: tuple[float, float] = (0.0, np.inf),
-    confidence: float = 0.9,
-    seed: int | np.random.Generator = 0,
-    count: int = 500,
+    confidence: float = CONFIDENCE,
 ) -> PowerLawFit:
     """Fit ``y = A x**-alpha + offset`` by least squares in ln y.
+
+    The interval of alpha is Student's on jackknife pseudo-values over realisations. It holds what it says from
+    three realisations on, where a bootstrap does not.
 
     Parameters
     ----------
     x : array, shape (points,)
         Positive, increasing.
     y : array, shape (points,) or (realisations, points)
-        Positive. The mean over realisations is fitted; for the interval, realisations are drawn anew.
+        Positive. The mean over realisations is fitted.
     offset : float or "fit"
-        Known limit of y (the floor of a loss), or "fit": a third parameter between zero and the smallest y.
+        Known limit of y (the floor of a loss), or "fit": a third parameter, zero or larger. Values that scatter
+        about their limit may lie below it.
     window : pair of floats
         Points with ``window[0] <= x <= window[1]`` are used.
-    confidence, seed, count
-        Of the bootstrap interval: its mass, its seed, its number of draws.
+    confidence : float
+        Share of intervals that hold the truth.
 
     Raises
     ------
     InputError
-        With fewer points in the window than three (four with a fitted offset), or values at or below the
-        offset; for a confidence outside 0..1, a window that is no pair, and fewer than one draw.
+        With fewer points in the window than three (four with a fitted offset), or values at or below the given
+        offset; for a confidence outside 0..1, and a window that is no pair.
 
     Examples
     --------
@@ -91,121 +94,34 @@ def power_law(
     >>> round(fit.exponent.best, 4), round(fit.offset, 4)
     (0.5, 1.0)
     """
+    confidence = as_confidence(confidence)
     X, Y = _curves(x, y, window, least=4 if offset == "fit" else 3)
     if isinstance(offset, str) and offset != "fit":
-        raise InputError(f'offset={offset!r} is no number: give one, or "fit"')
-    if not isinstance(offset, str) and not (Y.mean(axis=0) > offset).all():
+        raise InputError("offset", offset, "is no number", 'give one, or "fit"')
+    mean = Y.mean(axis=0)
+    if not isinstance(offset, str) and not (mean > offset).all():
         raise InputError(
-            f"y comes down to {Y.mean(axis=0).min():.6g}, and offset={offset} leaves no positive excess: lower the "
-            "offset, or end the window earlier"
-        )
-    A, alpha, c = _power_law(X, Y.mean(axis=0), offset)
-    draws = [_power_law(X, mean, offset)[1] for mean in _resampled_means(Y, seed, count)]
-    fit = bootstrap(draws, alpha, confidence, len(Y))
-    residual = np.log(Y.mean(axis=0) / (A * X**-alpha + c))
-    return PowerLawFit(fit, A, c, float(np.sqrt(np.mean(residual**2))), len(X))
+            "y", rule=f"comes down to {mean.min():.6g}, and `offset`={offset} leaves no positive excess",
+            way_out="lower the offset, or end the window earlier",
+        )  # fmt: skip
+    n = len(Y)
+    left_out = (n * mean - Y) / (n - 1) if n > 1 else Y[:0]
+    A, alpha, c = _power_laws(X, np.concatenate([mean[None], left_out]), offset)
+    pseudo = n * alpha[0] - (n - 1) * alpha[1:] if n > 1 else alpha
+    found = t_estimate([pseudo], unit="realisations", best=float(alpha[0]), confidence=confidence)
+    residual = np.log(mean / (A[0] * X ** -alpha[0] + c[0]))
+    return PowerLawFit(found, float(A[0]), float(c[0]), float(np.sqrt(np.mean(residual**2))), len(X))
 
 
-def _power_law(x: FloatArray, y: FloatArray, offset: float | str) -> tuple[float, float, float]:
-    """Amplitude, exponent and offset; NaN where a resampled mean comes down to a given offset."""
-    ln_x = np.log(x)
-    if not isinstance(offset, str):
-        if not (y > offset).all():
-            return float("nan"), float("nan"), float(offset)
-        ln_y = np.log(y - offset)
-        alpha = -slope(ln_x, ln_y)
-        return float(np.exp(ln_y.mean() + alpha * ln_x.mean())), alpha, float(offset)
-
-    def misfit(parameters: FloatArray) -> FloatArray:
-        ln_A, alpha, part = parameters
-        return np.asarray(np.logaddexp(ln_A - alpha * ln_x, np.log(y.min()) + np.log(part)) - np.log(y))
-
-    best = None
-    for part in (0.05, 0.5, 0.9):  # the misfit has a valley along large offset and large exponent
-        A, alpha, _ = _power_law(x, y, part * y.min())
-        start = [np.log(A), np.clip(alpha, -49, 49), part]
-        found = least_squares(misfit, start, bounds=([-np.inf, -50, 1e-12], [np.inf, 50, 1]), x_scale=[1, 1, 0.1])
-        best = found if best is None or found.cost < best.cost else best
-    assert best is not None
-    ln_A, alpha, part = best.x
-    return float(np.exp(ln_A)), float(alpha), float(part * y.min())
-
-
-@dataclass(frozen=True)
-class BrokenPowerLawFit:
-    """Two power laws that meet, ``x**-before`` and ``x**-after``. Made by `broken_power_law`.
-
-    Attributes
-    ----------
-    before, after : SlopeFit
-        Exponents on either side, with bootstrap intervals over realisations.
-    break_at : SlopeFit
-        The x where they meet, likewise.
-    value : float
-        y at the break.
-    residual : float
-        Root mean square of ``ln y - ln fit``.
-    """
-
-    before: SlopeFit
-    after: SlopeFit
-    break_at: SlopeFit
-    value: float
-    residual: float
-
-    def __call__(self, x: npt.ArrayLike) -> FloatArray:
-        """The fitted curve."""
-        u = np.log(as_floats(x) / self.break_at.best)
-        return np.asarray(self.value * np.exp(np.where(u < 0, -self.before.best * u, -self.after.best * u)))
-
-    def __str__(self) -> str:
-        return (
-            f"exponent {self.before} up to x = {self.break_at}, {self.after} beyond; residual {self.residual:.1%}"
-        )
-
-
-def broken_power_law(
-    x: npt.ArrayLike,
-    y: npt.ArrayLike,
-    *,
-    confidence: float = 0.9,
-    seed: int | np.random.Generator = 0,
-    count: int = 200,
-) -> BrokenPowerLawFit:
-    """Fit two power laws that meet, by least squares in ln y, the break anywhere between inner points.
-
-    Parameters
-    ----------
-    x, y
-        As in `power_law`; at least five points.
-    confidence, seed, count
-        Of the bootstrap intervals, as in `power_law`.
-
-    Raises
-    ------
-    InputError
-        With fewer than five points, and as `power_law`.
-    """
-    X, Y = _curves(x, y, (0.0, np.inf), least=5)
-    best = _broken(X, Y.mean(axis=0))
-    draws = [_broken(X, mean) for mean in _resampled_means(Y, seed, count)]
-    fits = [bootstrap([draw[i] for draw in draws], best[i], confidence, len(Y)) for i in range(3)]
-    return BrokenPowerLawFit(fits[0], fits[1], fits[2], best[3], best[4])
-
-
-def _broken(x: FloatArray, y: FloatArray) -> tuple[float, float, float, float, float]:
-    """Exponents before and after the break, its place and height, and the residual."""
-    ln_x, ln_y = np.log(x), np.log(y)
-    best = (np.inf, np.zeros(3), 0.0)
-    for at in np.linspace(ln_x[1], ln_x[-2], 200):
-        u = ln_x - at
-        design = np.stack([np.ones_like(u), np.minimum(u, 0), np.maximum(u, 0)], axis=1)
-        solution = np.linalg.lstsq(design, ln_y, rcond=None)[0]
-        cost = float(((design @ solution - ln_y) ** 2).mean())
-        if cost < best[0]:
-            best = (cost, solution, at)
-    cost, (height, before, after), at = best
-    return -float(before), -float(after), float(np.exp(at)), float(np.exp(height)), float(np.sqrt(cost))
+def _power_laws(x: FloatArray, y: FloatArray, offset: float | str) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Amplitude, exponent and offset of each row of y; NaN where a row comes down to a given offset."""
+    if isinstance(offset, str):
+        return with_offset(x, y)
+    ln_x, above = np.log(x), y - offset
+    ln_y = np.log(np.where((above > 0).all(axis=1, keepdims=True), above, np.nan))
+    u = ln_x - ln_x.mean()
+    alpha = -(ln_y @ u) / (u @ u)
+    return np.exp(ln_y.mean(axis=1) + alpha * ln_x.mean()), alpha, np.full(len(y), float(offset))
 
 
 def collapse_quality(curves: Sequence[tuple[npt.ArrayLike, npt.ArrayLike]]) -> float:
@@ -233,7 +149,7 @@ def collapse_quality(curves: Sequence[tuple[npt.ArrayLike, npt.ArrayLike]]) -> f
     True
     """
     if len(curves) < 2:
-        raise InputError(f"{len(curves)} curve has nothing to fall onto: give at least 2")
+        raise InputError("curves", rule=f"are {len(curves)}, with nothing to fall onto", way_out="give at least 2")
     logs = []
     for x, y in curves:
         X, Y = _curves(x, y, (0.0, np.inf), least=1)
@@ -248,13 +164,15 @@ def collapse_quality(curves: Sequence[tuple[npt.ArrayLike, npt.ArrayLike]]) -> f
         there.append(np.nanmean(others[:, shared], axis=0))
     compared, means = np.concatenate(here), np.concatenate(there)
     if len(compared) < 2 or compared.var() == 0:
-        raise InputError("the curves share no range of x, or are flat: rescale them so that they overlap")
+        raise InputError(
+            "curves", rule="share no range of x, or are flat", way_out="rescale them so that they overlap"
+        )
     return float(((compared - means) ** 2).mean() / compared.var())
 
 
-@dataclass(frozen=True)
-class ModelComparison:
-    """Whether a curve comes down in steps or as a power law. Made by `compare_models`.
+@dataclass(frozen=True, eq=False)
+class StepsOrPowerLaw(ByValue):
+    """Whether a curve comes down in steps or as a power law. Made by `steps_or_power_law`.
 
     Attributes
     ----------
@@ -289,12 +207,12 @@ class ModelComparison:
         )
 
 
-def compare_models(x: npt.ArrayLike, y: npt.ArrayLike, plateaus: npt.ArrayLike) -> ModelComparison:
+def steps_or_power_law(x: npt.ArrayLike, y: npt.ArrayLike, plateaus: npt.ArrayLike) -> StepsOrPowerLaw:
     """Compare a staircase between known plateaus with a power law above the last of them.
 
     The staircase is ``ln y = ln H_0 + sum_k ln(H_(k+1)/H_k) S((ln x - ln P_k)/width)`` with S the logistic
     function; its parameters are the L positions and the common width. The power law has amplitude, exponent
-    and an offset of at most the smallest y.
+    and offset.
 
     Parameters
     ----------
@@ -311,7 +229,7 @@ def compare_models(x: npt.ArrayLike, y: npt.ArrayLike, plateaus: npt.ArrayLike) 
     """
     H = as_floats(plateaus)
     if H.ndim != 1 or len(H) < 2 or not (H > 0).all() or not (np.diff(H) < 0).all():
-        raise InputError(f"plateaus {H.tolist()} must be two or more positive, falling numbers")
+        raise InputError("plateaus", H.tolist(), "must be two or more positive, falling numbers")
     L = len(H) - 1
     X, Y = _curves(x, y, (0.0, np.inf), least=max(L + 4, 6))
     u, w, drops = np.log(X), np.log(Y.mean(axis=0)), np.diff(np.log(H))
@@ -328,8 +246,8 @@ def compare_models(x: npt.ArrayLike, y: npt.ArrayLike, plateaus: npt.ArrayLike) 
         found = least_squares(misfit, [*middles, np.log(width)], x_scale=1.0)
         costs.append((float(found.cost), found.x))
     cost, best = min(costs, key=lambda pair: pair[0])
-    fit = power_law(X, Y, offset="fit", count=1)
-    return ModelComparison(
+    fit = power_law(X, Y, offset="fit")
+    return StepsOrPowerLaw(
         steps=_aicc(2 * cost, len(X), L + 1),
         power_law=_aicc(len(X) * fit.residual**2, len(X), 3),
         positions=tuple(np.exp(np.sort(best[:L])).tolist()),
@@ -351,22 +269,14 @@ def _curves(
     X, Y = as_floats(x), np.atleast_2d(as_floats(y))
     if X.ndim != 1 or Y.ndim != 2 or Y.shape[1] != len(X):
         raise InputError(
-            f"x has shape {X.shape} and y {as_floats(y).shape}: give (points,), and as many for each realisation"
-        )
+            "x", rule=f"has shape {X.shape} and y {as_floats(y).shape}",
+            way_out="give (points,), and as many for each realisation",
+        )  # fmt: skip
     if not (np.isfinite(X).all() and (X > 0).all() and (np.diff(X) > 0).all()):
-        raise InputError("x must be positive, finite and increasing: sort the points and drop repeated ones")
+        raise InputError(
+            "x", rule="must be positive, finite and increasing", way_out="sort the points and drop repeated ones"
+        )
     if not (np.isfinite(Y).all() and (Y > 0).all()):
-        raise InputError("y holds values that have no logarithm: all must be positive and finite")
-    low, high = as_pair("window", window, "numbers such as (1, 100)")
-    inside = np.array([low <= point <= high for point in X])
-    if inside.sum() < least:
-        raise InputError(f"{inside.sum()} points in the window {window} are too few: this fit needs {least}")
+        found = f"{inside.sum()} points in the window {window}"
+        raise InputError(found, rule="are too few", way_out=f"this fit needs {least}")
     return X[inside], Y[:, inside]
-
-
-def _resampled_means(Y: FloatArray, seed: int | np.random.Generator, count: int) -> list[FloatArray]:
-    """Means over bootstrap draws of realisations; none for a single realisation."""
-    seed, count = as_generator(seed), as_int("count", count, low=1)
-    if len(Y) == 1:
-        return []
-    return [Y[draw].mean(axis=0) for draw in resamples(len(Y), seed, count)]

@@ -9,7 +9,7 @@ import numpy as np
 
 from rhmtheory.corpus.decays import CorpusStatistics
 from rhmtheory.corpus.windows import LEAST_POINTS
-from rhmtheory.fitting.intervals import SlopeFit
+from rhmtheory.fitting.intervals import Estimate
 from rhmtheory.learner.thresholds import ThresholdStudy
 from rhmtheory.plotting.style import new_figure
 from rhmtheory.support.types import FloatArray
@@ -79,7 +79,7 @@ def plot_corpus(statistics: CorpusStatistics, axes: Sequence[Axes] | None = None
     return [left, right]
 
 
-def _draw_power(ax: Axes, x: Any, y: FloatArray, fit: SlopeFit, name: str, floor: float = 0.0) -> None:
+def _draw_power(ax: Axes, x: Any, y: FloatArray, fit: Estimate, name: str, floor: float = 0.0) -> None:
     middle = np.exp(np.log(y).mean() + fit.best * np.log(x).mean())
     label = rf"${name} = {fit.best:.2f}$ [{fit.low:.2f}, {fit.high:.2f}]"
     ax.plot(x, middle * np.asarray(x, float) ** -fit.best + floor, color="C3", label=label)
