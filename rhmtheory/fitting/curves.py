@@ -277,6 +277,10 @@ def _curves(
             "x", rule="must be positive, finite and increasing", way_out="sort the points and drop repeated ones"
         )
     if not (np.isfinite(Y).all() and (Y > 0).all()):
+        raise InputError("y", rule="holds values that have no logarithm", way_out="all must be positive and finite")
+    low, high = as_pair("window", window, "numbers such as (1, 100)")
+    inside = np.array([low <= point <= high for point in X])
+    if inside.sum() < least:
         found = f"{inside.sum()} points in the window {window}"
         raise InputError(found, rule="are too few", way_out=f"this fit needs {least}")
     return X[inside], Y[:, inside]
