@@ -13,7 +13,6 @@ from .comparison.entry import compare_curve as compare_curve
 from .corpus.decays import analyse_corpus as analyse_corpus
 from .corpus.pairs import count_pairs as count_pairs
 from .exact.entropy import EntropyEstimate as EntropyEstimate
-from .language.grammar import UNGRAMMATICAL as UNGRAMMATICAL
 from .language.grammar import Grammar as Grammar
 from .language.rhm import RHM as RHM
 from .language.rhm import zipf as zipf
@@ -25,5 +24,6 @@ from .theory import symbolic as symbolic
 from .theory.laws import ARCHITECTURES as ARCHITECTURES
 from .theory.predictions import Prediction as Prediction
 from .theory.predictions import predict as predict
+from .tree.tables import UNGRAMMATICAL as UNGRAMMATICAL
 
 __version__: str

@@ -1,4 +1,3 @@
-from .grammar import UNGRAMMATICAL as UNGRAMMATICAL
 from .grammar import Grammar as Grammar
 from .quenched import QuenchedAverage as QuenchedAverage
 from .quenched import quenched_correlations as quenched_correlations

@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from functools import cached_property
 from os import PathLike
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from rhmtheory.language.rhm import PER_SYMBOL, RHM, equally_likely
+from rhmtheory.language.rhm import PER_SYMBOL, RHM
 from rhmtheory.support.checks import as_generator, as_int, as_integers, as_probabilities, smallest_unsigned
 from rhmtheory.support.errors import InputError
 from rhmtheory.support.facade import Forward
 from rhmtheory.support.files import write_atomically
 from rhmtheory.support.html import html_table
 from rhmtheory.support.reading import check_archive, strict_headers
-from rhmtheory.support.types import FloatArray, IntArray, as_floats
+from rhmtheory.support.types import FloatArray, IntArray
 from rhmtheory.tree._tuples import count, decode, encode
+from rhmtheory.tree.shape import Shape
+from rhmtheory.tree.tables import Tables
 
 if TYPE_CHECKING:
     from rhmtheory.exact.correlations import correlation_function as _correlation_function
@@ -36,19 +36,15 @@ if TYPE_CHECKING:
     from rhmtheory.tree.sampling import stream as _stream
     from rhmtheory.tree.trees import draw as _draw
 
-UNGRAMMATICAL = -1
-"""What parent lookup returns for a tuple that no rule produces."""
-
-_Scalar = TypeVar("_Scalar", bound=np.generic)
 _FILE_FORMAT = 1
 _SHOWN = 4
 """Symbols of a level, and rules of a symbol, that a notebook shows."""
 _LARGEST_TABLE = 1 << 27
-"""Floats of the transition matrices of one level (1 GiB)."""
+"""Rules of one level that are drawn (1 GiB and more)."""
 _WAY_OUT = "lower v or s (predictions for the ensemble need no grammar and work at any size)"
 
 
-class Grammar:
+class Grammar(Tables):
     """One draw of the Random Hierarchy Model: the production rules of every level.
 
     Make one with `RHM.grammar`, `Grammar.from_ensemble`, `Grammar.from_rules` or `Grammar.load`. A grammar cannot
@@ -78,14 +74,11 @@ class Grammar:
         Arrays that can be written are copied.
         """
         self.rhm = rhm
-        self._rules = tuple(_kept(table) for table in rules)
         if rule_probabilities is None:
             rule_probabilities = [
                 np.tile(rhm.probabilities(level), (rhm.n_symbols(level), 1)) for level in range(1, rhm.L + 1)
             ]
-        self._probabilities = tuple(_kept(table) for table in rule_probabilities)
-        n = rhm.n_symbols(rhm.L)
-        self.prior: FloatArray = _kept(np.full(n, 1 / n) if prior is None else prior)
+        super().__init__(Shape(rhm.v, rhm.m, rhm.s, rhm.L, rhm.n), rules, rule_probabilities, prior)
 
     # --- making one ----------------------------------------------------------------------------------
 
@@ -114,7 +107,7 @@ class Grammar:
             shape = _checked_rules(rhm, level)
             codes = rng.choice(count(base, s, _WAY_OUT), size=shape[0] * shape[1], replace=False)
             tuples = decode(codes, base, s).reshape(*shape, s)
-            tables.append(_read_only(tuples.astype(smallest_unsigned(base))))
+            tables.append(tuples.astype(smallest_unsigned(base)))
         return cls(rhm, tables[::-1])
 
     @classmethod
@@ -257,59 +250,6 @@ class Grammar:
         np.savez_compressed(content, format=_FILE_FORMAT, L=self.rhm.L, v=self.rhm.n_symbols(0), **arrays)
         write_atomically(path, content.getvalue())
 
-    # --- the tables ----------------------------------------------------------------------------------
-
-    def rules(self, level: int) -> IntArray:
-        """Rules of a level, ``1 <= level <= L``: read-only, shape (v_l, m_l, s_l), level ``l - 1`` symbols."""
-        return self._rules[as_int("level", level, low=1, high=self.rhm.L) - 1]
-
-    def rule_probabilities(self, level: int) -> FloatArray:
-        """Probabilities of the rules of a level, read-only, shape (v_l, m_l), rows summing to one."""
-        return self._probabilities[as_int("level", level, low=1, high=self.rhm.L) - 1]
-
-    @cached_property
-    def is_uniform(self) -> bool:
-        """Whether the rules of a symbol, and the classes, are equally likely."""
-        return all(map(equally_likely, (*self._probabilities, self.prior)))
-
-    def parents(self, level: int, tuples: npt.ArrayLike) -> npt.NDArray[np.int64]:
-        """Parent symbols of level ``level`` for tuples of level ``level - 1`` symbols.
-
-        Parameters
-        ----------
-        level : int
-            Level of the parents, ``1 <= level <= L``.
-        tuples : integer array, shape (..., s)
-            Tuples of children.
-
-        Returns
-        -------
-        int64 array, shape (...)
-            The one symbol with a rule for the tuple, or `UNGRAMMATICAL` (-1) where there is none.
-        """
-        level = as_int("level", level, low=1, high=self.rhm.L)
-        base, s = self.rhm.n_symbols(level - 1), self.rhm.n_children(level)
-        array = as_integers("tuples", tuples)
-        if array.ndim == 0 or array.shape[-1] != s:
-            raise InputError(f"tuples have shape {array.shape}: the last axis must hold s={s} children")
-        array = array.astype(np.int64)
-        inside = np.asarray(((array >= 0) & (array < base)).all(axis=-1))
-        codes = encode(np.where(inside[..., None], array, 0), base)
-        known, parent = self._parent_tables[level - 1]
-        at = np.minimum(np.searchsorted(known, codes), len(known) - 1)
-        return np.where(inside & (known[at] == codes), parent[at], UNGRAMMATICAL)
-
-    @cached_property
-    def _parent_tables(self) -> tuple[tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]], ...]:
-        """For each level: sorted tuple codes and their parents."""
-        tables = []
-        for level in range(1, self.rhm.L + 1):
-            rules = self.rules(level)
-            codes = encode(rules, self.rhm.n_symbols(level - 1)).ravel()
-            order = np.argsort(codes)
-            tables.append((codes[order], np.repeat(np.arange(rules.shape[0]), rules.shape[1])[order]))
-        return tuple(tables)
-
     def parse(self, tokens: npt.ArrayLike) -> list[npt.NDArray[np.int64]]:
         """Read the hidden symbols of every level off the tokens; the grammar is unambiguous, so they are unique.
 
@@ -330,73 +270,6 @@ class Grammar:
             nodes = (*array.shape[:-1], self.rhm.width(level), self.rhm.n_children(level))
             levels.append(self.parents(level, levels[-1].reshape(nodes)))
         return levels
-
-    def transition(self, level: int) -> FloatArray:
-        """Transition matrices ``T_p(mu | a)`` of a level, shape (s_l, v_l, v_(l-1)), rows summing to one.
-
-        ``T_p(mu | a)`` is the probability that a level-``l`` symbol ``a`` has ``mu`` as its child ``p``: for
-        equally likely rules, the fraction of its rules that do.
-        """
-        return self._transitions[as_int("level", level, low=1, high=self.rhm.L) - 1]
-
-    @cached_property
-    def _transitions(self) -> tuple[FloatArray, ...]:
-        out = []
-        for level in range(1, self.rhm.L + 1):
-            rules = self.rules(level)
-            v, _, s = rules.shape
-            size = s * v * self.rhm.n_symbols(level - 1)
-            if size > _LARGEST_TABLE:
-                raise InputError(
-                    f"the transition matrices of level {level} of {self.rhm} take {size >> 17} MiB, more than "
-                    f"{_LARGEST_TABLE >> 17}: lower v, or use the ensemble's rms_correlation: it needs no grammar"
-                )
-            T = np.zeros((s, v, self.rhm.n_symbols(level - 1)))
-            branch, symbol = np.arange(s)[:, None, None], np.arange(v)[None, :, None]
-            np.add.at(T, (branch, symbol, rules.transpose(2, 0, 1)), self.rule_probabilities(level))
-            out.append(_read_only(T))
-        return tuple(out)
-
-    def path(self, level: int, position: int) -> tuple[int, ...]:
-        """Branches taken from the root down to node ``position`` of a level; the first one is at level L."""
-        position = as_int("position", position, low=0, high=self.rhm.width(level) - 1)
-        branches = []
-        for above in range(level + 1, self.rhm.L + 1):
-            position, branch = divmod(position, self.rhm.n_children(above))
-            branches.append(branch)
-        return tuple(branches[::-1])
-
-    def marginal(self, level: int, position: int) -> FloatArray:
-        """Probability of each symbol at node ``position`` of a ``level``, shape (v_l,); it depends on the path."""
-        pi = self.prior
-        for above, branch in zip(range(self.rhm.L, level, -1), self.path(level, position), strict=True):
-            weight = pi[:, None] * self.rule_probabilities(above)
-            children = self.rules(above)[:, :, branch]
-            pi = as_floats(np.bincount(children.ravel(), weight.ravel(), minlength=self.rhm.n_symbols(above - 1)))
-        return pi
-
-    @cached_property
-    def fingerprint(self) -> str:
-        """SHA-256 of the tables and their shapes (hex): names this grammar in records of experiments."""
-        shapes = [self.rhm.n_symbols(0), *(table.shape for table in self._rules)]
-        digest = hashlib.sha256(repr(shapes).encode())
-        for table in (*self._rules, *self._probabilities, self.prior):
-            digest.update(table.tobytes())
-        return digest.hexdigest()
-
-    def __eq__(self, other: object) -> bool:
-        if not isinstance(other, Grammar):
-            return NotImplemented
-        return self.rhm == other.rhm and all(
-            map(
-                np.array_equal,
-                (*self._rules, *self._probabilities, self.prior),
-                (*other._rules, *other._probabilities, other.prior),
-            )
-        )
-
-    def __hash__(self) -> int:
-        return hash(self.fingerprint)
 
     def __reduce__(self) -> tuple[Any, ...]:
         # by way of the constructor: arrays restored by pickle or copy would be writable
@@ -443,17 +316,6 @@ class Grammar:
         posterior = Forward("rhmtheory.exact.inference:posterior")
         next_token_posterior = Forward("rhmtheory.exact.inference:next_token_posterior")
         posterior_sample = Forward("rhmtheory.exact.inference:posterior_sample")
-
-
-def _kept(array: npt.NDArray[_Scalar]) -> npt.NDArray[_Scalar]:
-    """The array itself where nobody can write to it, else a copy: that of the caller stays as it is."""
-    return _read_only(array.copy() if array.flags.writeable else array)
-
-
-def _read_only(array: npt.NDArray[_Scalar]) -> npt.NDArray[_Scalar]:
-    array = np.ascontiguousarray(array)
-    array.flags.writeable = False
-    return array
 
 
 def _checked_rules(rhm: RHM, level: int) -> tuple[int, int]:

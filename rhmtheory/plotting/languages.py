@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from rhmtheory.language.grammar import UNGRAMMATICAL, Grammar
+from rhmtheory.language.grammar import Grammar
 from rhmtheory.language.rhm import RHM
 from rhmtheory.plotting.style import STYLES, ensemble_name, new_figure
 from rhmtheory.support.errors import InputError
 from rhmtheory.theory.predictions import Prediction
+from rhmtheory.tree.tables import UNGRAMMATICAL
 from rhmtheory.tree.trees import Derivation, draw
 
 if TYPE_CHECKING:

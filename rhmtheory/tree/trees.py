@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from rhmtheory.language.grammar import UNGRAMMATICAL, Grammar
+from rhmtheory.language.grammar import Grammar
 from rhmtheory.support.checks import as_integers
 from rhmtheory.support.errors import InputError
 from rhmtheory.support.facade import Forward
 from rhmtheory.support.types import IntArray
+from rhmtheory.tree.tables import UNGRAMMATICAL
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
