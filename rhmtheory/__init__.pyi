@@ -17,7 +17,7 @@ from .language.grammar import Grammar as Grammar
 from .language.rhm import RHM as RHM
 from .language.rhm import zipf as zipf
 from .learner.clustering import learn as learn
-from .learner.thresholds import measure_sample_complexity as measure_sample_complexity
+from .learner.search import thresholds as thresholds
 from .support.errors import InputError as InputError
 from .support.errors import ResourceError as ResourceError
 from .theory import symbolic as symbolic

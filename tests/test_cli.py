@@ -11,7 +11,6 @@ import staircases
 
 import rhmtheory as rt
 from rhmtheory.cli import main, options
-from rhmtheory.learner import thresholds
 from rhmtheory.support.progress import progress
 
 ENSEMBLE = ["--v", "8", "--m", "2", "--s", "2", "--L", "3"]
@@ -126,7 +125,7 @@ COMMANDS = {
     "plateaus": ENSEMBLE,
     "sample": ENSEMBLE,
     "tree": ENSEMBLE,
-    "learn": ENSEMBLE,
+    "thresholds": ENSEMBLE,
     "corpus": [__file__],
     "compare": [],
     "fit": [__file__, *ENSEMBLE],
@@ -292,11 +291,11 @@ def test_the_help_says_what_no_seed_means(capsys, command, default):
     assert f"Seed of the grammar. [default: {default}]" in told
 
 
-def test_learn_measures_as_the_library_does(capsys, monkeypatch):
-    asked, measure = {}, thresholds.measure_sample_complexity
-    monkeypatch.setattr(thresholds, "measure_sample_complexity", lambda rhm, **options: asked.update(options))
-    assert run(capsys, "learn", *ENSEMBLE, "--sharing")[0] == 0
-    defaults = {**inspect.signature(thresholds.Task).parameters, **inspect.signature(measure).parameters}
+def test_thresholds_are_those_of_the_library(capsys, monkeypatch):
+    asked, measure = {}, rt.thresholds
+    monkeypatch.setattr("rhmtheory.learner.thresholds", lambda rhm, **options: asked.update(options))
+    assert run(capsys, "thresholds", *ENSEMBLE, "--sharing")[0] == 0
+    defaults = inspect.signature(measure).parameters
     assert len(asked) > 8
     for name, value in asked.items():
         if name not in ("sharing", "record", "highest_level"):
@@ -338,7 +337,7 @@ def test_tree(capsys):
         ),
         (["sample", *DEEP, "--count", "1000000", "--out", "x.npy"], "GiB, more than there is: draw fewer"),
         (
-            ["learn", *DEEP],
+            ["thresholds", *DEEP],
             "samples of 134217727 symbols need 2.5e+03 GiB, more than there is: lower --L or --most",
         ),
         (["correlations", *DEEP, "--seed", "1"], "operations: name no grammar, for the ensemble alone"),
@@ -351,9 +350,9 @@ def test_tree(capsys):
         (["sample", *ENSEMBLE, "--count", "0", "--plot", "x.png"], "--count=0 is too small: it must be at least 1"),
         (["sample", *ENSEMBLE, "--out", "/nowhere/tokens.npy"], "there is no folder /nowhere"),
         (["sample", *ENSEMBLE, "--out", "record.jsonl"], "is no npy file: give one of these endings"),
-        (["learn", *ENSEMBLE, "--grammars", "0"], "--grammars=0 is too small"),
-        (["learn", *ENSEMBLE, "--record", "/nowhere/r.jsonl"], "there is no folder /nowhere"),
-        (["learn", *ENSEMBLE, "--criterion", "words"], "'words' is not one of 'tuples', 'symbols'"),
+        (["thresholds", *ENSEMBLE, "--grammars", "0"], "--grammars=0 is too small"),
+        (["thresholds", *ENSEMBLE, "--record", "/nowhere/r.jsonl"], "there is no folder /nowhere"),
+        (["thresholds", *ENSEMBLE, "--criterion", "words"], "'words' is not one of 'tuples', 'symbols'"),
         (["corpus", __file__, "--segments", "3"], "--segments=3 is too small"),
         (["corpus", __file__, "--seed", "-1"], "--seed=-1 is too small"),
         (["predict", "--v", "16"], "Missing option --m --s --L (or --grammar FILE)."),

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from rhmtheory import RHM, Grammar, InputError
-from rhmtheory.learner import clustering
-from rhmtheory.learner.clustering import ClusterModel, _agreement, _encode, _spine_counts, learn
+from rhmtheory.learner import _grouping
+from rhmtheory.learner._grouping import encode_tuples, spine_counts
+from rhmtheory.learner.clustering import ClusterModel, _agreement, learn
 
 
 def test_agreement_counts_pairs_of_different_tuples():
@@ -46,7 +47,7 @@ def test_agreement_at_the_ends():
 def test_recovers_the_grammar_up_to_names(sharing, profile):
     rhm = RHM(v=16, m=4, s=2, L=3)
     grammar = rhm.grammar(seed=0)
-    model = learn(grammar.sample(1_600_000, seed=1), rhm, sharing=sharing, profile=profile)
+    model = learn(rhm, grammar.sample(1_600_000, seed=1), sharing=sharing, profile=profile)
     trees = grammar.sample(5000, seed=2, trees=True)
     for score in model.score(trees):
         assert score.pair_f1 > 0.98
@@ -71,7 +72,7 @@ def test_plateaus_in_between():
     rhm = RHM(v=16, m=4, s=2, L=3)
     grammar = rhm.grammar(seed=0)
     H, test = grammar.plateaus(), grammar.sample(20_000, seed=9)
-    losses = {P: learn(grammar.sample(P, seed=1), rhm, sharing=False).loss(test) for P in (400, 8000, 1_600_000)}
+    losses = {P: learn(rhm, grammar.sample(P, seed=1), sharing=False).loss(test) for P in (400, 8000, 1_600_000)}
     assert H[1] < losses[400] < H[0]
     assert H[2] * 0.95 < losses[8000] < H[1]
     assert H[3] * 0.98 < losses[1_600_000] < 1.05 * H[3]
@@ -85,7 +86,7 @@ def test_thresholds_of_the_theory():
         scores = []
         for seed in range(8):
             grammar = rhm.grammar(seed=seed)
-            model = learn(grammar.sample(P, seed=1), rhm, sharing=sharing, predictor=False)
+            model = learn(rhm, grammar.sample(P, seed=1), sharing=sharing, predictor=False)
             scores.append([x.pair_f1 for x in model.score(grammar.sample(5000, seed=2, trees=True))])
         return np.mean(scores, axis=0)
 
@@ -99,13 +100,13 @@ def test_spine_targets_are_counted_by_hand(sharing, monkeypatch):
     # far tuples are counted with the recovered symbol above the target, near ones with the target
     rhm = RHM(v=(6, 5, 6), m=2, s=2, L=3)
     tokens = rhm.grammar(seed=0).sample(300, seed=1)
-    calls, original = [], clustering._clusters
+    calls, original = [], _grouping._clusters
     monkeypatch.setattr(
-        clustering, "_clusters", lambda *arguments: calls.append(arguments[1:3]) or original(*arguments)
+        _grouping, "_clusters", lambda *arguments: calls.append(arguments[1:3]) or original(*arguments)
     )
-    first = learn(tokens, rhm, sharing=sharing, highest_level=1, predictor=False)
+    first = learn(rhm, tokens, sharing=sharing, highest_level=1, predictor=False)
     calls.clear()
-    model = learn(tokens, rhm, sharing=sharing, targets="spine", predictor=False)
+    model = learn(rhm, tokens, sharing=sharing, targets="spine", predictor=False)
     assert np.array_equal(model.tables[0][-2:], first.tables[0])
     above = first.symbols(tokens)[1][:, -1]
     # after two calls for the model with one level, which names the symbols: the first one for tuples below the far
@@ -128,7 +129,7 @@ def test_spine_targets_need_fewer_samples():
         scores = []
         for seed in range(4):
             grammar = rhm.grammar(seed=seed)
-            model = learn(grammar.sample(P, seed=1), rhm, sharing=False, targets=targets, predictor=False)
+            model = learn(rhm, grammar.sample(P, seed=1), sharing=False, targets=targets, predictor=False)
             scores.append(model.score(grammar.sample(5000, seed=2, trees=True))[1].tuple_f1)
         return np.mean(scores)
 
@@ -142,8 +143,8 @@ def true_model(grammar, P):
     tokens = grammar.sample(P, seed=0)
     below = tokens
     for level in range(1, rhm.L + 1):
-        codes = _encode(rhm, level, below)
-        spine.append(_spine_counts(rhm, level, codes))
+        codes = encode_tuples(rhm, level, below)
+        spine.append(spine_counts(rhm, level, codes))
         below = grammar.parse(tokens)[level]
         if level < rhm.L:
             v, base, s = rhm.n_symbols(level), rhm.n_symbols(level - 1) + 1, rhm.n_children(level)
@@ -175,7 +176,7 @@ def test_prediction_is_the_posterior_when_the_symbols_are_right(rhm):
 def test_target_is_not_looked_at():
     rhm = RHM(v=8, m=2, s=2, L=3)
     grammar = rhm.grammar(seed=0)
-    model = learn(grammar.sample(5000, seed=0), rhm, sharing=False)
+    model = learn(rhm, grammar.sample(5000, seed=0), sharing=False)
     test = grammar.sample(300, seed=1)
     other = test.copy()
     other[:, -1] = 7 - other[:, -1]
@@ -190,8 +191,8 @@ def test_three_children_levels_that_differ_and_threads(sharing):
     rhm = RHM(v=(9, 8, 6), m=(2, 3, 2), s=(3, 2, 2), L=3)
     grammar = rhm.grammar(seed=0)
     tokens = grammar.sample(60_000, seed=1)
-    one = learn(tokens, rhm, sharing=sharing, threads=1)
-    two = learn(tokens.astype(np.int64), rhm, sharing=sharing, threads=2)
+    one = learn(rhm, tokens, sharing=sharing, threads=1)
+    two = learn(rhm, tokens.astype(np.int64), sharing=sharing, threads=2)
     for a, b in zip(one.tables, two.tables, strict=True):
         assert np.array_equal(a, b)
     assert [table.shape[0] for table in one.tables] == ([2, 2] if sharing else [4, 2])
@@ -202,7 +203,7 @@ def test_only_the_first_levels():
     rhm = RHM(v=8, m=2, s=2, L=4)
     grammar = rhm.grammar(seed=0)
     tokens = grammar.sample(3000, seed=1)
-    all_levels, first = (learn(tokens, rhm, sharing=False, highest_level=k, predictor=False) for k in (3, 1))
+    all_levels, first = (learn(rhm, tokens, sharing=False, highest_level=k, predictor=False) for k in (3, 1))
     assert np.array_equal(all_levels.tables[0][-2:], first.tables[0])
     assert first.symbols(tokens)[0].shape == (3000, 4)
     with pytest.raises(InputError, match="without a predictor"):
@@ -215,10 +216,10 @@ def test_only_the_first_levels():
 def test_few_samples_and_many_tuples(monkeypatch):
     rhm = RHM(v=8, m=2, s=2, L=3)
     grammar = rhm.grammar(seed=0)
-    model = learn(grammar.sample(10, seed=1), rhm, sharing=True)
+    model = learn(rhm, grammar.sample(10, seed=1), sharing=True)
     assert 0 < model.loss(grammar.sample(100, seed=2)) < 4
-    monkeypatch.setattr("rhmtheory.learner.clustering._LARGEST_LINKAGE", 4)
-    model = learn(grammar.sample(20_000, seed=1), rhm, sharing=True)
+    monkeypatch.setattr("rhmtheory.learner._grouping._LARGEST_LINKAGE", 4)
+    model = learn(rhm, grammar.sample(20_000, seed=1), sharing=True)
     assert model.score(grammar.sample(1000, seed=2, trees=True))[0].pair_f1 > 0.5
 
 
@@ -228,7 +229,7 @@ def test_profiles_that_look_like_distances_are_none():
     pair = np.arange(8) // 2
     views = np.zeros((1, 25, 8), np.int64)
     views[0, codes] = pair[:, None] != pair
-    table = clustering._clusters(RHM(v=4, m=2, s=2, L=2), 1, views, "hellinger", views[0].sum(axis=1))
+    table = _grouping._clusters(RHM(v=4, m=2, s=2, L=2), 1, views, "hellinger", views[0].sum(axis=1))
     assert (table[codes].reshape(4, 2) == table[codes].reshape(4, 2)[:, :1]).all()
     assert len(np.unique(table[codes])) == 4
 
@@ -238,7 +239,7 @@ def test_rule_probabilities_of_their_own():
     grammar = rhm.grammar(seed=0)
     assert isinstance(grammar, Grammar)
     tokens = grammar.sample(200_000, seed=1)
-    hellinger = learn(tokens, rhm, sharing=True, profile="hellinger")
+    hellinger = learn(rhm, tokens, sharing=True, profile="hellinger")
     assert hellinger.score(grammar.sample(2000, seed=2, trees=True))[0].pair_f1 == 1
     assert hellinger.loss(grammar.sample(50_000, seed=3)) == pytest.approx(grammar.plateaus()[2], abs=0.02)
 
@@ -256,10 +257,13 @@ def test_rule_probabilities_of_their_own():
         ({"targets": "tokens"}, r"targets='tokens' is unknown"),
         ({"highest_level": 3}, r"highest_level=3 is too large: it must be at most 2"),
         ({"rhm": RHM(v=8, m=2, s=2, L=1)}, r"L=1 has no hidden level"),
-        ({"rhm": RHM(v=999, m=2, s=2, L=3)}, r"need a table of 1000000 x 999 counts"),
+        (
+            {"rhm": RHM(v=999, m=2, s=2, L=3)},
+            r"v=999 symbols in tuples of s=2 need a table of 1000000 x 999 counts",
+        ),
     ],
 )
 def test_bad_input(change, message):
-    arguments = {"tokens": np.zeros((20, 8), int), "rhm": RHM(v=8, m=2, s=2, L=3), "sharing": True, **change}
+    arguments = {"rhm": RHM(v=8, m=2, s=2, L=3), "tokens": np.zeros((20, 8), int), "sharing": True, **change}
     with pytest.raises(InputError, match=message):
         learn(**arguments)

@@ -1,16 +1,19 @@
 """Files that are whole or not there, and records of JSON lines."""
 
+import io
 import json
 import os
 import platform
 import subprocess
 import sys
+import zipfile
 
+import numpy as np
 import pytest
 
 from rhmtheory import InputError
-from rhmtheory.support import files
-from rhmtheory.support.files import append_json, write_atomically
+from rhmtheory.support import files, reading
+from rhmtheory.support.files import append_json, read_json_lines, write_atomically
 
 
 def test_a_file_is_replaced_as_a_whole(tmp_path, monkeypatch):
@@ -66,24 +69,39 @@ def test_what_a_killed_process_had_begun_is_removed_and_nothing_else(tmp_path):
     files.remove_abandoned(tmp_path / "nowhere")
 
 
-def test_lines_are_added(tmp_path):
+HEAD = '{"record": "numbers", "schema": 1}\n'
+
+
+def add(path, entry):
+    append_json(path, entry, kind="numbers")
+
+
+def test_lines_are_added_and_read(tmp_path):
     path = tmp_path / "deep" / "r.jsonl"
     for i in range(3):
-        append_json(path, {"i": i})
-    assert path.read_text() == '{"i": 0}\n{"i": 1}\n{"i": 2}\n'
+        add(path, {"i": i})
+    assert path.read_text() == HEAD + '{"i": 0}\n{"i": 1}\n{"i": 2}\n'
+    entries = [(2, {"i": 0}), (3, {"i": 1}), (4, {"i": 2})]
+    assert list(read_json_lines(path, kind="numbers")) == entries
+    # joined with another, and cut off
+    path.write_text(2 * path.read_text() + '{"i": 3')
+    assert list(read_json_lines(path, kind="numbers")) == entries + [(n + 4, entry) for n, entry in entries]
+    with pytest.raises(InputError, match="something else than a record of words"):
+        next(read_json_lines(path, kind="words"))
 
 
 @pytest.mark.parametrize("block", [3, 1 << 16])
 @pytest.mark.parametrize(
     ("before", "kept"),
     [
-        ('{"i": 0}\n{"i": 1', '{"i": 0}\n'),  # cut off within a line
-        ('{"i": 0}\n{"long": "' + 100 * "x", '{"i": 0}\n'),
-        ('{"i": 0}\n{"i": "\u03b1'.encode()[:-1].decode("latin-1"), '{"i": 0}\n'),
-        ('{"i": 0}\n1', '{"i": 0}\n'),  # a number is valid JSON, and no entry
-        ('{"i": 0}\n{"i": 1}', '{"i": 0}\n{"i": 1}\n'),  # whole, but for its end
-        ('{"i": 0}', '{"i": 0}\n'),
-        ('{"i', ""),  # the first line, cut off
+        (HEAD + '{"i": 0}\n{"i": 1', '{"i": 0}\n'),  # cut off within a line
+        (HEAD + '{"i": 0}\n{"long": "' + 100 * "x", '{"i": 0}\n'),
+        (HEAD + '{"i": 0}\n{"i": "\u03b1'.encode()[:-1].decode("latin-1"), '{"i": 0}\n'),
+        (HEAD + '{"i": 0}\n1', '{"i": 0}\n'),  # a number is valid JSON, and no entry
+        (HEAD + '{"i": 0}\n{"i": 1}', '{"i": 0}\n{"i": 1}\n'),  # whole, but for its end
+        (HEAD, ""),
+        (HEAD[:-1], ""),  # the first line, cut off
+        (HEAD[:12], ""),
         ("", ""),
     ],
 )
@@ -91,13 +109,13 @@ def test_the_last_line_is_mended(before, kept, block, tmp_path, monkeypatch):
     monkeypatch.setattr(files, "_BLOCK", block)
     path = tmp_path / "r.jsonl"
     path.write_bytes(before.encode("latin-1"))
-    append_json(path, {"new": True})
-    assert path.read_text() == kept + '{"new": true}\n'
+    add(path, {"new": True})
+    assert path.read_text() == HEAD + kept + '{"new": true}\n'
 
 
 def test_one_line_of_a_long_record_is_read(tmp_path, monkeypatch):
     path = tmp_path / "r.jsonl"
-    path.write_text('{"i": 0}\n' * 10_000)
+    path.write_text(HEAD + '{"i": 0}\n' * 10_000)
     read = []
 
     class Watched:
@@ -114,24 +132,69 @@ def test_one_line_of_a_long_record_is_read(tmp_path, monkeypatch):
     end = files._end_last_line
     monkeypatch.setattr(files, "_BLOCK", 64)
     monkeypatch.setattr(files, "_end_last_line", lambda file: end(Watched(file)))
-    append_json(path, {"i": 1})
+    add(path, {"i": 1})
     assert read == [64]
-    assert len(path.read_text().splitlines()) == 10_001
+    assert len(path.read_text().splitlines()) == 10_002
 
 
 @pytest.mark.parametrize(
     "content",
-    [b"hello", b"hello\nworld\n", b"\x93NUMPY\x01\x00", b"[1, 2]\n", b'{"a": 1}garbage\n', b"\xff\xfe{}\n"],
+    [
+        b"hello",
+        b"hello\nworld\n",
+        b"\x93NUMPY\x01\x00",
+        b"[1, 2]\n",
+        b'{"a": 1}garbage\n',
+        b"\xff\xfe{}\n",
+        b'{"precious": my notes',  # no JSON, and no last line to be mended
+        b'{"a": 1}',
+        b'{"a": 1}\nlast line of a letter',
+        HEAD[:11].encode(),
+        HEAD.replace("1", "2").encode(),
+    ],
 )
 def test_other_files_are_left_as_they_are(content, tmp_path):
     path = tmp_path / "thesis.tex"
     path.write_bytes(content)
-    with pytest.raises(InputError, match=r"thesis\.tex holds something else than JSON lines"):
-        append_json(path, {"i": 1})
+    with pytest.raises(InputError, match=r"thesis\.tex holds something else than a record of numbers: give"):
+        add(path, {"i": 1})
     assert path.read_bytes() == content
+    with pytest.raises(InputError, match="something else than a record"):
+        next(read_json_lines(path, kind="numbers"))
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs pipes and devices")
+def test_pipes_and_devices_are_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    os.symlink("/dev/zero", tmp_path / "device")
+    for name in ("pipe", "device"):
+        path = tmp_path / name
+        for read in (lambda p: add(p, {}), reading.open_regular, reading.read_whole, reading.npy_shape):
+            with pytest.raises(InputError, match=f"{name} is a pipe or a device, which may never end"):
+                read(path)
+    with pytest.raises(IsADirectoryError):
+        reading.open_regular(tmp_path)
 
 
 def test_entries_are_json_objects(tmp_path):
     path = tmp_path / "r.jsonl"
-    append_json(path, {"x": [1.5, None, "\u03b1"]})
-    assert json.loads(path.read_text()) == {"x": [1.5, None, "\u03b1"]}
+    add(path, {"x": [1.5, None, "\u03b1"]})
+    assert json.loads(path.read_text().splitlines()[1]) == {"x": [1.5, None, "\u03b1"]}
+
+
+def test_an_archive_says_what_it_unpacks_to(tmp_path, monkeypatch):
+    """Two megabytes that unpack to gigabytes, and an array whose header announces what is not there."""
+    path = tmp_path / "large.npz"
+    np.savez_compressed(path, zeros=np.zeros(1 << 22, np.uint8))
+    with open(path, "rb") as file:
+        reading.check_archive(path, file)
+        assert file.tell() == 0
+    monkeypatch.setattr(reading, "_LARGEST_ARCHIVE", 1 << 24)
+    with open(path, "rb") as file, pytest.raises(InputError, match=r"unpacks to 0\.0312 GiB, and at most 0\.0156"):
+        reading.check_archive(path, file)
+    header = io.BytesIO()
+    np.lib.format.write_array_header_1_0(header, {"descr": "<i8", "fortran_order": False, "shape": (10**12,)})
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("rules_1.npy", header.getvalue())
+    with open(path, "rb") as file, pytest.raises(InputError, match="announces 1000000000000 entries"):
+        reading.check_archive(path, file)

@@ -1,6 +1,8 @@
 """Measured sample complexities: the bisection, the record that a run resumes from, and what is reported."""
 
 import json
+import os
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -9,8 +11,8 @@ from matplotlib.figure import Figure
 
 from rhmtheory import RHM, InputError
 from rhmtheory.cli import main
-from rhmtheory.learner import thresholds
-from rhmtheory.learner.thresholds import Task, ThresholdStudy, measure_sample_complexity, read_record
+from rhmtheory.learner import search
+from rhmtheory.learner.search import ThresholdStudy, _read_record, _Task, bisect, thresholds
 from rhmtheory.plotting import plot_thresholds
 from rhmtheory.theory.predictions import sample_complexity
 
@@ -20,7 +22,7 @@ SMALL = RHM(v=8, m=2, s=2, L=3)
 def learnable_from(P):
     """A learner that reaches its level with P samples and not with fewer; counts its calls."""
 
-    def learn(tokens, *_, **__):
+    def learn(rhm, tokens, **_):
         learn.calls += 1
         f1 = float(len(tokens) >= P)
         return SimpleNamespace(score=lambda _: [SimpleNamespace(pair_f1=f1, tuple_f1=f1)])
@@ -32,34 +34,52 @@ def learnable_from(P):
 @pytest.mark.parametrize("P", [12, 85, 86, 1000, 123456])
 def test_bisection_finds_a_known_threshold(monkeypatch, P):
     learn = learnable_from(P)
-    monkeypatch.setattr(thresholds, "learn", learn)
-    assert Task(SMALL, True, 1).run() == pytest.approx(P, rel=0.06)
+    monkeypatch.setattr(search, "learn", learn)
+    assert _Task(SMALL, True, 1).run() == pytest.approx(P, rel=0.06)
     assert learn.calls < 25
 
 
 def test_bisection_at_its_ends(monkeypatch):
-    monkeypatch.setattr(thresholds, "learn", learnable_from(10**9))
-    assert np.isnan(Task(SMALL, True, 1, most=5000).run())
-    monkeypatch.setattr(thresholds, "learn", learnable_from(1))
-    assert Task(SMALL, True, 1).run() == 10
+    monkeypatch.setattr(search, "learn", learnable_from(10**9))
+    assert np.isnan(_Task(SMALL, True, 1, most=5000).run())
+    monkeypatch.setattr(search, "learn", learnable_from(1))
+    assert _Task(SMALL, True, 1).run() == 10
     # no finite prediction to start from: every tuple is grammatical
-    monkeypatch.setattr(thresholds, "learn", learnable_from(700))
-    assert Task(RHM(v=4, m=4, s=2, L=2), True, 1, most=3000).run() == pytest.approx(700, rel=0.06)
+    monkeypatch.setattr(search, "learn", learnable_from(700))
+    assert _Task(RHM(v=4, m=4, s=2, L=2), True, 1, most=3000).run() == pytest.approx(700, rel=0.06)
+
+
+def test_bisection_by_itself():
+    asked = []
+
+    def reached(P):
+        asked.append(P)
+        return P >= 300
+
+    for start in (20, 299, 300, 5000):
+        asked.clear()
+        P = bisect(reached, start, least=10, most=10_000, tolerance=0.05)
+        low, high = max(x for x in asked if x < 300), min(x for x in asked if x >= 300)
+        assert pytest.approx(np.sqrt(low * high)) == P
+        assert high / low <= 1.05
+    assert bisect(lambda P: True, 100, least=10, most=1000, tolerance=0.05) == 10
+    assert np.isnan(bisect(lambda P: False, 100, least=10, most=1000, tolerance=0.05))
+    assert 990 < bisect(lambda P: P >= 1000, 1000, least=10, most=1000, tolerance=0.01) < 1000
 
 
 @pytest.mark.parametrize("P", [12, 3000])
 def test_bisection_ends_at_single_samples(monkeypatch, P):
-    monkeypatch.setattr(thresholds, "learn", learnable_from(P))
-    assert P - 1 <= Task(SMALL, True, 1, tolerance=1e-300).run() <= P + 1
+    monkeypatch.setattr(search, "learn", learnable_from(P))
+    assert P - 1 <= _Task(SMALL, True, 1, tolerance=1e-300).run() <= P + 1
 
 
 def test_task_measures_what_learn_scores():
-    task = Task(RHM(v=12, m=3, s=2, L=3), True, 1, seed=3)
+    task = _Task(RHM(v=12, m=3, s=2, L=3), True, 1, seed=3)
     P = task.run()
     assert task.run(threads=1) == P
     assert 100 < P < 5000
-    higher = Task(task.rhm, False, 2, seed=3, criterion="symbols").run()
-    first_step = Task(task.rhm, False, 2, seed=3).run()
+    higher = _Task(task.rhm, False, 2, seed=3, criterion="symbols").run()
+    first_step = _Task(task.rhm, False, 2, seed=3).run()
     assert P < first_step < higher
 
 
@@ -78,78 +98,106 @@ def test_finite_size_complexity_tends_to_the_asymptotic_one():
 def test_record_is_resumed_merged_and_mended(tmp_path, monkeypatch):
     path = tmp_path / "deep" / "record.jsonl"
     learn = learnable_from(300)
-    monkeypatch.setattr(thresholds, "learn", learn)
-    first = measure_sample_complexity(SMALL, sharing=True, grammars=2, record=path)
+    monkeypatch.setattr(search, "learn", learn)
+    first = thresholds(SMALL, sharing=True, grammars=2, record=path)
     lines = path.read_text().splitlines()
-    assert len(lines) == 5
-    made = json.loads(lines[0])["provenance"]
+    assert len(lines) == 6
+    assert json.loads(lines[0]) == {"record": "thresholds", "schema": 1}
+    made = json.loads(lines[1])["provenance"]
     assert {"command", "date", "versions", "machine"} <= set(made)
     calls = learn.calls
-    again = measure_sample_complexity(SMALL, sharing=True, grammars=2, record=path)
+    again = thresholds(SMALL, sharing=True, grammars=2, record=path)
     assert learn.calls == calls
     assert np.array_equal(first.samples, again.samples)
     # stopped within a line: that threshold is measured again, the others are kept
     path.write_text("\n".join(lines)[:-20])
-    assert len(read_record(path)) == 3
-    measure_sample_complexity(SMALL, sharing=True, grammars=3, record=path)
-    assert len(read_record(path)) == 6
+    assert len(_read_record(path)) == 3
+    thresholds(SMALL, sharing=True, grammars=3, record=path)
+    assert len(_read_record(path)) == 6
     assert all(json.loads(line) for line in path.read_text().splitlines())
     # two records joined are one
     other = tmp_path / "other.jsonl"
-    measure_sample_complexity(SMALL, sharing=False, grammars=1, record=other)
+    thresholds(SMALL, sharing=False, grammars=1, record=other)
     joined = tmp_path / "joined.jsonl"
     joined.write_text(other.read_text() + path.read_text())
-    assert len(read_record(joined)) == 8
+    assert len(_read_record(joined)) == 8
     # other options are other tasks
     calls = learn.calls
-    measure_sample_complexity(SMALL, sharing=True, grammars=1, record=path, threshold=0.6)
+    thresholds(SMALL, sharing=True, grammars=1, record=path, threshold=0.6)
     assert learn.calls > calls
 
 
+HEAD = '{"record": "thresholds", "schema": 1}\n'
+
+
 @pytest.mark.parametrize(
-    "second",
+    ("third", "message"),
     [
-        "hello",
-        '{"task": 1, "samples": -2}',
-        f'{{"task": 1, "samples": {10**400}}}',
-        '{"task": 1, "samples": 1e300}',
+        ("hello", "is no JSON object"),
+        ("[" * 2000, "is no JSON object"),
+        ('{"task": 1, "samples": -2}', "holds no threshold"),
+        (f'{{"task": 1, "samples": {10**400}}}', "holds no threshold"),
+        ('{"task": 1, "samples": 1e300}', "holds no threshold"),
+        ('{"task": 1}', "holds no threshold"),
     ],
 )
-def test_record_that_is_none(tmp_path, second):
+def test_a_line_of_a_record_that_is_none(tmp_path, third, message):
     path = tmp_path / "x.jsonl"
-    path.write_text(f'{{"task": 1, "samples": 2}}\n{second}\n')
-    with pytest.raises(InputError, match="line 2 is not of a record"):
-        read_record(path)
+    path.write_text(f'{HEAD}{{"task": 1, "samples": 2}}\n{third}\n')
+    with pytest.raises(InputError, match=f"line 3 {message}: delete the line"):
+        _read_record(path)
 
 
-@pytest.mark.parametrize("content", [b"my thesis\n\nchapter one\n", b"my thesis", b"\xff\xfe\x00"])
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"my thesis\n\nchapter one\n",
+        b"my thesis",
+        b"\xff\xfe\x00",
+        b'{"precious": my notes',
+        b'{"precious": "notes"}',
+        b'{"precious": "notes"}\n{"more": 1',
+        b'{"record": "other things", "schema": 1}\n',
+        b"{",
+    ],
+)
 def test_a_record_is_no_other_file(content, tmp_path, monkeypatch):
-    monkeypatch.setattr(thresholds, "learn", learnable_from(300))
+    monkeypatch.setattr(search, "learn", learnable_from(300))
     path = tmp_path / "thesis.txt"
     path.write_bytes(content)
-    with pytest.raises(InputError, match=r"thesis\.txt"):
-        measure_sample_complexity(SMALL, sharing=True, grammars=1, record=path)
+    with pytest.raises(InputError, match=r"thesis\.txt holds something else than a record of thresholds"):
+        thresholds(SMALL, sharing=True, grammars=1, record=path)
     assert path.read_bytes() == content
 
 
+@pytest.mark.skipif(os.name != "posix", reason="needs pipes and devices")
+def test_a_record_is_a_regular_file(tmp_path):
+    """An endless device, a pipe that nobody writes to."""
+    os.mkfifo(tmp_path / "pipe")
+    os.symlink("/dev/zero", tmp_path / "device")
+    for name in ("pipe", "device"):
+        with pytest.raises(InputError, match="is a pipe or a device"):
+            thresholds(SMALL, sharing=True, grammars=1, record=tmp_path / name)
+
+
 def test_not_reached_is_reported_as_such(tmp_path, monkeypatch):
-    monkeypatch.setattr(thresholds, "learn", learnable_from(10**9))
-    result = measure_sample_complexity(SMALL, sharing=True, grammars=2, most=2000, record=tmp_path / "r.jsonl")
+    monkeypatch.setattr(search, "learn", learnable_from(10**9))
+    result = thresholds(SMALL, sharing=True, grammars=2, most=2000, record=tmp_path / "r.jsonl")
     assert np.isnan(result.samples).all()
-    assert "level 1: predicted 85.3 (finite size 67.5), reached by 0 of 2 grammars" in str(result)
+    assert "    1       85.3         67.5  reached by 0 of 2 grammars" in str(result)
     json.dumps(result.to_dict(), allow_nan=False)
     assert result.to_dict()["levels"][0]["reached"] == 0
     assert np.isnan(result.step().best)
     assert np.isnan(
-        measure_sample_complexity(SMALL, sharing=True, grammars=2, most=2000, record=tmp_path / "r.jsonl").samples
+        thresholds(SMALL, sharing=True, grammars=2, most=2000, record=tmp_path / "r.jsonl").samples
     ).all()
 
 
 def test_a_threshold_below_the_fewest_samples_is_a_bound(monkeypatch):
     """It enters no mean and no slope, and is told."""
-    monkeypatch.setattr(thresholds, "learn", learnable_from(1))
-    result = measure_sample_complexity(SMALL, sharing=True, grammars=3)
-    assert (result.samples == thresholds.LEAST_SAMPLES).all()
+    monkeypatch.setattr(search, "learn", learnable_from(1))
+    result = thresholds(SMALL, sharing=True, grammars=3)
+    assert (result.samples == search.LEAST_SAMPLES).all()
     assert np.isnan([fit.best for fit in result.thresholds()]).all()
     assert np.isnan(result.steps()).all()
     assert np.isnan(result.step().best)
@@ -176,7 +224,17 @@ def test_step_factor_of_known_data():
     for k, fit in enumerate(result.thresholds()):
         assert fit.low < 100 * 3**k < fit.high
     assert np.allclose(result.steps(), 3, rtol=0.1)
-    assert "measured 3" in str(result)
+    assert str(result).splitlines()[-1].split()[:4] == ["factor", "m", "=", "2"]
+    assert str(result).splitlines()[-1].endswith(f"  {result.step()}")
+
+
+def test_studies_compare_by_value():
+    assert known_measurement() == known_measurement()
+    other = known_measurement()
+    other.samples[0, 0] = np.nan
+    assert known_measurement() != other
+    assert other == replace(other)
+    assert other != 3
 
 
 def test_plot_draws_into_the_axes_given():
@@ -184,12 +242,13 @@ def test_plot_draws_into_the_axes_given():
     assert plot_thresholds([known_measurement()], ax) is ax
     assert ax.get_yscale() == "log"
     assert plot_thresholds([known_measurement()]).figure is not ax.figure
+    assert known_measurement().plot(ax) is ax
 
 
 def test_command(tmp_path, capsys):
-    arguments = ["learn", "--v", "12", "--m", "3", "--s", "2", "--L", "3", "--grammars", "2", "--levels", "1"]
+    arguments = ["thresholds", "--v", "12", "--m", "3", "--s", "2", "--L", "3", "--grammars", "2", "--levels", "1"]
     assert main([*arguments, "--record", str(tmp_path / "r.jsonl"), "--plot", str(tmp_path / "f.png")]) == 0
-    assert "predicted m**2 = 9" in capsys.readouterr().out
+    assert "  m**2 = 9  " in capsys.readouterr().out
     assert (tmp_path / "f.png").stat().st_size > 1000
     assert main([*arguments, "--record", str(tmp_path / "r.jsonl"), "--sharing", "--json"]) == 0
     (content,) = json.loads(capsys.readouterr().out)
@@ -201,13 +260,13 @@ def test_command(tmp_path, capsys):
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: Task(SMALL, True, 3), "level=3 is too large"),
-        (lambda: Task(SMALL, True, 1, threshold=1.5), "threshold=1.5"),
-        (lambda: Task(SMALL, True, 1, tolerance=0), "tolerance=0"),
-        (lambda: Task(SMALL, True, 1, most=5), "most=5 is too small"),
-        (lambda: Task(RHM(v=(8, 6), m=2, s=2, L=2), True, 1), "no single"),
-        (lambda: measure_sample_complexity(RHM(v=8, m=2, s=2, L=1), sharing=True), "L=1 has no hidden level"),
-        (lambda: measure_sample_complexity(SMALL, sharing=True, grammars=0), "grammars=0 is too small"),
+        (lambda: _Task(SMALL, True, 3), "level=3 is too large"),
+        (lambda: _Task(SMALL, True, 1, threshold=1.5), "threshold=1.5"),
+        (lambda: _Task(SMALL, True, 1, tolerance=0), "tolerance=0"),
+        (lambda: _Task(SMALL, True, 1, most=5), "most=5 is too small"),
+        (lambda: _Task(RHM(v=(8, 6), m=2, s=2, L=2), True, 1), "no single"),
+        (lambda: thresholds(RHM(v=8, m=2, s=2, L=1), sharing=True), "L=1 has no hidden level"),
+        (lambda: thresholds(SMALL, sharing=True, grammars=0), "grammars=0 is too small"),
     ],
 )
 def test_bad_input(call, message):
@@ -217,7 +276,7 @@ def test_bad_input(call, message):
 
 def test_a_level_without_signal_enters_no_predicted_factor():
     """All tuples of level 1 symbols are some class's: they tell nothing of it."""
-    study = measure_sample_complexity(RHM(8, 2, 2, 3, n=32), sharing=True, grammars=2, tolerance=0.5, most=2000)
+    study = thresholds(RHM(8, 2, 2, 3, n=32), sharing=True, grammars=2, tolerance=0.5, most=2000)
     assert np.isfinite(study.finite_size).tolist() == [True, False]
     assert np.isnan(study.finite_size_step)
     assert "2 grammars" in str(study)

@@ -13,7 +13,7 @@ from rhmtheory import InputError, __version__
 from rhmtheory.cli.curves import fit_command
 from rhmtheory.cli.ensembles import correlations_command, plateaus_command, predict_command
 from rhmtheory.cli.networks import compare_command, report_command
-from rhmtheory.cli.samples import corpus_command, learn_command
+from rhmtheory.cli.samples import corpus_command, thresholds_command
 from rhmtheory.cli.sentences import sample_command, tree_command
 
 
@@ -68,7 +68,7 @@ for _command in (
     plateaus_command,
     sample_command,
     tree_command,
-    learn_command,
+    thresholds_command,
     corpus_command,
     compare_command,
     fit_command,

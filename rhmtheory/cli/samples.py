@@ -1,4 +1,4 @@
-"""Commands that measure on samples: learn, corpus."""
+"""Commands that measure on samples: thresholds, corpus."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from rhmtheory.cli.options import Command, OutputFile, ensemble_options, json_op
 from rhmtheory.cli.output import print_json, save_figure, write_figure
 
 
-@click.command("learn", cls=Command, words={"draw fewer, or use stream()": "lower --L or --most"})
+@click.command("thresholds", cls=Command, words={"draw fewer, or use stream()": "lower --L or --most"})
 @json_option
 @plot_option
 @click.option("--sharing/--no-sharing", default=None, help="Reuse groups at all positions or not; both by default.")
@@ -37,16 +37,14 @@ from rhmtheory.cli.output import print_json, save_figure, write_figure
 )
 @click.option("--record", type=OutputFile(), help="JSON lines to append to and to resume from.")
 @ensemble_options
-def learn_command(
+def thresholds_command(
     rhm: RHM, sharing: bool | None, highest_level: int | None, plot: str | None, as_json: bool, **options: Any
 ) -> None:  # fmt: skip
     """Measure sample complexities with the clustering learner, against theory."""
-    from rhmtheory.learner.thresholds import measure_sample_complexity
+    from rhmtheory.learner import thresholds
 
     modes = (True, False) if sharing is None else (sharing,)
-    results = [
-        measure_sample_complexity(rhm, sharing=mode, highest_level=highest_level, **options) for mode in modes
-    ]
+    results = [thresholds(rhm, sharing=mode, highest_level=highest_level, **options) for mode in modes]
     if plot:
         from rhmtheory.plotting import plot_thresholds
 

@@ -8,17 +8,14 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.cluster.hierarchy import fcluster, linkage
-from scipy.cluster.vq import kmeans2
-from scipy.spatial.distance import pdist
 
-from rhmtheory._kernels import counting as kernels
 from rhmtheory.language.rhm import RHM
-from rhmtheory.support.checks import as_choice, as_int, as_tokens, check_tokens, smallest_unsigned
+from rhmtheory.learner._grouping import encode_tuples, group, look_up, spine_counts
+from rhmtheory.support.checks import as_choice, as_int, as_tokens, check_tokens
 from rhmtheory.support.errors import InputError
-from rhmtheory.support.parallel import for_ranges
 from rhmtheory.support.types import FloatArray
-from rhmtheory.tree._tuples import count, encode
+from rhmtheory.support.values import ByValue
+from rhmtheory.tree._tuples import encode
 
 PROFILES = ("covariance", "hellinger")
 """What tuples are compared by: see `learn`."""
@@ -26,11 +23,6 @@ PROFILES = ("covariance", "hellinger")
 TARGETS = ("token", "spine")
 """What tuples are correlated with: see `learn`."""
 
-_LARGEST_TABLE = 1 << 27
-"""Counts of one level (1 GiB)."""
-_LARGEST_LINKAGE = 4096
-"""Tuples grouped by Ward's method, whose cost is quadratic; more are grouped by k-means."""
-_LEAST_ROWS_A_THREAD = 1 << 14
 _BLENDS = (1e-4, 1e-3, 1e-2, 0.03, 0.1, 0.3)
 """Weights of the shallower prediction that validation chooses from."""
 
@@ -53,8 +45,8 @@ class LevelScore:
         0 on average for chance.
     precision, recall : float
     tuple_f1 : float
-        Pair-F1 of the first step on the way: the tuples of tokens below the scored nodes, level 1 there. It is
-        what a threshold "signal = noise" speaks of without sharing; ``pair_f1`` also needs all steps between.
+        Pair-F1 of the level-1 symbols below the scored nodes. Without sharing, the predicted threshold refers to
+        this number; ``pair_f1`` requires all intermediate levels as well.
     """
 
     level: int
@@ -69,8 +61,8 @@ class LevelScore:
 
 
 @dataclass(frozen=True, eq=False)
-class ClusterModel:
-    """What the clustering learner found. Made by `learn`.
+class ClusterModel(ByValue):
+    """Symbols and rules that the clustering learner found. Made by `learn`.
 
     Attributes
     ----------
@@ -114,8 +106,8 @@ class ClusterModel:
         """
         out = [self._window(tokens)]
         for level in range(1, self.highest_level + 1):
-            codes = _encode(self.rhm, level, out[-1])
-            out.append(_look_up(codes, self.tables[level - 1], self.rhm.n_symbols(level)))
+            codes = encode_tuples(self.rhm, level, out[-1])
+            out.append(look_up(codes, self.tables[level - 1], self.rhm.n_symbols(level)))
         return out
 
     def score(self, trees: Sequence[npt.ArrayLike]) -> list[LevelScore]:
@@ -134,8 +126,9 @@ class ClusterModel:
         """
         if len(trees) != self.rhm.L + 1:
             raise InputError(
-                f"trees hold {len(trees)} levels: give all {self.rhm.L + 1}, tokens first, as from "
-                "grammar.sample(n, trees=True)"
+                "trees",
+                rule=f"hold {len(trees)} levels",
+                way_out=f"give all {self.rhm.L + 1}, tokens first, as from grammar.sample(n, trees=True)",
             )
         recovered = self.symbols(trees[0])
         arrays = [np.asarray(level) for level in trees]
@@ -184,7 +177,9 @@ class ClusterModel:
     def _predictions(self, tokens: npt.ArrayLike, depth: int, blend: float) -> list[FloatArray]:
         """Blended predictions that use hidden levels up to -1, 0, .., depth; each blends in the one before."""
         if not self._spine:
-            raise InputError("this model was learnt without a predictor: call learn(..., predictor=True)")
+            raise InputError(
+                "this model", rule="was learnt without a predictor", way_out="call learn(..., predictor=True)"
+            )
         recovered = self.symbols(tokens)
         counts = self._spine[0].sum(axis=0)[: self.rhm.n_symbols(0)] + 1.0
         out = [np.tile(counts / counts.sum(), (len(recovered[0]), 1))]
@@ -217,8 +212,8 @@ class ClusterModel:
 
 
 def learn(
-    tokens: npt.ArrayLike,
     rhm: RHM,
+    tokens: npt.ArrayLike,
     *,
     sharing: bool,
     highest_level: int | None = None,
@@ -237,10 +232,10 @@ def learn(
 
     Parameters
     ----------
-    tokens : integer array, shape (P, d)
-        Sentences; the last column is the target.
     rhm : RHM
         Shape of the tree and numbers of symbols and rules. The rules themselves are not known to the learner.
+    tokens : integer array, shape (P, d)
+        Sentences; the last column is the target.
     sharing : bool
         True: the groups of level k are formed once, at the siblings of the target's level-k ancestor, and used
         at all positions, as a convolutional network does. False: each position forms its own groups from its
@@ -278,25 +273,25 @@ def learn(
     >>> from rhmtheory import RHM
     >>> rhm = RHM(v=16, m=4, s=2, L=3)
     >>> grammar = rhm.grammar(seed=0)
-    >>> model = learn(grammar.sample(200000, seed=1), rhm, sharing=True)
+    >>> model = learn(rhm, grammar.sample(200000, seed=1), sharing=True)
     >>> [round(score.pair_f1, 2) for score in model.score(grammar.sample(2000, seed=2, trees=True))]
     [1.0, 1.0]
     """
     as_choice("profile", profile, PROFILES)
     as_choice("targets", targets, TARGETS)
     if rhm.L < 2:
-        raise InputError(f"L={rhm.L} has no hidden level below the root: use at least 2 levels")
+        raise InputError("L", rhm.L, "has no hidden level below the root", "use at least 2 levels")
     top = rhm.L - 1 if highest_level is None else as_int("highest_level", highest_level, low=1, high=rhm.L - 1)
     array = _checked(tokens, rhm)
     if len(array) < 10:
-        raise InputError(f"{len(array)} samples are too few to group anything: give at least 10")
+        raise InputError(f"{len(array)} samples", rule="are too few to group anything", way_out="give at least 10")
     aside = min(len(array) // 10, 10_000) if predictor else 0
     training = array[: len(array) - aside]
     target = training[:, -1:]
     if targets == "spine" and top > 1:
         lower = learn(
-            training,
             rhm,
+            training,
             sharing=sharing,
             highest_level=top - 1,
             profile=profile,
@@ -309,12 +304,12 @@ def learn(
     spine: list[npt.NDArray[np.int64]] = []
     below = np.ascontiguousarray(training[:, -rhm.span(top + 1) :])
     for level in range(1, top + 1):
-        codes = _encode(rhm, level, below, threads)
-        spine.append(_spine_counts(rhm, level, codes))
-        table = _group(rhm, level, codes, target, sharing, profile, threads)
+        codes = encode_tuples(rhm, level, below, threads)
+        spine.append(spine_counts(rhm, level, codes))
+        table = group(rhm, level, codes, target, sharing, profile, threads)
         tables.append(table)
-        below = _look_up(codes, table, rhm.n_symbols(level), threads)
-    spine.append(_spine_counts(rhm, top + 1, _encode(rhm, top + 1, below, threads)))
+        below = look_up(codes, table, rhm.n_symbols(level), threads)
+    spine.append(spine_counts(rhm, top + 1, encode_tuples(rhm, top + 1, below, threads)))
     model = ClusterModel(rhm, sharing, top, len(array), tuple(tables))
     if not predictor:
         return model
@@ -333,95 +328,6 @@ def _with_predictor(
             chosen = min(chosen, (loss, depth, blend))
     _, depth, blend = chosen
     return replace(model, depth=depth, _blend=blend)
-
-
-def _group(
-    rhm: RHM,
-    level: int,
-    codes: npt.NDArray[Any],
-    target: npt.NDArray[Any],
-    sharing: bool,
-    profile: str,
-    threads: int | None,
-) -> npt.NDArray[Any]:
-    """Table (positions, codes) of the level-``level`` symbol for each tuple; ``codes`` is (P, positions).
-
-    ``target`` (P, 1 or k) holds the last token and, for tuples below siblings of h_k, the symbol of h_(k-1).
-    """
-    width, siblings = codes.shape[1], rhm.n_children(level + 1) - 1
-    beside = np.arange(width - 1 - siblings, width - 1)
-    positions = beside if sharing else np.arange(width - 1)
-    ends = [rhm.span(k) // rhm.span(level) for k in range(level + 1, target.shape[1] + 1)]
-    branch = np.searchsorted(ends, width - 1 - positions, side="right") + level
-    at = np.minimum(branch, target.shape[1]) - 1
-    symbols = rhm.n_symbols(0) if target.shape[1] == 1 else max(map(rhm.n_symbols, range(target.shape[1]))) + 1
-    views = _count(rhm, level, codes, positions, target, at, symbols, threads)
-    if sharing:
-        # a symbol that never occurs beside the target has a profile of zeros there, which names it, too
-        anywhere = np.bincount(codes[:, :-1].ravel(), minlength=views.shape[1])
-        tables = _clusters(rhm, level, views, profile, anywhere)[None]
-        near = tables
-    else:
-        tables = np.stack([_clusters(rhm, level, view[None], profile, view.sum(axis=1)) for view in views])
-        near = tables[beside]
-    # the last tuple holds the target: it is grouped by its correlation with the recovered symbols beside it
-    recovered = _look_up(codes[:, beside], near, rhm.n_symbols(level), threads)
-    last = np.full(siblings, width - 1)
-    counts = _count(rhm, level, codes, last, recovered, np.arange(siblings), rhm.n_symbols(level) + 1, threads)
-    own = _clusters(rhm, level, counts[:, :, :-1], profile, counts.sum(axis=(0, 2)))
-    return np.concatenate([tables, own[None]])
-
-
-def _count(
-    rhm: RHM,
-    level: int,
-    codes: npt.NDArray[Any],
-    positions: npt.NDArray[np.int64],
-    target: npt.NDArray[Any],
-    at: npt.NDArray[np.int64],
-    symbols: int,
-    threads: int | None,
-) -> npt.NDArray[np.int64]:
-    """Counts (positions, codes, symbols) of the tuple at each position with column ``at`` of the target."""
-    counts = np.zeros((len(positions), _tuples(rhm, level), symbols), np.int64)
-    for_ranges(
-        lambda a, b: kernels.count_at(counts, codes, target, positions, at, a, b),
-        len(positions),
-        threads=threads,
-        least=max(1, _LEAST_ROWS_A_THREAD // len(codes)),
-    )
-    return counts
-
-
-def _clusters(
-    rhm: RHM, level: int, views: npt.NDArray[np.int64], profile: str, occurs: npt.NDArray[np.int64]
-) -> npt.NDArray[Any]:
-    """Group the tuples that occur by their profiles in ``views`` (views, codes, symbols): symbol of each code."""
-    v, base = rhm.n_symbols(level), rhm.n_symbols(level - 1) + 1
-    table = np.full(views.shape[1], v, smallest_unsigned(v + 1))
-    known = np.ones(1, bool)
-    for _ in range(rhm.n_children(level)):  # a tuple with a symbol that was not seen has no parent
-        known = (known[:, None] & (np.arange(base) < base - 1)).ravel()
-    seen = np.flatnonzero(known & (occurs > 0))
-    profiles = np.concatenate(list(_profiles(views[:, seen].astype(float), profile)), axis=1)
-    # a symbol that does not occur here leaves its m tuples out
-    groups = min(v, -(-len(seen) // rhm.n_rules(level)))
-    if len(seen) <= groups:
-        table[seen] = np.arange(len(seen))
-    elif len(seen) <= _LARGEST_LINKAGE:
-        table[seen] = fcluster(linkage(pdist(profiles), "ward"), groups, "maxclust") - 1
-    else:
-        table[seen] = kmeans2(profiles, groups, minit="++", rng=np.random.default_rng(0))[1]
-    return table
-
-
-def _profiles(joint: FloatArray, profile: str) -> FloatArray:
-    """What the tuples of counts (views, tuples, symbols) are compared by, the same shape."""
-    n = joint.sum(axis=2, keepdims=True)
-    if profile == "hellinger":
-        return np.asarray(np.sqrt(np.divide(joint, n, out=np.zeros_like(joint), where=n > 0)))
-    P = np.maximum(n.sum(axis=1, keepdims=True), 1)
-    return np.asarray(joint / P - n / P * (joint.sum(axis=1, keepdims=True) / P))
 
 
 def _agreement(
@@ -452,57 +358,11 @@ def _agreement(
 def _checked(tokens: npt.ArrayLike, rhm: RHM) -> npt.NDArray[Any]:
     array = as_tokens(tokens)
     if array.ndim != 2 or array.shape[1] != rhm.d:
-        raise InputError(f"tokens have shape {array.shape}: give (samples, d) with d={rhm.d} tokens")
+        raise InputError(
+            "tokens", rule=f"have shape {array.shape}", way_out=f"give (samples, d) with d={rhm.d} tokens"
+        )
     check_tokens(array, rhm.n_symbols(0), f"these are not sentences of {rhm}")
     return array
-
-
-def _tuples(rhm: RHM, level: int) -> int:
-    """Number of tuples of level-(level-1) symbols, "not seen" being one more symbol."""
-    base, s = rhm.n_symbols(level - 1) + 1, rhm.n_children(level)
-    if base**s * rhm.n_symbols(0) > _LARGEST_TABLE:
-        raise InputError(
-            f"tuples of s={s} out of v={base - 1} symbols need a table of {base**s} x {rhm.n_symbols(0)} counts, "
-            "more than 2**27: lower v or s"
-        )
-    return count(base, s)
-
-
-def _encode(rhm: RHM, level: int, below: npt.NDArray[Any], threads: int | None = None) -> npt.NDArray[Any]:
-    """Number the tuples of level-(level-1) symbols: (n, width) to (n, width / s)."""
-    s, base = rhm.n_children(level), rhm.n_symbols(level - 1) + 1
-    out = np.empty((len(below), below.shape[1] // s), smallest_unsigned(_tuples(rhm, level)))
-    for_ranges(
-        lambda a, b: kernels.tuple_codes(out, below, base, s, s, a, b),
-        len(below),
-        threads=threads,
-        least=_LEAST_ROWS_A_THREAD,
-    )
-    return out
-
-
-def _look_up(
-    codes: npt.NDArray[Any], tables: npt.NDArray[Any], v: int, threads: int | None = None
-) -> npt.NDArray[Any]:
-    """Symbol of each tuple, shape of ``codes`` (n, positions).
-
-    The last of ``tables`` is for the last position; the others are for one position each, or the first for all.
-    """
-    width, last = codes.shape[1], len(tables) - 1
-    which = np.arange(width) if len(tables) == width else np.append(np.zeros(width - 1, np.int64), last)
-    out = np.empty(codes.shape, smallest_unsigned(v + 1))
-    for_ranges(
-        lambda a, b: kernels.relabel(out, codes, tables, which, a, b),
-        len(codes),
-        threads=threads,
-        least=_LEAST_ROWS_A_THREAD,
-    )
-    return out
-
-
-def _spine_counts(rhm: RHM, level: int, codes: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
-    """Counts of the last tuple, shape (left siblings, symbols of level - 1, "not seen" included)."""
-    return np.bincount(codes[:, -1], minlength=_tuples(rhm, level)).reshape(-1, rhm.n_symbols(level - 1) + 1)
 
 
 def _normalised(weights: FloatArray) -> FloatArray:

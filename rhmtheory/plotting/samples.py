@@ -10,7 +10,7 @@ import numpy as np
 from rhmtheory.corpus.decays import CorpusStatistics
 from rhmtheory.corpus.windows import LEAST_POINTS
 from rhmtheory.fitting.intervals import Estimate
-from rhmtheory.learner.thresholds import ThresholdStudy
+from rhmtheory.learner.search import ThresholdStudy
 from rhmtheory.plotting.style import new_figure
 from rhmtheory.support.types import FloatArray
 from rhmtheory.theory.laws import Law
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 def plot_thresholds(studies: Sequence[ThresholdStudy], ax: Axes | None = None) -> Axes:
     """Measured and predicted ``P_k`` against k: points with intervals, and two lines each.
 
-    Solid: the finite-size prediction, nothing fitted. Dashed: the asymptotic factor m**2 or m, from the measured
-    level 1 on, since asymptotic theory fixes ratios and not prefactors. Levels of which only a bound is known have
-    no point.
+    Solid: the finite-size prediction, nothing fitted. Dashed: the published factor m**2 or m, from the measured
+    level 1 on, since the published theory fixes ratios and not prefactors. Levels with nothing but a bound have no
+    point.
 
     Draws the ``studies`` into ``ax``, by default that of a new figure, and returns it.
     """
@@ -38,15 +38,15 @@ def plot_thresholds(studies: Sequence[ThresholdStudy], ax: Axes | None = None) -
             bars = np.abs(np.array([[fit.best - fit.low, fit.high - fit.best] for fit in fits]).T)
         name = str(Law(study.sharing)) + ("" if study.sharing else f" ({study.criterion})")
         v, m, s = study.rhm.homogeneous()
-        factors = f"{study.step().best:.3g} (predicted {study.finite_size_step:.3g}, {study.predicted_step:g})"
-        label = f"({v},{m},{s}) {name}: factor {factors}"
+        factors = f"finite-size {study.finite_size_step:.3g}, published {study.published_step:g}"
+        label = f"({v},{m},{s}) {name}: factor {study.step().best:.3g} ({factors})"
         ax.errorbar(k, best, np.nan_to_num(bars), fmt="o" if study.sharing else "s", color=color, label=label)
-        ax.plot(k, best[0] * study.predicted_step ** (k - 1.0), "--", color=color, lw=1)
+        ax.plot(k, best[0] * study.published_step ** (k - 1.0), "--", color=color, lw=1)
         ax.plot(k, study.finite_size, "-", color=color, lw=1)
     ax.set(yscale="log", xlabel="hidden level k", ylabel="samples to recover the level")
     ax.set_xticks(sorted({k for study in studies for k in study.hidden_levels}))
     ax.legend(
-        fontsize="small", title="solid: finite-size prediction; dashed: asymptotic factor", title_fontsize="small"
+        fontsize="small", title="solid: finite-size prediction; dashed: published factor", title_fontsize="small"
     )
     return ax
 

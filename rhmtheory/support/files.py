@@ -8,12 +8,16 @@ import platform
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from itertools import count
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from rhmtheory.support.errors import InputError
+from rhmtheory.support.reading import check_regular, open_regular
 
-_LONGEST_LINE = 1 << 26
+_LONGEST_LINE = 1 << 20
+_LEAST_HEAD = len(b'{"record": "')
+"""Bytes by which a first line that was cut off is known for one of ours."""
 _BLOCK = 1 << 16
 _PART = ".part"
 _RESTS = 60.0
@@ -74,33 +78,98 @@ def write_atomically(path: str | os.PathLike[str], content: str | bytes) -> None
         file.write(content.encode() if isinstance(content, str) else content)
 
 
-def append_json(path: str | os.PathLike[str], entry: dict[str, Any]) -> None:
-    """Add one JSON object to a file of such lines, on a line of its own; the file is made if it is not there.
+def append_json(path: str | os.PathLike[str], entry: dict[str, Any], *, kind: str) -> None:
+    """Add one JSON object to a record, on a line of its own; the file is made if it is not there.
 
-    A last line that was cut off in writing is removed; one that is whole and only lacks its end keeps its place.
+    A record begins with a line that says its kind. A last line that was cut off in writing is removed; one that is
+    whole and only lacks its end keeps its place.
+
+    Parameters
+    ----------
+    path : path
+    entry : dict
+    kind : str
+        What the record holds, such as ``thresholds``.
 
     Raises
     ------
     InputError
-        For a file that holds something else, which is left as it is.
+        For a file that is no record of this kind, which is left as it is.
     """
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    line = (json.dumps(entry) + "\n").encode()
+    check_regular(path, missing=True)
     with open(path, "a+b") as file:
-        if file.tell():
-            _check_record(file, path)
+        if _begins_as(file, path, kind):
             _end_last_line(file)
-        file.write((json.dumps(entry) + "\n").encode())
+        else:  # at once with the first entry, so that a record is seldom seen without one
+            file.truncate(0)
+            line = _head(kind) + line
+        file.write(line)
         file.flush()
         os.fsync(file.fileno())
 
 
-def _check_record(file: BinaryIO, path: str | os.PathLike[str]) -> None:
-    """Raise `InputError` unless the first line is a JSON object, or the beginning of one and the only line."""
+def read_json_lines(path: str | os.PathLike[str], *, kind: str) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Yield number and object of each line of a record, written by `append_json`; without the lines of its kind.
+
+    A last line that was cut off in writing is left out. Joined records may be read as one.
+
+    Parameters
+    ----------
+    path : path
+    kind : str
+        What the record holds, such as ``thresholds``.
+
+    Raises
+    ------
+    InputError
+        For a file that is no record of this kind, and for a line that is no JSON object.
+    """
+    with open_regular(path) as file:
+        _begins_as(file, Path(path), kind)
+        file.seek(0)
+        for number in count(1):
+            line = file.readline(_LONGEST_LINE)
+            if not line:
+                return
+            entry = _object(line)
+            if entry is None:
+                if not line.endswith(b"\n") and len(line) < _LONGEST_LINE:
+                    return
+                raise InputError(
+                    f"{path} line {number}", rule="is no JSON object", way_out="delete the line, or the file"
+                )
+            if entry.keys() != _head_entry(kind).keys():
+                yield number, entry
+
+
+def _head_entry(kind: str) -> dict[str, Any]:
+    return {"record": kind, "schema": 1}
+
+
+def _head(kind: str) -> bytes:
+    return (json.dumps(_head_entry(kind)) + "\n").encode()
+
+
+def _begins_as(file: BinaryIO, path: Path, kind: str) -> bool:
+    """Whether the file begins as such a record; False if it is empty, or was cut off within its first line.
+
+    Raises `InputError` for any other file.
+    """
     file.seek(0)
-    first = file.readline(_LONGEST_LINE)
-    cut_off = not first.endswith(b"\n") and first.startswith(b'{"') and len(first) < _LONGEST_LINE
-    if not (_is_object(first) or cut_off):
-        raise InputError(f"{path} holds something else than JSON lines: give another file, or a new one")
+    head = _head(kind)
+    first = file.read(len(head))
+    if first == head:
+        return True
+    if first and not (head.startswith(first) and len(first) >= _LEAST_HEAD):
+        raise InputError(
+            str(path),
+            rule=f"holds something else than a record of {kind}",
+            way_out="give another file, or a new one; this one is left as it is",
+        )
+    return False
 
 
 def _end_last_line(file: BinaryIO) -> None:
@@ -114,14 +183,16 @@ def _end_last_line(file: BinaryIO) -> None:
     last = tail[tail.rfind(b"\n") + 1 :]
     if not last:
         return
-    if _is_object(last):
+    if _object(last) is not None:
         file.write(b"\n")
     else:
         file.truncate(end - len(last))
 
 
-def _is_object(line: bytes) -> bool:
+def _object(line: bytes) -> dict[str, Any] | None:
+    """The JSON object in a line; None where there is none."""
     try:
-        return isinstance(json.loads(line.decode()), dict)
+        entry = json.loads(line.decode())
     except (ValueError, RecursionError):  # neither UTF-8 nor JSON
-        return False
+        return None
+    return entry if isinstance(entry, dict) else None

@@ -62,5 +62,5 @@ def test_prediction(benchmark, against, value):
 def test_learner(benchmark, value):
     rhm = RHM(**BASE | {"L": 3})
     tokens = rhm.grammar(seed=0).sample(value)
-    model = measure(benchmark, "clustering learner", "P", value, lambda: learn(tokens, rhm, sharing=True))
+    model = measure(benchmark, "clustering learner", "P", value, lambda: learn(rhm, tokens, sharing=True))
     assert model.depth >= 0

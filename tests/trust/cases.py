@@ -53,7 +53,7 @@ VALID = (
     ("sample", *inputs.ENSEMBLE, "--out", "tokens_out.npy", "--plot", "figure.svg"),
     ("sample", "--grammar", "weighted.npz", "--trees", "--json"),
     ("tree", *inputs.ENSEMBLE, "--plot", "figure.png"),
-    ("learn", *inputs.ENSEMBLE, "--grammars", "2", "--tolerance", "0.5", "--most", "2000", "--plot", "figure.png"),
+    ("thresholds", *inputs.ENSEMBLE, "--grammars=2", "--tolerance=0.5", "--most", "2000", "--plot", "figure.png"),
     ("corpus", "text.txt", "--plot", "figure.png"),
     ("corpus", "tokens.npy"),
     ("fit", "curve.csv", *inputs.CURVE_ENSEMBLE, "--plot", "figure.png"),
@@ -119,7 +119,7 @@ def options(rng: np.random.Generator) -> Case:
     args = (name, *(text for text in rest if "\x00" not in text and len(text) < 10**5))
     writes = tuple(args[j + 1] for j, x in enumerate(args[:-1]) if x in ("--plot", "--out", "--record"))
     own = ("results", "published") if name in ("compare", "report") else ()
-    keeps, figures = name in ("compare", "learn"), rng.random() < 0.1
+    keeps, figures = name in ("compare", "thresholds"), rng.random() < 0.1
     return Case(f"options of {name}", " ".join(args), args, writes=(*writes, *own), keeps=keeps, figures=figures)
 
 
@@ -195,7 +195,17 @@ def corpus_file(rng: np.random.Generator) -> Case:
 
 def record_file(rng: np.random.Generator) -> Case:
     """A learner's record: grammar 2 is new to it."""
-    args = ("learn", *inputs.ENSEMBLE, "--grammars", "3", "--tolerance", "0.5", "--no-sharing", "--levels", "1")
+    args = (
+        "thresholds",
+        *inputs.ENSEMBLE,
+        "--grammars",
+        "3",
+        "--tolerance",
+        "0.5",
+        "--no-sharing",
+        "--levels",
+        "1",
+    )
     return _file("records (.jsonl)", "record.jsonl", (*args, "--record", "record.jsonl"), rng, ("record.jsonl",))
 
 

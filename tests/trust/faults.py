@@ -379,7 +379,7 @@ def two_at_once(sweep: Sweep, rng: np.random.Generator) -> None:
 def two_learners(sweep: Sweep, rng: np.random.Generator) -> None:
     """Two learners append to one record at the same time."""
     record = sweep.folder / f"record{time.monotonic_ns()}.jsonl"
-    args = ["learn", "--v", "8", "--m", "2", "--s", "2", "--L", "3", "--grammars", "3", "--tolerance", "0.5"]
+    args = ["thresholds", "--v", "8", "--m", "2", "--s", "2", "--L", "3", "--grammars", "3", "--tolerance", "0.5"]
     args += ["--json", "--record", str(record)]
 
     def learner() -> int:

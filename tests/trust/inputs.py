@@ -46,7 +46,7 @@ def make(folder: Path) -> None:
     (folder / "tiny.toml").write_text(PRESET)
     command("compare", "--preset", "tiny.toml", "--out", "results", "--device", "cpu", "--workers", "1")
     command(
-        "learn",
+        "thresholds",
         *ENSEMBLE,
         "--grammars",
         "2",

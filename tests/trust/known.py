@@ -56,19 +56,32 @@ def entry(**changes):
     return spoil
 
 
-RECORD = ("learn", *SMALL, "--grammars", "1", "--tolerance", "0.5", "--no-sharing", "--levels", "1", "--record")
+RECORD = (
+    "thresholds",
+    *SMALL,
+    "--grammars",
+    "1",
+    "--tolerance",
+    "0.5",
+    "--no-sharing",
+    "--levels",
+    "1",
+    "--record",
+)
 KNOWN = [
     known(("plateaus", "--v", "100000", *THREE), "fewer levels"),
     known(("correlations", "--v", "100000", *THREE, "--plot", "figure.png"), "lower v"),
     known(("correlations", *SMALL, "--grammars", "1000000000000"), "--grammars=1000000000000 is too large"),
-    known(("learn", *SMALL, "--grammars", "1000000000000"), "--grammars=1000000000000 is too large"),
+    known(("thresholds", *SMALL, "--grammars", "1000000000000"), "--grammars=1000000000000 is too large"),
     known(("corpus", "text.txt", "--segments", "1000000"), "--segments=1000000 leave 0"),
     known(("corpus", "text.txt", "--seed", "-1"), "--seed=-1 is too small"),
-    known((*RECORD, "picture.png"), "not of a record", write("picture.png", b"\x89PNG\r\n\x1a\n\x00\xff")),
-    known((*RECORD, "text.txt"), "holds something else than JSON lines"),
-    known((*RECORD, "record.jsonl"), "not of a record", write("record.jsonl", b"\xff\xfe{}\n")),
-    known((*RECORD, "record.jsonl"), "not of a record", write("record.jsonl", "[" * 200_000 + "\n")),
-    known(("learn", "--v", "4", "--m", "4", "--s", "2", "--L", "3"), "f = 1"),
+    known(
+        (*RECORD, "picture.png"), "something else than a record", write("picture.png", b"\x89PNG\r\n\x1a\n\x00\xff")
+    ),
+    known((*RECORD, "text.txt"), "something else than a record"),
+    known((*RECORD, "record.jsonl"), "something else than a record", write("record.jsonl", b"\xff\xfe{}\n")),
+    known((*RECORD, "record.jsonl"), "something else than a record", write("record.jsonl", "[" * 200_000 + "\n")),
+    known(("thresholds", "--v", "4", "--m", "4", "--s", "2", "--L", "3"), "f = 1"),
     known(COMPARE, "is no preset of a results folder", write("results/preset.json", "{}")),
     known(COMPARE, "is not valid JSON", write("results/preset.json", "[" * 200_000)),
     known((*COMPARE[:-1], "hpu"), "--device='hpu' cannot be used here"),

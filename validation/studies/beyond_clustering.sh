@@ -6,7 +6,7 @@ for ensemble in "--v 12 --m 3 --s 2 --L 3" "--v 16 --m 4 --s 2 --L 3"; do
     for targets in token spine; do
         for how in "--criterion tuples" "--criterion symbols --no-sharing"; do
             echo "targets: $targets"
-            rhmtheory learn $ensemble --grammars 8 --most 4194304 --targets $targets $how --record clustering.jsonl
+            rhmtheory thresholds $ensemble --grammars 8 --most 4194304 --targets $targets $how --record clustering.jsonl
         done
     done
 done

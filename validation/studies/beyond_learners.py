@@ -27,7 +27,7 @@ def main(v: int, m: int, first: int, count: int) -> None:
             for P in (first << i for i in range(count)):
                 training = grammar.sample(P, stream_seed(seed, 0))
                 for targets in TARGETS:
-                    loss = learn(training, rhm, sharing=False, targets=targets, threads=1).loss(test[0])
+                    loss = learn(rhm, training, sharing=False, targets=targets, threads=1).loss(test[0])
                     result = {"seed": seed, "P": P, "loss": loss, "ideal": ideal}
                     file.write(json.dumps({"condition": targets, "v": v, "m": m, **result}) + "\n")
 

@@ -5,7 +5,7 @@ set -e
 study() {
     size="--v $1 --m $2 --s $3 --L 4"
     shift 3
-    rhmtheory learn $size --grammars 16 --most 8388608 --record thresholds.jsonl "$@"
+    rhmtheory thresholds $size --grammars 16 --most 8388608 --record thresholds.jsonl "$@"
 }
 for ensemble in "12 3 2" "8 3 3" "16 4 2" "8 4 2" "32 4 2"; do
     study $ensemble --criterion tuples --plot "$(echo $ensemble | sed 's/\(.*\) \(.*\) \(.*\)/v\1-m\2-s\3/').png"
