@@ -215,3 +215,61 @@ def compatible_symbols(v: Any, m: Any, s: Any, k: Any) -> Any:
 def compatible_symbols_asymptotic(v: Any, f: Any, k: Any) -> Any:
     """``E[n_k] ~ 1/(1 - f) + v f**k``, the limit of `compatible_symbols` for large v (arXiv:2406.00048)."""
     return 1 / (1 - f) + v * f**k
+
+
+# --- the noisy tree ----------------------------------------------------------------------------------
+
+
+def belief_map(p: Any, v: Any, m: Any, s: Any, below: Any) -> Any:
+    """``F(p)``, belief in the right symbol of a node from the belief ``p`` in those of its children.
+
+    ``F = (p**s + (m - 1) q) / (p**s + (m v - 1) q)`` with ``q = (1 - p**s) / (below**s - 1)``, the mean weight of a
+    wrong tuple: averaged over rules, numerator and denominator apart.
+
+    Parameters
+    ----------
+    p : number
+        Belief in the right symbol of a child; the rest is spread evenly over the others.
+    v, m, s : number
+        Symbols, rules per symbol, children per rule of the level; unequal rules enter by ``1 / sum_r p_r**2``.
+    below : number
+        Symbols of the level below.
+
+    Notes
+    -----
+    arXiv:2402.16991, appendix; noise-map of docs/theory_noise.md.
+    """
+    right = p**s
+    wrong = (1 - right) / (below**s - 1)
+    return (right + (m - 1) * wrong) / (right + (m * v - 1) * wrong)
+
+
+def belief_slope(p: Any, v: Any, m: Any, s: Any, below: Any) -> Any:
+    """``F'(p)``, the derivative of `belief_map`; at ``1/v`` and 1 it tells the phase (noise-slopes).
+
+    Parameters
+    ----------
+    p, v, m, s, below : number
+        As in `belief_map`.
+    """
+    right, tuples = p**s, below**s - 1
+    wrong = (1 - right) / tuples
+    top, bottom = right + (m - 1) * wrong, right + (m * v - 1) * wrong
+    change = s * p ** (s - 1)
+    return change * ((1 - (m - 1) / tuples) * bottom - (1 - (m * v - 1) / tuples) * top) / bottom**2
+
+
+def noise_of_belief(p: Any, v: Any) -> Any:
+    """``eps = (1 - p) / (1 - 1/v)``, noise at which a leaf has belief ``p = 1 - eps + eps/v`` in its symbol.
+
+    Parameters
+    ----------
+    p : number
+    v : number
+        Symbols of the leaves.
+
+    Notes
+    -----
+    arXiv:2402.16991, section 3.
+    """
+    return (1 - p) * v / (v - 1)

@@ -141,7 +141,7 @@ def test_the_reference_lists_what_the_faces_hand_out():
 
 # --- equations ---------------------------------------------------------------------------------------------
 
-LABEL = re.compile(r"\b(?:corr|inference|learner|prediction)-[a-z]+\b")
+LABEL = re.compile(r"\b(?:bills|corr|inference|learner|noise|prediction)-[a-z]+\b")
 
 
 def labels_in_docs():

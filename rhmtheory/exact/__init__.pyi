@@ -8,3 +8,5 @@ from .entropy import shannon as shannon
 from .inference import next_token_posterior as next_token_posterior
 from .inference import posterior as posterior
 from .inference import posterior_sample as posterior_sample
+from .populations import Overlaps as Overlaps
+from .populations import overlaps as overlaps
