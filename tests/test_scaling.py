@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.optimize import isotonic_regression
 
 from rhmtheory import InputError
 from rhmtheory.fitting.intervals import (
@@ -40,11 +41,82 @@ def test_interpolation_is_linear_in_the_logarithms():
     assert crossing([3, 5], [2.0, 1.0], 1.0) == pytest.approx(5)
 
 
-def test_what_was_reached_with_less_data_counts_as_reached():
-    x = [1, 2, 4, 8, 16]
-    assert crossing(x, [1.0, 0.25, 3.0, 0.2, 0.1], 0.5) == pytest.approx(crossing(x[:2], [1.0, 0.25], 0.5))
-    # the rebound counts as the 0.5 reached before it
-    assert crossing([1, 2, 4, 8], [1.0, 0.5, 0.9, 0.1], 0.2) == pytest.approx(crossing([4, 8], [0.5, 0.1], 0.2))
+def isotonic_crossing(x, y, level):
+    """By the decreasing curve nearest to ln y, from scipy."""
+    fitted = isotonic_regression(np.log(y), increasing=False).x - np.log(level)
+    if fitted[0] <= 0 or fitted[-1] > 0:
+        return NAN
+    i = int(np.argmax(fitted <= 0))
+    part = fitted[i - 1] / (fitted[i - 1] - fitted[i])
+    return np.exp(np.log(x[i - 1]) + part * np.log(x[i] / x[i - 1]))
+
+
+def test_a_noisy_curve_crosses_where_the_nearest_falling_one_does():
+    rng = np.random.default_rng(0)
+    for _ in range(200):
+        x, y = np.geomspace(1, 100, 20), np.exp(-np.linspace(0, 2, 20) + 0.5 * rng.standard_normal(20))
+        y[rng.random(20) < 0.2] = NAN
+        known = ~np.isnan(y)
+        expected = isotonic_crossing(x[known], y[known], np.exp(-1))
+        assert crossing(x, y, np.exp(-1)) == pytest.approx(expected, nan_ok=True)
+    # the rebound is averaged with what it comes back from
+    assert crossing([1, 2, 4, 8], [1.0, 0.5, 0.9, 0.1], 0.2) == pytest.approx(
+        crossing([4, 8], [np.sqrt(0.45), 0.1], 0.2)
+    )
+
+
+def test_noise_makes_no_crossing_early_and_more_points_make_it_more_exact():
+    """A running minimum crosses by 0.6 in ln x too early at this noise, and ever earlier with more points."""
+    rng = np.random.default_rng(1)
+    errors = []
+    for points in (50, 400):
+        x = np.geomspace(1, 1e4, points)
+        smooth = 0.5 + 1 / (1 + (x / 100) ** 2)
+        y = smooth * np.exp(0.1 * rng.standard_normal((500, points)))
+        at = crossings(
+            x, y, np.full((500, 1), np.sqrt(0.75)), upper=np.full((500, 1), 1.5), lower=np.full((500, 1), 0.5)
+        ).at
+        truth = 10**2 * (1 / (np.sqrt(0.75) - 0.5) - 1) ** 0.5
+        error = np.log(at[:, 0] / truth)
+        assert abs(error.mean()) < 4 * error.std() / np.sqrt(500) + 0.01
+        errors.append(error.std())
+    assert errors[1] < 0.6 * errors[0]
+
+
+def test_a_spike_counts_as_the_top_of_the_step():
+    x = np.geomspace(1, 64, 7)
+    y = np.array([[1, 1, 1, 0.5, 0.5, 0.5, 0.5]])
+    spoilt = y.copy()
+    spoilt[0, 4] = 1e9
+    ends = {"upper": [[1.0]], "lower": [[0.5]]}
+    plain, spiked = (crossings(x, rows, [[np.sqrt(0.5)]], **ends).at[0, 0] for rows in (y, spoilt))
+    assert plain == pytest.approx(np.sqrt(4 * 8))
+    assert 4 < spiked < 8
+
+
+def test_a_step_within_one_bracket_is_known_to_the_bracket_only():
+    """The standard error is that of a uniform place; none where the points are dense; its bracket is told."""
+    x, step = np.array([1.0, 8, 64, 512]), {"upper": [[1.0]], "lower": [[0.5]]}
+    sharp = crossings(x, [[1.0, 1.0, 0.5, 0.5]], [[np.sqrt(0.5)]], **step)
+    assert sharp.doubt[0, 0] == pytest.approx(np.log(8) / np.sqrt(12))
+    assert sharp.bracket[0, 0] == 1
+    gentle = crossings(x, [[0.92, 0.83, 0.68, 0.6]], [[np.sqrt(0.5)]], **step)
+    assert gentle.doubt[0, 0] == 0
+    assert crossings(x, [[1.0, 1.0, 0.5, 0.5]], [[np.sqrt(0.5)]]).doubt[0, 0] == 0
+
+
+@pytest.mark.parametrize("width", [0.5, 1.0, 2.0, 4.0])
+def test_the_doubt_of_an_interpolation_is_its_error(width):
+    """Over random places of a logistic step between points a factor 8 apart."""
+    rng = np.random.default_rng(3)
+    x = 8.0 ** np.arange(12)
+    centre = rng.uniform(np.log(x[5]), np.log(x[6]), 4000)
+    y = 0.5 ** (1 / (1 + np.exp(-(np.log(x) - centre[:, None]) * 4 / width)))
+    one = np.ones((4000, 1))
+    found = crossings(x, y, np.sqrt(0.5) * one, upper=one, lower=0.5 * one)
+    error = np.sqrt(((np.log(found.at[:, 0]) - centre) ** 2).mean())
+    doubt = np.sqrt((found.doubt**2).mean())
+    assert error - 0.03 * np.log(8) < doubt < error + 0.13 * np.log(8)
 
 
 def test_a_level_that_is_not_crossed():

@@ -8,11 +8,12 @@ import numpy as np
 import numpy.typing as npt
 
 from rhmtheory.support.errors import InputError
-from rhmtheory.support.types import FloatArray, as_floats
+from rhmtheory.support.types import FloatArray, IntArray, as_floats
+from rhmtheory.support.values import ByValue
 
 
-@dataclass(frozen=True)
-class Crossings:
+@dataclass(frozen=True, eq=False)
+class Crossings(ByValue):
     """Where curves cross levels. Made by `crossings`.
 
     Attributes
@@ -25,18 +26,34 @@ class Crossings:
         The curve is at or below the level from its first point on: the crossing came before.
     last : array, shape (curves,)
         Largest x at which the curve has a value; NaN for a curve without any.
+    bracket : array of int, shape (curves, levels)
+        Index of the last point before the crossing; -1 where there is none.
+    doubt : array, shape (curves, levels)
+        Standard error of the interpolation, in ln x. A step that lies between two neighbouring points crosses
+        anywhere between them. Zero where the points are dense, and where no step is given.
     """
 
     at: FloatArray
     late: npt.NDArray[np.bool_]
     early: npt.NDArray[np.bool_]
     last: FloatArray
+    bracket: IntArray
+    doubt: FloatArray
 
 
-def crossings(x: npt.ArrayLike, y: npt.ArrayLike, levels: npt.ArrayLike) -> Crossings:
-    """Smallest x at which each falling curve reaches each level, interpolated linearly in (ln x, ln y).
+def crossings(
+    x: npt.ArrayLike,
+    y: npt.ArrayLike,
+    levels: npt.ArrayLike,
+    *,
+    upper: npt.ArrayLike | None = None,
+    lower: npt.ArrayLike | None = None,
+) -> Crossings:
+    r"""Return the x at which each curve comes down to each level, interpolated linearly in (ln x, ln y).
 
-    A curve is replaced by its running minimum: what was reached with less data counts as reached.
+    A curve is taken as falling: it crosses where the decreasing curve nearest to it does (isotonic regression of
+    ln y), which is the t that maximises ``sum_(i < t) (ln y_i - ln level)``. Noise therefore makes no crossing early,
+    as a running minimum does, and more points make it more exact. Of curves that fall, it is the first crossing.
 
     Parameters
     ----------
@@ -46,6 +63,9 @@ def crossings(x: npt.ArrayLike, y: npt.ArrayLike, levels: npt.ArrayLike) -> Cros
         Positive; NaN entries are skipped.
     levels : array, shape (curves, levels)
         Positive; NaN where a curve has no such level.
+    upper, lower : arrays, shape (curves, levels), optional
+        Heights between which the step at each level falls. Values beyond count as these, so that no spike moves a
+        crossing by more than its own place, and ``doubt`` is known.
 
     Raises
     ------
@@ -53,39 +73,30 @@ def crossings(x: npt.ArrayLike, y: npt.ArrayLike, levels: npt.ArrayLike) -> Cros
         For shapes that do not fit, x that does not increase, and values without a logarithm.
     """
     x, y, levels = as_floats(x), as_floats(y), as_floats(levels)
-    if x.ndim != 1 or y.ndim != 2 or y.shape[1] != len(x):
-        raise InputError(f"x has shape {x.shape} and y {y.shape}: give (points,) and (curves, points)")
-    if levels.ndim != 2 or len(levels) != len(y):
-        raise InputError(f"levels have shape {levels.shape}: give (curves, levels), with {len(y)} curves")
-    if not ((x > 0).all() and (np.diff(x) > 0).all()):
-        raise InputError("x must be positive and increasing: sort the points and drop repeated ones")
-    known = ~np.isnan(y)
-    for name, values in (("y holds", y[known]), ("level", levels[~np.isnan(levels)])):
-        if not (values > 0).all():
-            raise InputError(f"{name} {values.min()}, which has no logarithm: it must be positive")
-    # the last known point up to each; -1 where there is none yet
-    latest = np.maximum.accumulate(np.where(known, np.arange(len(x)), -1), axis=1)
-    at = np.full(levels.shape, np.nan)
-    late, early = np.zeros(levels.shape, bool), np.zeros(levels.shape, bool)
+    _check(x, y, levels)
+    empty = np.full(levels.shape, np.nan)
+    no, none = np.zeros(levels.shape, bool), np.full(levels.shape, -1)
     if len(x) == 0:
-        return Crossings(at, ~np.isnan(levels), early, np.full(len(y), np.nan))
-    lowest = np.fmin.accumulate(y, axis=1)
-    rows = np.arange(len(y))
-    for k, level in enumerate(levels.T):
-        below = known & (y <= level[:, None])
-        made, i = below.any(axis=1), below.argmax(axis=1)
-        before = np.where(i > 0, latest[rows, i - 1], -1)
-        late[:, k], early[:, k] = ~made & ~np.isnan(level), made & (before < 0)
-        r = rows[made & (before >= 0)]
-        i, j = i[r], before[r]
-        part = np.log(lowest[r, j] / level[r]) / np.log(lowest[r, j] / y[r, i])
-        at[r, k] = np.exp(np.log(x[j]) + part * np.log(x[i] / x[j]))
-    end = latest[:, -1]
-    return Crossings(at, late, early, np.where(end >= 0, x[end], np.nan))
+        return Crossings(empty, ~np.isnan(levels), no, np.full(len(y), np.nan), none, np.zeros(levels.shape))
+    known, ln_x = ~np.isnan(y), np.log(x)
+    # the last known point before each place, and the first known one from there on
+    before = np.maximum.accumulate(np.where(known, np.arange(len(x)), -1), axis=1)
+    after = np.minimum.accumulate(np.where(known, np.arange(len(x)), len(x))[:, ::-1], axis=1)[:, ::-1]
+    ln_y = np.log(np.where(known, y, 1.0))
+    out = Crossings(empty, no, no.copy(), np.where(known.any(axis=1), x[before[:, -1]], np.nan), none, empty * 0)
+    for k in range(levels.shape[1]):
+        step = tuple(None if ends is None else np.log(as_floats(ends)[:, k]) for ends in (upper, lower))
+        _cross(out, k, ln_x, np.where(known, ln_y, np.nan), np.log(levels[:, k]), step, before, after)
+    return out
 
 
 def crossing(x: npt.ArrayLike, y: npt.ArrayLike, level: float) -> float:
-    """Where one falling curve reaches one level: see `crossings`.
+    """Return the x at which one falling curve reaches one level: see `crossings`.
+
+    Parameters
+    ----------
+    x, y : arrays, shape (points,)
+    level : float
 
     Returns
     -------
@@ -101,13 +112,91 @@ def crossing(x: npt.ArrayLike, y: npt.ArrayLike, level: float) -> float:
     --------
     >>> crossing([1, 100], [1.0, 0.01], 0.1).__round__(6)
     10.0
-
-    ``x`` and ``y`` are one curve, as a row there.
     """
     if not level > 0:
-        raise InputError(f"level={level} has no logarithm: it must be positive")
+        raise InputError("level", level, "has no logarithm", "it must be positive")
     x, y = as_floats(x), as_floats(y)
     if x.shape != y.shape or x.ndim != 1:
-        raise InputError(f"x has shape {x.shape} and y {y.shape}: give two lists of equal length")
+        raise InputError("x", rule=f"has shape {x.shape} and y {y.shape}", way_out="give two lists of equal length")
     known = ~np.isnan(y)
     return float(crossings(x[known], y[None, known], [[level]]).at[0, 0])
+
+
+def _check(x: FloatArray, y: FloatArray, levels: FloatArray) -> None:
+    if x.ndim != 1 or y.ndim != 2 or y.shape[1] != len(x):
+        way_out = "give (points,) and (curves, points)"
+        raise InputError("x", rule=f"has shape {x.shape} and y {y.shape}", way_out=way_out)
+    if levels.ndim != 2 or len(levels) != len(y):
+        way_out = f"give (curves, levels), with {len(y)} curves"
+        raise InputError("levels", rule=f"have shape {levels.shape}", way_out=way_out)
+    if not ((x > 0).all() and (np.diff(x) > 0).all()):
+        way_out = "sort the points and drop repeated ones"
+        raise InputError("x", rule="must be positive and increasing", way_out=way_out)
+    for name, values in (("y holds", y[~np.isnan(y)]), ("level", levels[~np.isnan(levels)])):
+        if not (values > 0).all():
+            raise InputError(
+                f"{name} {values.min()},", rule="which has no logarithm", way_out="it must be positive"
+            )
+
+
+def _cross(
+    out: Crossings,
+    k: int,
+    ln_x: FloatArray,
+    ln_y: FloatArray,
+    level: FloatArray,
+    step: tuple[FloatArray | None, ...],
+    before: IntArray,
+    after: IntArray,
+) -> None:
+    """Write the crossings of level k (curves,) into ``out``; ``step`` holds upper and lower end of the step."""
+    (curves, points), rows = ln_y.shape, np.arange(len(ln_y))
+    upper, lower = step
+    if upper is not None and lower is not None:
+        ln_y = np.clip(ln_y, lower[:, None], upper[:, None])
+    known = ~np.isnan(ln_y)
+    # sums over the points before each place t = 0..points
+    above = np.zeros((curves, points + 1))
+    np.cumsum(np.where(known, ln_y - level[:, None], 0.0), axis=1, out=above[:, 1:])
+    total = np.zeros((curves, points + 1))
+    np.cumsum(known, axis=1, out=total[:, 1:])
+    t = np.nan_to_num(above, nan=-np.inf).argmax(axis=1)
+    left = np.where(t > 0, before[rows, t - 1], -1)
+    right = np.where(t < points, after[rows, np.minimum(t, points - 1)], points)
+    real = ~np.isnan(level)
+    out.late[:, k], out.early[:, k] = real & (right == points), real & (left < 0) & (right < points)
+    made = real & (left >= 0) & (right < points)
+    if not made.any():
+        return
+    i, j, r = left[made], right[made], rows[made]
+    high = _block(above[r], total[r], i + 1, backwards=True)
+    low = _block(above[r], total[r], j, backwards=False)
+    width = ln_x[j] - ln_x[i]
+    out.at[r, k] = np.exp(ln_x[i] + width * high / (high - low))
+    out.bracket[r, k] = i
+    if upper is not None and lower is not None:
+        out.doubt[r, k] = _doubt((high - low) / (upper - lower)[r]) * width
+
+
+def _block(above: FloatArray, total: FloatArray, t: IntArray, *, backwards: bool) -> FloatArray:
+    """Height over the level of the isotonic curve's block that ends before place t, or begins there."""
+    rows, places = np.arange(len(t)), np.arange(above.shape[1])
+    count = np.abs(total - total[rows, t][:, None])
+    side = (places < t[:, None] if backwards else places > t[:, None]) & (count > 0)
+    means = (above - above[rows, t][:, None]) / np.where(side, total - total[rows, t][:, None], 1.0)
+    return (
+        np.where(side, means, np.inf if backwards else -np.inf).min(axis=1)
+        if backwards
+        else np.where(side, means, -np.inf).max(axis=1)
+    )
+
+
+def _doubt(part: FloatArray) -> FloatArray:
+    """Standard error of the interpolation, over the distance of the two points.
+
+    ``part`` is the part of the step that falls between them. A step much narrower than the distance lies anywhere
+    in between, uniformly. For smooth steps (logistic, normal, straight, skew) at random places the root mean square
+    error is 0.01 to 0.02 at a part of 0.45, 0.12 at 0.65 and 0.2 at 0.85, as on this line; beyond, the line is on
+    the safe side.
+    """
+    return np.asarray(np.clip((part - 0.45) / 0.55, 0, 1) / np.sqrt(12))
