@@ -13,4 +13,7 @@ from .intervals import t_estimate as t_estimate
 from .levels import Crossings as Crossings
 from .levels import crossing as crossing
 from .levels import crossings as crossings
+from .levels import falling as falling
+from .slopes import LineFit as LineFit
+from .slopes import line_fit as line_fit
 from .slopes import slope as slope

@@ -127,11 +127,14 @@ def no_estimate(count: int = 0, unit: str = "grammars", confidence: float = CONF
 
 
 def t_bounds(
-    samples: Sequence[npt.ArrayLike], coefficients: Sequence[float] = (1.0,), confidence: float = CONFIDENCE
+    samples: Sequence[npt.ArrayLike],
+    coefficients: Sequence[float] = (1.0,),
+    confidence: float = CONFIDENCE,
+    known: npt.ArrayLike = 0.0,
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """A linear combination of means of independent samples, and its Student interval.
+    """Return a linear combination of means of independent samples, and its Student interval.
 
-    The variance is ``sum_i c_i^2 s_i^2 / n_i``, the degrees of freedom are those of Welch and Satterthwaite,
+    The variance is ``known + sum_i c_i^2 s_i^2 / n_i``, the degrees of freedom are those of Welch and Satterthwaite,
     ``var^2 / sum_i (c_i^2 s_i^2 / n_i)^2 / (n_i - 1)``. One sample gives the ordinary t interval, two with
     coefficients 1 and -1 Welch's, and those of a least-squares line the interval of its slope.
 
@@ -142,7 +145,9 @@ def t_bounds(
     coefficients : sequence of floats
         One per sample.
     confidence : float
-        How often such an interval holds the truth.
+        Share of such intervals that hold the truth.
+    known : float or array, shape (...)
+        Further variance, from errors that all values share.
 
     Returns
     -------
@@ -163,11 +168,12 @@ def t_bounds(
     parts = np.stack(
         [c**2 * x.var(axis=-1, ddof=1) / x.shape[-1] for c, x in zip(coefficients, values, strict=True)], axis=-1
     )
-    variance = parts.sum(axis=-1)
+    variance = parts.sum(axis=-1) + known
     # without any scatter the freedom does not matter
     some = variance > 0
-    freedom = np.where(some, variance, 1) ** 2 / np.where(some, (parts**2 / (n - 1)).sum(axis=-1), 1)
-    half = stdtrit(freedom, (1 + confidence) / 2) * np.sqrt(variance)
+    scatter = (parts**2 / (n - 1)).sum(axis=-1)
+    freedom = np.where(some, variance, 1) ** 2 / np.maximum(np.where(some, scatter, 1), 1e-300)
+    half = stdtrit(np.minimum(freedom, 1e9), (1 + confidence) / 2) * np.sqrt(variance)
     return best, best - half, best + half
 
 
@@ -178,19 +184,20 @@ def t_estimate(
     unit: str = "grammars",
     best: float | None = None,
     confidence: float = CONFIDENCE,
+    known: float = 0.0,
 ) -> Estimate:
     """Return an `Estimate` by `t_bounds`.
 
     Parameters
     ----------
-    samples, coefficients, confidence
+    samples, coefficients, confidence, known
         As in `t_bounds`.
     unit : str
         Name of the values, as in `Estimate`.
     best : float, optional
         The number itself where the values are pseudo-values, whose mean is the number without its first bias.
     """
-    centre, low, high = (float(x) for x in t_bounds(samples, coefficients, confidence))
+    centre, low, high = (float(x) for x in t_bounds(samples, coefficients, confidence, known))
     count = min(as_floats(sample).shape[-1] for sample in samples)
     kind = "Student" if best is None else "jackknife"
     return Estimate(centre if best is None else best, low, high, confidence, count, unit, kind)

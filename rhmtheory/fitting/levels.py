@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from scipy.optimize import isotonic_regression
 
 from rhmtheory.support.errors import InputError
 from rhmtheory.support.types import FloatArray, IntArray, as_floats
@@ -83,7 +84,9 @@ def crossings(
     before = np.maximum.accumulate(np.where(known, np.arange(len(x)), -1), axis=1)
     after = np.minimum.accumulate(np.where(known, np.arange(len(x)), len(x))[:, ::-1], axis=1)[:, ::-1]
     ln_y = np.log(np.where(known, y, 1.0))
-    out = Crossings(empty, no, no.copy(), np.where(known.any(axis=1), x[before[:, -1]], np.nan), none, empty * 0)
+    out = Crossings(
+        empty, no, no.copy(), np.where(known.any(axis=1), x[before[:, -1]], np.nan), none, np.zeros(levels.shape)
+    )
     for k in range(levels.shape[1]):
         step = tuple(None if ends is None else np.log(as_floats(ends)[:, k]) for ends in (upper, lower))
         _cross(out, k, ln_x, np.where(known, ln_y, np.nan), np.log(levels[:, k]), step, before, after)
@@ -200,3 +203,19 @@ def _doubt(part: FloatArray) -> FloatArray:
     the safe side.
     """
     return np.asarray(np.clip((part - 0.45) / 0.55, 0, 1) / np.sqrt(12))
+
+
+def falling(y: npt.ArrayLike) -> FloatArray:
+    """Return the decreasing curves nearest to ``y`` in ln y, shape (curves, points).
+
+    Places without a value (NaN) take the one before; those before the first value stay NaN.
+    """
+    y = as_floats(y)
+    out = np.full(y.shape, np.nan)
+    for row, values in zip(out, y, strict=True):
+        known = np.flatnonzero(~np.isnan(values))
+        if len(known):
+            fitted = np.exp(isotonic_regression(np.log(values[known]), increasing=False).x)
+            places = np.searchsorted(known, np.arange(len(values)), side="right") - 1
+            row[known[0] :] = fitted[places[known[0] :]]
+    return out
