@@ -94,7 +94,7 @@ more mixtures apart. Two things save work. The children of a node have together 
 its rule, so the last child needs no evaluation. And the last two levels are evaluated from the beliefs two
 levels above, without keeping or joining those between. The exponential growth stays: it is the number of
 distinct conditional laws of a hidden Markov chain, for whose entropy no closed form is known. Beyond that
-depth, `method="montecarlo"` estimates with a standard error.
+depth, `estimate_plateaus` estimates with a standard error.
 
 **A check on ratios.** `python tests/benchmarks/ratios.py` compares fast forms with plain forms of the same work
 in one run, by processor time, and fails where a ratio leaves a wide band. It is part of `.ci/run`.

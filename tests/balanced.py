@@ -48,7 +48,7 @@ def conditional_entropies(grammar, longest):
     for i in range(d):
         for n in range(1, min(longest + 1, d - i) + 1):
             words = np.array(list(np.ndindex(*[v] * (n - 1))), int).reshape(v ** (n - 1), n - 1)
-            p = grammar.next_token_posterior(words, position=i + n - 1, impossible="nan")
+            p = grammar.next_token(words, position=i + n - 1, impossible="nan")
             within[i][n] = np.nan_to_num(within[i][n - 1][:, None] * p).ravel()
     blocks = []
     for n in range(1, longest + 2):

@@ -119,14 +119,14 @@ def test_many_tuples_need_no_table_of_them():
 @pytest.mark.parametrize("function", [entropy.plateaus, entropy.next_token_entropies])
 def test_too_many_beliefs_are_refused(monkeypatch, function):
     monkeypatch.setattr(entropy, "_LARGEST_STATES", 1 << 13)
-    with pytest.raises(InputError, match=r"more than 512 distinct beliefs about a node of level .*montecarlo"):
+    with pytest.raises(InputError, match=r"more than 512 distinct beliefs about a node of .*estimate_plateaus"):
         function(RHM(v=16, m=12, s=2, L=6).grammar(seed=0))
 
 
 @pytest.mark.parametrize("function", ["plateaus", "next_token_entropies"])
 def test_estimates_agree_with_exact_values(tiny, function):
     exact = getattr(tiny.grammar, function)()
-    estimate = getattr(tiny.grammar, function)("montecarlo", samples=4000, seed=1)
+    estimate = getattr(tiny.grammar, f"estimate_{function}")(samples=4000, seed=1)
     assert estimate.samples == 4000
     assert estimate.mean.shape == estimate.standard_error.shape == exact.shape
     # where all contexts leave the same entropy there is no error to divide by
@@ -138,7 +138,7 @@ def test_estimates_agree_with_exact_values(tiny, function):
 
 def test_standard_error_is_the_spread_over_seeds():
     grammar = RHM(v=8, m=3, s=2, L=3).grammar(seed=0)
-    estimates = [grammar.plateaus("montecarlo", samples=200, seed=seed) for seed in range(200)]
+    estimates = [grammar.estimate_plateaus(samples=200, seed=seed) for seed in range(200)]
     spread = np.std([e.mean[1:] for e in estimates], axis=0, ddof=1)
     stated = np.sqrt(np.mean([e.standard_error[1:] ** 2 for e in estimates], axis=0))
     np.testing.assert_allclose(spread / stated, 1, atol=0.2)
@@ -147,11 +147,11 @@ def test_standard_error_is_the_spread_over_seeds():
 def test_batches_join_to_one_estimate(monkeypatch):
     grammar = RHM(v=8, m=3, s=2, L=3).grammar(seed=0)
     monkeypatch.setattr(entropy, "_LARGEST_BATCH", 8 * 700)
-    estimate = grammar.next_token_entropies("montecarlo", samples=5000, seed=2)
+    estimate = grammar.estimate_next_token_entropies(samples=5000, seed=2)
     z = (estimate.mean - grammar.next_token_entropies())[1:] / estimate.standard_error[1:]
     assert (np.abs(z) < 4.5).all()
     monkeypatch.undo()
-    at_once = grammar.next_token_entropies("montecarlo", samples=5000, seed=2)
+    at_once = grammar.estimate_next_token_entropies(samples=5000, seed=2)
     np.testing.assert_allclose(at_once.standard_error, estimate.standard_error, rtol=0.1, atol=1e-15)
 
 
@@ -175,13 +175,13 @@ def test_mean_and_error_are_those_of_all_contexts_whatever_the_batches(monkeypat
     assert estimate.samples == 1000
 
 
-@pytest.mark.parametrize("function", [entropy.plateaus, entropy.next_token_entropies])
+@pytest.mark.parametrize("function", [entropy.estimate_plateaus, entropy.estimate_next_token_entropies])
 def test_ten_thousand_contexts_by_seed_zero_unless_told_otherwise(function):
     grammar = RHM(v=4, m=2, s=2, L=2).grammar(seed=0)
-    estimate = function(grammar, "montecarlo")
+    estimate = function(grammar)
     assert estimate.samples == 10_000
-    np.testing.assert_array_equal(estimate.mean, function(grammar, "montecarlo", samples=10_000, seed=0).mean)
-    assert (estimate.mean != function(grammar, "montecarlo", seed=1).mean).any()
+    np.testing.assert_array_equal(estimate.mean, function(grammar, samples=10_000, seed=0).mean)
+    assert (estimate.mean != function(grammar, seed=1).mean).any()
 
 
 def test_outcomes_are_drawn_by_their_part_of_the_sum():
@@ -196,14 +196,14 @@ def test_outcomes_are_drawn_by_their_part_of_the_sum():
 def test_estimates_reach_what_cannot_be_held():
     """d = 2**30 tokens of a dense grammar: only spines are drawn."""
     grammar = RHM(v=16, m=12, s=2, L=30).grammar(seed=0)
-    estimate = grammar.plateaus("montecarlo", samples=500, seed=0)
+    estimate = grammar.estimate_plateaus(samples=500, seed=0)
     assert (estimate.mean[1:] < estimate.mean[0] + 4 * estimate.standard_error[1:]).all()
     assert np.isfinite(estimate.standard_error).all()
 
 
 def test_estimates_are_no_arrays_and_reproducible():
     grammar = RHM(v=4, m=2, s=2, L=2).grammar(seed=0)
-    first, second = (grammar.plateaus("montecarlo", samples=50, seed=5) for _ in range(2))
+    first, second = (grammar.estimate_plateaus(samples=50, seed=5) for _ in range(2))
     np.testing.assert_array_equal(first.mean, second.mean)
     assert not isinstance(first, np.ndarray)
     with pytest.raises(TypeError):
@@ -212,15 +212,13 @@ def test_estimates_are_no_arrays_and_reproducible():
         len(first)
 
 
-@pytest.mark.parametrize("function", [entropy.plateaus, entropy.next_token_entropies])
+@pytest.mark.parametrize("function", [entropy.estimate_plateaus, entropy.estimate_next_token_entropies])
 def test_bad_options(function):
     grammar = RHM(v=4, m=2, s=2, L=2).grammar(seed=0)
-    with pytest.raises(InputError, match="method='sampled' is unknown: choose one of exact, montecarlo"):
-        function(grammar, "sampled")
     with pytest.raises(InputError, match="samples=1 is too small"):
-        function(grammar, "montecarlo", samples=1)
+        function(grammar, samples=1)
     with pytest.raises(InputError, match=r"seed=1\.5 is not an integer"):
-        function(grammar, "montecarlo", seed=1.5)
+        function(grammar, seed=1.5)
 
 
 def test_a_table_that_is_no_power_of_two_fills_up(monkeypatch):
@@ -233,15 +231,15 @@ def test_a_table_that_is_no_power_of_two_fills_up(monkeypatch):
 
 def test_many_symbols_are_refused_at_once():
     grammar = RHM(v=100_000, m=2, s=2, L=2).grammar()
-    message = r"need more than 671 distinct beliefs .*\(511 MiB; f=2e-05 there\): use method='montecarlo'"
+    message = r"need more than 671 distinct beliefs .*\(511 MiB; f=2e-05 there\): use estimate_plateaus"
     with pytest.raises(InputError, match=message):
         grammar.plateaus()
-    estimate = grammar.plateaus("montecarlo", samples=100)
+    estimate = grammar.estimate_plateaus(samples=100)
     assert np.isfinite(estimate.mean).all()
 
 
-@pytest.mark.parametrize("estimate", [entropy.plateaus, entropy.next_token_entropies])
+@pytest.mark.parametrize("estimate", [entropy.estimate_plateaus, entropy.estimate_next_token_entropies])
 def test_more_samples_than_anyone_waits_for_are_refused(estimate):
     grammar = RHM(8, 2, 2, 3).grammar(0)
     with pytest.raises(InputError, match=r"samples=10{19} of .* take longer than anyone waits: at most \d"):
-        estimate(grammar, "montecarlo", samples=10**19)
+        estimate(grammar, samples=10**19)

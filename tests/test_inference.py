@@ -46,10 +46,8 @@ def check_all_levels(tiny, levels, hidden):
         (level, i): x for level, nodes in enumerate(levels) for i, x in enumerate(nodes) if not hidden[level][i]
     }
     symbols = {level: np.where(hidden[level], -1, levels[level]) for level in range(1, len(levels))}
-    found = inference.posterior(
-        tiny.grammar, levels[0], hidden[0], hidden_levels=range(len(levels)), symbols=symbols
-    )
-    for level, marginals in enumerate(found):
+    for level in range(len(levels)):
+        marginals = inference.posteriors(tiny.grammar, levels[0], level=level, mask=hidden[0], symbols=symbols)
         size = tiny.sizes[level]
         expected = [naive.posterior(tiny.trees, observed, level, i, size) for i in range(len(levels[level]))]
         np.testing.assert_allclose(marginals, expected, rtol=0, atol=1e-12)
@@ -104,11 +102,11 @@ def test_each_token_given_all_others(tiny):
     g, d = tiny.grammar, tiny.rhm.d
     tokens = g.sample(5, seed=1)
     for i in range(d):
-        found = g.posterior(tokens, np.arange(d) == i)
+        found = g.posteriors(tokens, mask=np.arange(d) == i)
         for row, marginal in zip(tokens.tolist(), found, strict=True):
             observed = {(0, j): x for j, x in enumerate(row) if j != i}
             expected = naive.posterior(tiny.trees, observed, 0, i, tiny.sizes[0])
-            np.testing.assert_allclose(marginal[0], expected, rtol=0, atol=1e-12)
+            np.testing.assert_allclose(marginal[i], expected, rtol=0, atol=1e-12)
 
 
 def test_next_token_given_each_prefix_and_context(tiny):
@@ -116,7 +114,7 @@ def test_next_token_given_each_prefix_and_context(tiny):
     tokens = g.sample(4, seed=2)
     for t in range(d):
         for context in [None, *range(t + 1)]:
-            found = g.next_token_posterior(tokens[:, :t], context)
+            found = g.next_token(tokens[:, :t], context_tokens=context)
             first = 0 if context is None else t - context
             for row, p in zip(tokens.tolist(), found, strict=True):
                 observed = {(0, j): row[j] for j in range(first, t)}
@@ -131,10 +129,10 @@ def test_limited_context_is_the_predictor_behind_each_plateau(tiny):
     tokens, p = np.array(list(sentences)), np.array(list(sentences.values()))
     for k, H in enumerate(g.plateaus()):
         context = tokens[:, rhm.d - rhm.span(k) : -1]
-        predicted = g.next_token_posterior(context, position=rhm.d - 1)
+        predicted = g.next_token(context, position=rhm.d - 1)
         entropies = [naive.entropy(dict(enumerate(row))) for row in predicted.tolist()]
         assert p @ entropies == pytest.approx(H, abs=1e-10)
-        cut = g.next_token_posterior(tokens[:, :-1], context=rhm.span(k) - 1)
+        cut = g.next_token(tokens[:, :-1], context_tokens=rhm.span(k) - 1)
         np.testing.assert_array_equal(cut, predicted)
 
 
@@ -154,15 +152,12 @@ def check_context_level(tiny, levels, hidden, k):
     }
     symbols = {level: np.where(hidden[level], -1, levels[level]) for level in range(1, k + 1)}
     options = {"symbols": symbols, "context_level": k}
-    found = inference.posterior(tiny.grammar, levels[0], hidden[0], hidden_levels=range(k + 1), **options)
-    assert len(found) == k + 1
-    for level, marginals in enumerate(found):
+    for level in range(k + 1):
+        marginals = inference.posteriors(tiny.grammar, levels[0], level=level, mask=hidden[0], **options)
         for i, row in enumerate(marginals):
             near = {node: x for node, x in observed.items() if below_same_node(tiny.rhm, k, level, i)(node)}
             expected = naive.posterior(tiny.trees, near, level, i, tiny.sizes[level])
             np.testing.assert_allclose(row, expected, rtol=0, atol=1e-12)
-    tokens = inference.posterior(tiny.grammar, levels[0], hidden[0], **options)
-    np.testing.assert_array_equal(tokens, found[0][hidden[0]])
 
 
 def test_rules_up_to_a_context_level(tiny):
@@ -188,15 +183,17 @@ def test_next_token_with_a_context_level(tiny):
     tokens = g.sample(4, seed=2)
     for t in range(rhm.d):
         for k in range(rhm.L + 1):
-            found = g.next_token_posterior(tokens[:, :t], context_level=k)
-            np.testing.assert_allclose(found, g.next_token_posterior(tokens[:, :t], t % rhm.span(k)), atol=1e-15)
-            same = g.posterior(tokens, range(t, rhm.d), context_level=k)[:, 0]
+            found = g.next_token(tokens[:, :t], context_level=k)
+            np.testing.assert_allclose(
+                found, g.next_token(tokens[:, :t], context_tokens=t % rhm.span(k)), atol=1e-15
+            )
+            same = g.posteriors(tokens, mask=np.arange(rhm.d) >= t, context_level=k)[:, t]
             np.testing.assert_allclose(found, same, rtol=0, atol=1e-12)
     # what comes before the prefix is hidden
-    last = g.next_token_posterior(tokens[:, -2:-1], position=rhm.d - 1, context_level=rhm.L)
-    np.testing.assert_array_equal(last, g.next_token_posterior(tokens[:, -2:-1], position=rhm.d - 1))
-    with pytest.raises(InputError, match="context=1 and context_level=1 are two contexts: give one"):
-        g.next_token_posterior(tokens[:, :1], 1, context_level=1)
+    last = g.next_token(tokens[:, -2:-1], position=rhm.d - 1, context_level=rhm.L)
+    np.testing.assert_array_equal(last, g.next_token(tokens[:, -2:-1], position=rhm.d - 1))
+    with pytest.raises(InputError, match="context_tokens=1 and context_level=1 are two contexts: give one"):
+        g.next_token(tokens[:, :1], context_tokens=1, context_level=1)
 
 
 # --- the filter down the spine, against the sum-product -----------------------------------------------------
@@ -222,7 +219,7 @@ def test_filter_and_sum_product_agree(grammar, seed):
         with pytest.MonkeyPatch.context() as patch:
             fast, plain = both_forms(
                 patch,
-                lambda window=window, position=position: grammar.next_token_posterior(
+                lambda window=window, position=position: grammar.next_token(
                     window, position=position, impossible="nan"
                 ),
             )
@@ -273,7 +270,7 @@ def test_weights_at_the_edge_of_floats():
         row = even.sample(1, seed=seed)[0]
         for hidden in (np.arange(2**L) == 2**L - 1, rng.random(2**L) < 0.5):
             observed = {(0, i): int(x) for i, x in enumerate(row) if not hidden[i]}
-            for i, found in zip(np.flatnonzero(hidden), g.posterior(row, hidden), strict=True):
+            for i, found in zip(np.flatnonzero(hidden), g.posteriors(row, mask=hidden)[hidden], strict=True):
                 seen = naive.agreeing(trees, observed)
                 total = sum(p for _, p in seen)
                 expected = [float(sum(p for tree, p in seen if tree[-1][i] == x) / total) for x in range(3)]
@@ -290,8 +287,9 @@ def grammar():
 
 def test_masks_of_all_shapes_agree(grammar):
     tokens, rng = grammar.sample(300, seed=1), np.random.default_rng(2)
-    everything = grammar.posterior(tokens, np.arange(8) == 7, hidden_levels=0)
+    everything = grammar.posteriors(tokens, mask=np.arange(8) == 7)
     assert everything.shape == (300, 8, 8)
+    np.testing.assert_array_equal(grammar.posteriors(tokens), everything)
     last = grammar.posterior(tokens)
     assert last.shape == (300, 8)
     np.testing.assert_array_equal(last, everything[:, 7])
@@ -299,38 +297,32 @@ def test_masks_of_all_shapes_agree(grammar):
     np.testing.assert_array_equal(grammar.posterior(tokens[3]), last[3])
 
     mask = rng.random(8) < 0.5
-    shared = grammar.posterior(tokens, mask)
-    assert shared.shape == (300, mask.sum(), 8)
-    np.testing.assert_array_equal(shared, grammar.posterior(tokens, mask, hidden_levels=0)[:, mask])
-    np.testing.assert_array_equal(grammar.posterior(tokens[3], mask), shared[3])
-    np.testing.assert_array_equal(grammar.posterior(tokens, np.tile(mask, (300, 1))), shared.reshape(-1, 8))
+    shared = grammar.posteriors(tokens, mask=mask)
+    assert shared.shape == (300, 8, 8)
+    np.testing.assert_array_equal(grammar.posteriors(tokens[3], mask=mask), shared[3])
+    np.testing.assert_array_equal(grammar.posteriors(tokens, mask=np.tile(mask, (300, 1))), shared)
 
     each = rng.random((300, 8)) < 0.4
-    own = grammar.posterior(tokens, each)
-    assert own.shape == (each.sum(), 8)
-    np.testing.assert_array_equal(own, grammar.posterior(tokens, each, hidden_levels=0)[each])
-    np.testing.assert_array_equal(own[: each[0].sum()], grammar.posterior(tokens[0], each[0]))
-    np.testing.assert_allclose(own.sum(axis=1), 1, rtol=1e-14)
+    own = grammar.posteriors(tokens, mask=each)
+    np.testing.assert_array_equal(own[~each], np.eye(8)[tokens[~each]])
+    np.testing.assert_array_equal(own[0], grammar.posteriors(tokens[0], mask=each[0]))
+    np.testing.assert_allclose(own.sum(axis=2), 1, rtol=1e-14)
 
 
-def test_masks_as_positions(grammar):
-    tokens = grammar.sample(30, seed=1)
-    booleans = np.isin(np.arange(8), [1, 4, 7])
-    expected = grammar.posterior(tokens, booleans)
-    np.testing.assert_array_equal(grammar.posterior(tokens, [1, 4, 7]), expected)
-    np.testing.assert_array_equal(grammar.posterior(tokens, [-1, 1, -4]), expected[:, [2, 0, 1]])
-    np.testing.assert_array_equal(grammar.posterior(tokens[3], [-1, 1, -4]), expected[3][[2, 0, 1]])
-    # one position has no axis of its own, as for an index
-    assert grammar.posterior(tokens, [4]).shape == (30, 1, 8)
-    np.testing.assert_array_equal(grammar.posterior(tokens, 4), grammar.posterior(tokens, [4])[:, 0])
-    np.testing.assert_array_equal(grammar.posterior(tokens, -1), grammar.posterior(tokens))
-    assert grammar.posterior(tokens[3], np.int64(4)).shape == (8,)
-    assert grammar.posterior(tokens, []).shape == (30, 0, 8)
-    np.testing.assert_array_equal(
-        grammar.posterior(tokens, [1, 4, 7], hidden_levels=2), grammar.posterior(tokens, booleans, hidden_levels=2)
-    )
-    drawn = grammar.posterior_sample(tokens, [1, -4, 7], seed=3)
-    np.testing.assert_array_equal(drawn, grammar.posterior_sample(tokens, booleans, seed=3))
+@pytest.mark.parametrize("k", range(4))
+def test_the_last_token_is_that_of_all_nodes(grammar, k):
+    """Of every context level, with symbols given and without."""
+    trees = grammar.sample(50, seed=1, trees=True)
+    given = {
+        level: np.where(np.arange(trees[level].shape[1]) % 2, trees[level].astype(int), -1) for level in (1, 2)
+    }
+    for symbols in (None, {x: given[x] for x in given if x <= k}):
+        options = {"context_level": k, "symbols": symbols}
+        last = grammar.posteriors(trees[0], **options)[:, -1]
+        np.testing.assert_allclose(grammar.posterior(trees[0], **options), last, rtol=1e-12, atol=1e-15)
+    impossible = {"context_level": k, "symbols": {k + 1: trees[min(k + 1, 3)]}}
+    with pytest.raises(InputError, match=rf"symbols of level {k + 1} lie above|level of symbols=4 is too large"):
+        grammar.posterior(trees[0], **impossible)
 
 
 def test_a_context_level_sees_no_contradiction_beyond_it(grammar):
@@ -339,38 +331,39 @@ def test_a_context_level_sees_no_contradiction_beyond_it(grammar):
     tokens = np.concatenate([halves[0], halves[1][::-1]], axis=1)
     impossible = np.flatnonzero(grammar.parse(tokens)[3][:, 0] < 0)
     assert len(impossible) > 0
-    one = tokens[impossible[0]]
+    one, none = tokens[impossible[0]], np.zeros(8, bool)
     with pytest.raises(InputError, match="no derivation explains"):
-        grammar.posterior(one, [], hidden_levels=1)
-    found = grammar.posterior(one, [], hidden_levels=1, context_level=2)
+        grammar.posteriors(one, level=1, mask=none)
+    found = grammar.posteriors(one, level=1, mask=none, context_level=2)
     np.testing.assert_array_equal(found.argmax(axis=1), grammar.parse(one)[1])
     pairs = np.array([divmod(code, 8) for code in range(64)])
     bad = one.copy()
     bad[6:] = pairs[grammar.parents(1, pairs) < 0][0]
     message = r"below node 1 of level 2, counted from there: no derivation explains .* tokens 2\.\.3"
     with pytest.raises(InputError, match=message):
-        grammar.posterior(bad, [], hidden_levels=1, context_level=2)
-    assert np.isnan(grammar.posterior(bad, [], hidden_levels=1, context_level=2, impossible="nan")[2:]).all()
+        grammar.posteriors(bad, level=1, mask=none, context_level=2)
+    found = grammar.posteriors(bad, level=1, mask=none, context_level=2, impossible="nan")
+    np.testing.assert_array_equal(np.isnan(found).all(axis=1), [False, False, True, True])
 
 
 def test_levels(grammar):
     tokens = grammar.sample(50, seed=1)
-    found = grammar.posterior(tokens, hidden_levels=range(4))
-    assert [p.shape for p in found] == [(50, 8, 8), (50, 4, 6), (50, 2, 6), (50, 1, 4)]
-    assert [p.shape for p in grammar.posterior(tokens[0], hidden_levels=[3, 1])] == [(1, 4), (4, 6)]
-    np.testing.assert_array_equal(grammar.posterior(tokens, hidden_levels=2), found[2])
-    assert grammar.posterior(tokens, hidden_levels=[]) == []
+    for level, shape in enumerate([(8, 8), (4, 6), (2, 6), (1, 4)]):
+        found = grammar.posteriors(tokens, level=level)
+        assert found.shape == (50, *shape)
+        assert grammar.posteriors(tokens[0], level=level).shape == shape
+        np.testing.assert_array_equal(grammar.posteriors(tokens[0], level=level), found[0])
 
 
 def test_nothing_and_everything_hidden(grammar):
     tokens = grammar.sample(5, seed=1)
-    assert grammar.posterior(tokens, np.zeros(8, bool)).shape == (5, 0, 8)
-    free = grammar.posterior(tokens, np.ones(8, bool))
+    np.testing.assert_array_equal(grammar.posteriors(tokens, mask=np.zeros(8, bool)), np.eye(8)[tokens])
+    free = grammar.posteriors(tokens, mask=np.ones(8, bool))
     np.testing.assert_allclose(free[0], [grammar.marginal(0, i) for i in range(8)], atol=1e-14)
     assert grammar.posterior(tokens[:0]).shape == (0, 8)
-    assert grammar.posterior(tokens[:0], np.ones((0, 8), bool)).shape == (0, 8)
-    assert grammar.posterior_sample(tokens[:0]).shape == (0, 8)
-    np.testing.assert_allclose(grammar.next_token_posterior([]), grammar.marginal(0, 0), atol=1e-14)
+    assert grammar.posteriors(tokens[:0], mask=np.ones((0, 8), bool)).shape == (0, 8, 8)
+    assert grammar.sample_posterior(tokens[:0]).shape == (0, 8)
+    np.testing.assert_allclose(grammar.next_token([]), grammar.marginal(0, 0), atol=1e-14)
 
 
 def test_what_is_stored_at_hidden_places_is_ignored(grammar):
@@ -385,11 +378,11 @@ def test_what_is_stored_at_hidden_places_is_ignored(grammar):
 def test_threads_and_blocks_change_nothing(grammar, threads, monkeypatch):
     tokens = grammar.sample(2000, seed=1)
     mask = np.random.default_rng(0).random((2000, 8)) < 0.4
-    expected = grammar.posterior(tokens, mask), grammar.posterior_sample(tokens, mask, samples=3, seed=4)
+    expected = grammar.posteriors(tokens, mask=mask), grammar.sample_posterior(tokens, mask=mask, samples=3, seed=4)
     monkeypatch.setattr(messages, "_LEAST_A_THREAD", 1)
     monkeypatch.setattr(messages, "_LARGEST_BLOCK", 5000)
-    np.testing.assert_array_equal(grammar.posterior(tokens, mask, threads=threads), expected[0])
-    draws = grammar.posterior_sample(tokens, mask, samples=3, seed=4, threads=threads)
+    np.testing.assert_array_equal(grammar.posteriors(tokens, mask=mask, threads=threads), expected[0])
+    draws = grammar.sample_posterior(tokens, mask=mask, samples=3, seed=4, threads=threads)
     np.testing.assert_array_equal(draws, expected[1])
 
 
@@ -415,9 +408,9 @@ def test_products_of_many_small_factors(ones):
     # odds of symbol 0: those of the prior times q / (1 - q) to the excess of zeros
     odds = np.exp(-np.log(3) + (L - 2 * ones) * (np.log(q) - np.log1p(-q)))
     expected = [1 / (1 + 1 / odds), 1 / (1 + odds)]
-    for levels in (0, L):
-        np.testing.assert_allclose(g.posterior(tokens, hidden, hidden_levels=levels)[0], expected, rtol=1e-9)
-    drawn = g.posterior_sample(tokens, hidden, seed=0)
+    for level in (0, L):
+        np.testing.assert_allclose(g.posteriors(tokens, level=level, mask=hidden)[0], expected, rtol=1e-9)
+    drawn = g.sample_posterior(tokens, mask=hidden, seed=0)
     assert drawn[0] == (odds < 1)
     np.testing.assert_array_equal(drawn[1:], tokens[1:])
 
@@ -429,14 +422,14 @@ def test_balanced_evidence_gives_the_prior_back():
     apart = np.concatenate([[0], np.repeat([0] * 9 + [1] * 9, 2 ** np.arange(L))])
     hidden = np.arange(2**L) == 0
     for sentence in (tokens, apart):
-        np.testing.assert_allclose(echo(L, q).posterior(sentence, hidden), [[0.25, 0.75]], rtol=1e-9)
+        np.testing.assert_allclose(echo(L, q).posteriors(sentence, mask=hidden)[0], [0.25, 0.75], rtol=1e-9)
 
 
 def test_a_large_tree_with_half_its_tokens_hidden():
     grammar = RHM(v=16, m=4, s=2, L=14).grammar(seed=0)
     tokens = grammar.sample(2, seed=1)
     mask = np.random.default_rng(0).random(tokens.shape) < 0.5
-    found = grammar.posterior(tokens, mask)
+    found = grammar.posteriors(tokens, mask=mask)[mask]
     np.testing.assert_allclose(found.sum(axis=1), 1, rtol=1e-12)
     # calibrated: a Bayes posterior gives the truth, on average, the probability that it states
     stated = (found**2).sum(axis=1)
@@ -456,8 +449,9 @@ def test_floats_and_logarithms_agree(monkeypatch):
     }
 
     def everything():
-        found = grammar.posterior(trees[0], mask, hidden_levels=range(4), symbols=symbols)
-        return found, grammar.posterior_sample(trees[0], mask, samples=3, seed=2, symbols=symbols, trees=True)
+        given = {"mask": mask, "symbols": symbols}
+        found = [grammar.posteriors(trees[0], level=level, **given) for level in range(4)]
+        return found, grammar.sample_posterior_trees(trees[0], samples=3, seed=2, **given)
 
     fast, fast_draws = everything()
     use_logarithms(monkeypatch)
@@ -491,8 +485,8 @@ def test_more_tuples_than_could_be_listed():
     grammar = RHM(v=3000, m=4, s=3, L=2).grammar(seed=0)
     tokens = grammar.sample(200, seed=1)
     for hidden in (0, 4, 8):
-        found = grammar.posterior(tokens, np.arange(9) == hidden)
-        assert (found[np.arange(200), 0, tokens[:, hidden]] > 0.1).all()
+        found = grammar.posteriors(tokens, mask=np.arange(9) == hidden)
+        assert (found[np.arange(200), hidden, tokens[:, hidden]] > 0.1).all()
 
 
 # --- evidence without an explanation -------------------------------------------------------------------------
@@ -514,7 +508,7 @@ def test_first_sample_without_explanation_is_named(grammar):
         r"no derivation explains what is observed of sample 4 in the tokens 2\.\.3, which node 1 of level 1 would "
         r"have to produce \(2 samples in all\)"
     )
-    for function in (grammar.posterior, grammar.posterior_sample):
+    for function in (grammar.posterior, grammar.posteriors, grammar.sample_posterior):
         with pytest.raises(InputError, match=message):
             function(tokens)
     found = grammar.posterior(tokens, impossible="nan")
@@ -528,31 +522,31 @@ def test_contradictions_higher_up(grammar):
     mixed = np.concatenate([tokens[:100, :4], tokens[100:, 4:]], axis=1)
     bad = grammar.parse(mixed)[3][:, 0] < 0
     assert bad.any()
-    found = grammar.posterior(mixed, np.zeros(8, bool), hidden_levels=3, impossible="nan")
+    found = grammar.posteriors(mixed, level=3, mask=np.zeros(8, bool), impossible="nan")
     np.testing.assert_array_equal(np.isnan(found).any(axis=(1, 2)), bad)
     with pytest.raises(InputError, match=r"in the tokens 0\.\.7, which node 0 of level 3"):
-        grammar.posterior(mixed[bad][0], np.zeros(8, bool))
+        grammar.posteriors(mixed[bad][0], mask=np.zeros(8, bool))
 
 
 def test_ungrammatical_prefix(grammar):
     with pytest.raises(InputError, match=r"no derivation explains what is observed in the tokens 0\.\.1"):
-        grammar.next_token_posterior(ungrammatical(grammar))
+        grammar.next_token(ungrammatical(grammar))
     prefixes = grammar.sample(2, seed=0)[:, :4]
     prefixes[1, 2:] = ungrammatical(grammar)
     with pytest.raises(InputError, match=r"of sample 1 in the tokens 2\.\.3"):
-        grammar.next_token_posterior(prefixes)
+        grammar.next_token(prefixes)
 
 
 @pytest.mark.usefixtures("arithmetic")
 def test_symbols_that_contradict_the_tokens(grammar):
     trees = grammar.sample(20, seed=1, trees=True)
     labels = trees[3]
-    certain = grammar.posterior(trees[0], np.zeros(8, bool), hidden_levels=3, symbols={3: labels})
+    certain = grammar.posteriors(trees[0], level=3, mask=np.zeros(8, bool), symbols={3: labels})
     np.testing.assert_array_equal(certain[:, 0], np.eye(4)[labels[:, 0]])
     wrong = labels.copy()
     wrong[11] = (wrong[11] + 1) % 4
     with pytest.raises(InputError, match=r"of sample 11 in the tokens 0\.\.7"):
-        grammar.posterior(trees[0], np.zeros(8, bool), symbols={3: wrong})
+        grammar.posteriors(trees[0], mask=np.zeros(8, bool), symbols={3: wrong})
 
 
 @pytest.mark.usefixtures("arithmetic")
@@ -560,14 +554,14 @@ def test_what_has_probability_zero_explains_nothing():
     rules = [[[[0, 1], [2, 2]], [[1, 0], [1, 1]]]]
     g = Grammar.from_rules(rules, v=3, rule_probabilities=[[[1, 0], [0.5, 0.5]]])
     with pytest.raises(InputError, match="probability zero"):
-        g.posterior([2, 2], [False, False])
+        g.posteriors([2, 2], mask=[False, False])
     with pytest.raises(InputError, match="probability zero"):
         g.posterior([2, 0])
     np.testing.assert_array_equal(g.posterior([0, 0]), [0, 1, 0])
     one_class = g.reweighted(prior=[1, 0])
     with pytest.raises(InputError, match="node 0 of level 1"):
-        one_class.posterior([1, 0], [False, False])
-    np.testing.assert_array_equal(one_class.posterior([0, 0], [True, True]), [[1, 0, 0], [0, 1, 0]])
+        one_class.posteriors([1, 0], mask=[False, False])
+    np.testing.assert_array_equal(one_class.posteriors([0, 0], mask=[True, True]), [[1, 0, 0], [0, 1, 0]])
 
 
 # --- draws ---------------------------------------------------------------------------------------------------
@@ -581,8 +575,8 @@ def test_draws_are_trees_that_explain_what_was_seen(tiny):
         tree = some_tree(tiny, rng)
         hidden = [rng.random(len(nodes)) < 0.6 for nodes in tree]
         symbols = {k: np.where(hidden[k], -1, tree[k]) for k in range(1, len(tree)) if symbols_too}
-        drawn = inference.posterior_sample(
-            tiny.grammar, tree[0], hidden[0], samples=20, seed=6, trees=True, symbols=symbols
+        drawn = inference.sample_posterior_trees(
+            tiny.grammar, tree[0], mask=hidden[0], samples=20, seed=6, symbols=symbols
         )
         derivations = {tuple(map(tuple, levels)) for levels, _ in tiny.trees}
         for i in range(20):
@@ -600,8 +594,8 @@ def test_draws_follow_the_joint_posterior(tiny, share):
     hidden = rng.random(tiny.rhm.d) < share
     root = {tiny.rhm.L: [levels[-1][0]]} if share == 0.7 else {}
     count = 3000
-    drawn = inference.posterior_sample(
-        tiny.grammar, levels[0], hidden, samples=count, seed=6, trees=True, symbols=root
+    drawn = inference.sample_posterior_trees(
+        tiny.grammar, levels[0], mask=hidden, samples=count, seed=6, symbols=root
     )
     observed = {(0, i): x for i, x in enumerate(levels[0]) if not hidden[i]}
     if root:
@@ -624,28 +618,28 @@ def test_draws_follow_the_joint_posterior(tiny, share):
 def test_draws_keep_what_is_observed_and_parse(grammar):
     tokens = grammar.sample(100, seed=1)
     mask = np.random.default_rng(0).random((100, 8)) < 0.5
-    drawn = grammar.posterior_sample(tokens, mask, samples=7, seed=2)
+    drawn = grammar.sample_posterior(tokens, mask=mask, samples=7, seed=2)
     assert drawn.shape == (100, 7, 8)
     assert drawn.dtype == tokens.dtype
     np.testing.assert_array_equal(np.where(mask[:, None], tokens[:, None], drawn), np.tile(tokens[:, None], (7, 1)))
     assert (grammar.parse(drawn)[3] >= 0).all()
-    trees = grammar.posterior_sample(tokens, mask, samples=7, seed=2, trees=True)
+    trees = grammar.sample_posterior_trees(tokens, mask=mask, samples=7, seed=2)
     for level, symbols in zip(trees, grammar.parse(drawn), strict=True):
         np.testing.assert_array_equal(level, symbols)
 
 
 def test_draws_are_reproducible(grammar):
     tokens, mask = grammar.sample(10, seed=1), np.ones(8, bool)
-    draw = partial(grammar.posterior_sample, tokens, mask)
+    draw = partial(grammar.sample_posterior, tokens, mask=mask)
     np.testing.assert_array_equal(draw(seed=3), draw(seed=3))
     assert (draw(seed=3) != draw(seed=4)).any()
     assert draw(samples=0).shape == (10, 0, 8)
-    assert grammar.posterior_sample(tokens[0], mask).shape == (8,)
-    assert grammar.posterior_sample(tokens[0], mask, samples=5).shape == (5, 8)
+    assert grammar.sample_posterior(tokens[0], mask=mask).shape == (8,)
+    assert grammar.sample_posterior(tokens[0], mask=mask, samples=5).shape == (5, 8)
     rng = np.random.default_rng(0)
     assert (draw(seed=rng) != draw(seed=rng)).any()
     # draws are independent of the sentences that the same seed makes
-    many = grammar.posterior_sample(np.zeros((4000, 8), int), mask, seed=1, trees=True)[3][:, 0]
+    many = grammar.sample_posterior_trees(np.zeros((4000, 8), int), mask=mask, seed=1)[3][:, 0]
     sentences = grammar.sample(4000, seed=1, trees=True)[3][:, 0]
     assert abs((many == sentences).mean() - 1 / 4) < 4.5 * np.sqrt(3 / 16 / 4000)
 
@@ -654,40 +648,37 @@ def test_draws_are_reproducible(grammar):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "options", "message"),
+    ("tokens", "options", "message"),
     [
-        (([0.0] * 8,), {}, "tokens are of type float64: give integers"),
-        (([True] * 8,), {}, "tokens are of type bool: give integers"),
-        (([0] * 7,), {}, r"tokens have shape \(7,\): the last axis must hold d=8 tokens"),
-        ((np.zeros((2, 2, 8), int),), {}, r"tokens have shape \(2, 2, 8\): give one axis"),
-        (([0, 1, 9, 0, 0, 0, 0, 0],), {}, r"tokens hold 9 at \[0, 2\], outside 0..7: hide it, or correct it"),
-        (([[0] * 8, [-1] * 8],), {}, r"tokens hold -1 at \[1, 0\]"),
-        (([0] * 8, [1.0] * 8), {}, "mask is of type float64: give booleans"),
-        (([0] * 8, [1] * 8), {}, r"integers \[1, 1, .* are positions, and one is named twice"),
-        (([0] * 8, [3, -9]), {}, r"mask names position -9, but a sentence has d=8 tokens: 0\.\.7"),
-        (([0] * 8, [[3]]), {}, r"integers of shape \(1, 1\): positions are one list"),
-        (([0] * 8,), {"context_level": 4}, "context_level=4 is too large: it must be at most 3"),
-        (
-            ([0] * 8,),
-            {"context_level": 1, "hidden_levels": 2},
-            "hidden_levels=2 is too large: it must be at most 1",
-        ),
-        (([0] * 8,), {"context_level": 1, "symbols": {2: [0, 0]}}, "symbols of level 2 lie above context_level=1"),
-        (([0] * 8, [True] * 7), {}, r"mask has shape \(7,\): give \(8,\)"),
-        (([[0] * 8] * 3, [[True] * 8] * 2), {}, r"mask has shape \(2, 8\): .* the tokens, \(3, 8\)"),
-        (([0] * 8, [[True] * 8]), {}, r"mask has shape \(1, 8\): .* the tokens, \(8,\)"),
-        (([0] * 8,), {"hidden_levels": 4}, "hidden_levels=4 is too large: it must be at most 3"),
-        (([0] * 8,), {"hidden_levels": [0, 1.0]}, "hidden_levels=1.0 is not an integer"),
-        (([0] * 8,), {"symbols": {0: [0] * 8}}, "level of symbols=0 is too small"),
-        (([0] * 8,), {"symbols": {2: [0] * 3}}, r"symbols\[2\] have shape \(3,\): give \(1, 2\) or \(2,\)"),
-        (([0] * 8,), {"symbols": {2: [0, 6]}}, r"symbols\[2\] hold 6 at \[0, 1\], outside 0..5"),
-        (([0] * 8,), {"impossible": "zero"}, "impossible='zero' is unknown: choose one of raise, nan"),
-        (([0] * 8,), {"threads": 0}, "threads=0 is too small"),
+        ([0.5] * 8, {}, "tokens are of type float64: give integers"),
+        ([True] * 8, {}, "tokens are of type bool: give integers"),
+        ([0] * 7, {}, r"tokens have shape \(7,\): the last axis must hold d=8 tokens"),
+        (np.zeros((2, 2, 8), int), {}, r"tokens have shape \(2, 2, 8\): give one axis"),
+        ([0, 1, 9, 0, 0, 0, 0, 0], {}, r"tokens hold 9 at \[0, 2\], outside 0..7: hide it, or correct it"),
+        ([[0] * 8, [-1] * 8], {}, r"tokens hold -1 at \[1, 0\]"),
+        ([0] * 8, {"mask": [1.0] * 8}, "mask is of type float64: give booleans"),
+        ([0] * 8, {"mask": [3]}, "mask is of type int64: give booleans, True where a token is hidden"),
+        ([0] * 8, {"context_level": 4}, "context_level=4 is too large: it must be at most 3"),
+        ([0] * 8, {"context_level": 1, "level": 2}, "level=2 is too large: it must be at most 1"),
+        ([0] * 8, {"context_level": 1, "symbols": {2: [0, 0]}}, "symbols of level 2 lie above context_level=1"),
+        ([0] * 8, {"mask": [True] * 7}, r"mask has shape \(7,\): give \(8,\)"),
+        ([[0] * 8] * 3, {"mask": [[True] * 8] * 2}, r"mask has shape \(2, 8\): .* the tokens, \(3, 8\)"),
+        ([0] * 8, {"mask": [[True] * 8]}, r"mask has shape \(1, 8\): .* the tokens, \(8,\)"),
+        ([0] * 8, {"level": 4}, "level=4 is too large: it must be at most 3"),
+        ([0] * 8, {"level": 1.0}, "level=1.0 is not an integer"),
+        ([0] * 8, {"symbols": {0: [0] * 8}}, "level of symbols=0 is too small"),
+        ([0] * 8, {"symbols": {2: [0] * 3}}, r"symbols\[2\] have shape \(3,\): give \(1, 2\) or \(2,\)"),
+        ([0] * 8, {"symbols": {2: [0, 6]}}, r"symbols\[2\] hold 6 at \[0, 1\], outside 0..5"),
+        ([0] * 8, {"impossible": "zero"}, "impossible='zero' is unknown: choose one of raise, nan"),
+        ([0] * 8, {"threads": 0}, "threads=0 is too small"),
     ],
 )
-def test_bad_evidence(grammar, arguments, options, message):
+def test_bad_evidence(grammar, tokens, options, message):
     with pytest.raises(InputError, match=message):
-        grammar.posterior(*arguments, **options)
+        grammar.posteriors(tokens, **options)
+    if not {"mask", "level"} & set(options):
+        with pytest.raises(InputError, match=message):
+            grammar.posterior(tokens, **options)
 
 
 @pytest.mark.parametrize(
@@ -696,14 +687,14 @@ def test_bad_evidence(grammar, arguments, options, message):
         ([0] * 8, {}, "prefix has 8 tokens, but only 7 lie before position 7: cut it"),
         ([0] * 4, {"position": 3}, "prefix has 4 tokens, but only 3 lie before position 3"),
         ([0] * 4, {"position": 8}, "position=8 is too large"),
-        ([0] * 4, {"context": -1}, "context=-1 is too small"),
+        ([0] * 4, {"context_tokens": -1}, "context_tokens=-1 is too small"),
         ([0.5] * 4, {}, "prefix tokens are of type float64"),
         ([0, 8], {}, r"prefix tokens hold 8 at \[0, 1\]"),
     ],
 )
 def test_bad_prefix(grammar, prefix, options, message):
     with pytest.raises(InputError, match=message):
-        grammar.next_token_posterior(prefix, **options)
+        grammar.next_token(prefix, **options)
 
 
 def test_a_result_that_cannot_be_held(grammar, monkeypatch):

@@ -46,7 +46,7 @@ def test_posteriors_integrate_to_the_prior(grammar, data):
     tokens, p = np.array(list(sentences)), np.array(list(sentences.values()))
     hidden = np.array(data.draw(st.lists(st.booleans(), min_size=rhm.d, max_size=rhm.d)))
     hidden[data.draw(st.integers(0, rhm.d - 1))] = True
-    posterior = grammar.posterior(tokens, hidden).reshape(len(tokens), hidden.sum(), rhm.n_symbols(0))
+    posterior = grammar.posteriors(tokens, mask=hidden)[:, hidden]
     assert np.allclose(posterior.sum(axis=-1), 1, rtol=0, atol=1e-12)
     marginals = [grammar.marginal(0, position) for position in np.flatnonzero(hidden)]
     assert np.allclose(np.einsum("n,nhv->hv", p, posterior), marginals, rtol=0, atol=1e-12)

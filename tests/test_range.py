@@ -52,9 +52,9 @@ def test_sentences_too_long_are_refused_before_anything_is_made(L, m):
     for draw in (lambda: grammar.sample(1), lambda: next(grammar.stream(1)), lambda: grammar.sample(1, trees=True)):
         with pytest.raises(InputError, match=tokens + r": at most 2\.68e\+08 can be drawn, so lower L"):
             draw()
-    for method in ("exact", "montecarlo"):
+    for entropies in (grammar.next_token_entropies, grammar.estimate_next_token_entropies):
         with pytest.raises(
             InputError, match=tokens + r".* plateaus\(\) gives those of the last token at any depth"
         ):
-            grammar.next_token_entropies(method)
+            entropies()
     assert np.isfinite(grammar.covariance(0, 2**L - 1)).all()

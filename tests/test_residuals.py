@@ -45,13 +45,13 @@ def assert_as_listed(tiny):
             listed = conditional_covariance(
                 tiny.trees, spine, lambda levels, k=k: levels[-1 - k][-1], context_of(rhm, i)
             )
-            K = spine_covariance(g, k, target=j, context=i)
+            K = spine_covariance(g, k, target_level=j, context_level=i)
             expected = [[listed[a, b] for b in range(rhm.n_symbols(k))] for a in range(rhm.n_symbols(j))]
             np.testing.assert_allclose(K, expected, rtol=0, atol=1e-14)
             own = conditional_covariance(tiny.trees, spine, spine, context_of(rhm, i))
             noise = sum(own[a, a] for a in range(rhm.n_symbols(j)))
             for level in range(1, k + 1):
-                found = tuple_detection(g, k, target=j, context=i, tuple_level=level)
+                found = tuple_detection(g, k, target_level=j, context_level=i, tuple_level=level)
                 assert found.noise == pytest.approx(noise, abs=1e-14)
                 assert found.signal == pytest.approx(listed_signal(tiny, k, j, i, level), abs=1e-14)
 
@@ -96,11 +96,14 @@ def test_without_context_it_is_the_covariance_of_two_nodes():
 def test_a_known_context_takes_more_from_the_noise_of_higher_symbols():
     g = RHM(v=16, m=4, s=2, L=4).grammar(seed=0)
     for k in (1, 2, 3):
-        noise = [[tuple_detection(g, k, target=j, context=i).noise for i in range(k + 1)] for j in range(k + 1)]
+        noise = [
+            [tuple_detection(g, k, target_level=j, context_level=i).noise for i in range(k + 1)]
+            for j in range(k + 1)
+        ]
         assert (np.diff(noise, axis=1) < 0).all()
         # h_j determines less than h_(j-1) does, once the context below it is known
         assert (np.diff(np.array(noise)[:, k]) < 1e-12).all()
-        samples = [tuple_detection(g, k, target=j).samples for j in range(k + 1)]
+        samples = [tuple_detection(g, k, target_level=j).samples for j in range(k + 1)]
         assert (np.diff(samples) < 0).all()
 
 
@@ -108,8 +111,8 @@ def test_a_known_context_takes_more_from_the_noise_of_higher_symbols():
     ("change", "message"),
     [
         ({"k": 3}, "k=3 is too large: it must be at most 2"),
-        ({"target": 3}, "target=3 is too large: it must be at most 2"),
-        ({"context": -1}, "context=-1"),
+        ({"target_level": 3}, "target_level=3 is too large: it must be at most 2"),
+        ({"context_level": -1}, "context_level=-1"),
         ({"tuple_level": 0}, "tuple_level=0"),
     ],
 )

@@ -493,6 +493,6 @@ def test_more_than_the_memory_is_refused_before_it_is_asked_for(monkeypatch):
     with pytest.raises(InputError, match=r"n=200 samples of 8 symbols need .* GiB"):
         grammar.sample(200)
     with pytest.raises(InputError, match=r"a result of .* GiB does not fit in memory"):
-        grammar.posterior_sample(grammar.sample(1)[0], [False] * 4 + [True] * 4, samples=200)
+        grammar.sample_posterior(grammar.sample(1)[0], mask=[False] * 4 + [True] * 4, samples=200)
     with pytest.raises(InputError, match="does not fit in memory"):
-        grammar.posterior(grammar.sample(100), [False] * 4 + [True] * 4)
+        grammar.posteriors(grammar.sample(100), mask=[False] * 4 + [True] * 4)

@@ -173,7 +173,7 @@ def _measured_table(rows: list[dict[str, Any]], grammars: int) -> Table:
     return table
 
 
-@click.command("plateaus", cls=Command, words={"method='montecarlo'": "--samples"})
+@click.command("plateaus", cls=Command, words={"estimate_plateaus or estimate_next_token_entropies": "--samples"})
 @json_option
 @plot_option
 @click.option("--grammars", type=int, help="Add mean, error and spread over this many drawn grammars.")
@@ -189,7 +189,7 @@ def plateaus_command(
     if samples is None:
         columns = {"grammar": chosen.grammar.plateaus()}
     else:
-        estimate = chosen.grammar.plateaus(method="montecarlo", samples=samples)
+        estimate = chosen.grammar.estimate_plateaus(samples=samples)
         columns = {"grammar": estimate.mean, "its error": estimate.standard_error}
     if rhm.rule_probabilities is None:
         columns["chain"] = rhm.plateaus("chain")

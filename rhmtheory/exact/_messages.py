@@ -14,15 +14,15 @@ import numpy.typing as npt
 from rhmtheory._kernels import inference as kernels
 from rhmtheory._kernels import inference_logs
 from rhmtheory.exact import _spine as spine
-from rhmtheory.exact._evidence import Evidence, Mask, rows_of
-from rhmtheory.language.grammar import Grammar
+from rhmtheory.exact._evidence import Evidence, Mask, Piece, rows_of
 from rhmtheory.support.checks import as_choice
 from rhmtheory.support.draws import Key
-from rhmtheory.support.errors import InputError
-from rhmtheory.support.memory import allocate
+from rhmtheory.support.errors import NOT_SAID, InputError
+from rhmtheory.support.memory import allocate, memory_size
 from rhmtheory.support.parallel import for_ranges
-from rhmtheory.support.types import FloatArray
+from rhmtheory.support.types import FloatArray, IntArray
 from rhmtheory.tree._tuples import count, encode
+from rhmtheory.tree.tables import Tables
 
 Impossible = Literal["raise", "nan"]
 """What to do with a sample that no derivation explains."""
@@ -35,14 +35,14 @@ _LEAST_A_THREAD = 1 << 18
 
 
 @lru_cache(maxsize=8)
-def _rules(grammar: Grammar) -> list[kernels.Rules]:
+def _rules(tables: Tables) -> list[kernels.Rules]:
     """The rules of levels 1..L as the kernels read them."""
     out = []
-    for level in range(1, grammar.rhm.L + 1):
-        probability = grammar.rule_probabilities(level)
+    for level in range(1, tables.shape.L + 1):
+        probability = tables.rule_probabilities(level)
         possible = probability > 0
-        children = grammar.rules(level)[possible].astype(np.int64)
-        s, base = children.shape[1], grammar.rhm.n_symbols(level - 1)
+        children = tables.rules(level)[possible].astype(np.int64)
+        s, base = children.shape[1], tables.shape.n_symbols(level - 1)
         largest = count(base, s) - 1
         # about one rule a bucket, so that looking up a tuple takes a step or two
         shift = max(0, largest.bit_length() - len(children).bit_length())
@@ -66,30 +66,30 @@ def _rules(grammar: Grammar) -> list[kernels.Rules]:
     return out
 
 
-def _node_start(grammar: Grammar) -> list[int]:
+def _node_start(tables: Tables) -> list[int]:
     """Number of the first node of each level, counted from the tokens up, and the number of nodes."""
-    widths = (grammar.rhm.width(level) for level in range(grammar.rhm.L + 1))
+    widths = (tables.shape.width(level) for level in range(tables.shape.L + 1))
     return list(accumulate(widths, initial=0))
 
 
 class Block:
     """Room for the messages of some samples, filled anew for every block of them."""
 
-    def __init__(self, grammar: Grammar, size: int) -> None:
-        rhm = grammar.rhm
+    def __init__(self, tables: Tables, size: int) -> None:
+        shape = tables.shape
         self.size = size
-        self.prior, self.rules, self.start = np.array(grammar.prior), _rules(grammar), _node_start(grammar)
-        shapes = [(size, rhm.width(level), rhm.n_symbols(level)) for level in range(rhm.L + 1)]
+        self.prior, self.rules, self.start = np.array(tables.prior), _rules(tables), _node_start(tables)
+        rooms = [(size, shape.width(level), shape.n_symbols(level)) for level in range(shape.L + 1)]
         self.nodes = [
             kernels.Nodes(
-                state=np.empty(shape[:2], np.int32),
-                beta=np.empty(shape),
-                scale=np.empty(shape[:2]),
-                rules=np.empty((*shape[:2], 3), np.int64),
+                state=np.empty(room[:2], np.int32),
+                beta=np.empty(room),
+                scale=np.empty(room[:2]),
+                rules=np.empty((*room[:2], 3), np.int64),
             )
-            for shape in shapes
+            for room in rooms
         ]
-        self.gamma = [np.empty(shape) for shape in shapes]
+        self.gamma = [np.empty(room) for room in rooms]
 
     def explain(self, evidence: Evidence, start: int, stop: int, logs: bool) -> npt.NDArray[np.int64]:
         """Send the messages up; returns for each sample EXPLAINED, UNDERFLOW, or the lowest node that fails.
@@ -142,63 +142,61 @@ class Block:
 
 
 def marginals(
-    grammar: Grammar,
+    tables: Tables,
     evidence: Evidence,
     asked: dict[int, Mask],
     impossible: Impossible,
     threads: int | None,
 ) -> dict[int, FloatArray]:
-    """Marginals (nodes, v_l) of the nodes asked for, (samples or 1, width) a level, sample by sample.
-
-    One token given those right before it is found by the filter down its spine, all else by the sum-product.
-    """
+    """Marginals (nodes, v_l) of the nodes asked for, (samples or 1, width) a level, sample by sample."""
     as_choice("impossible", impossible, ("raise", "nan"))
-    window = _window(evidence, asked)
-    if window is None or not spine.fits(grammar.rhm, window):
-        out, failed = _sum_product(grammar, evidence, asked, threads)
-    else:
-        tokens = evidence.pieces[0].symbols[:, window.first - evidence.pieces[0].first :]
-        tokens = tokens[:, : window.position - window.first]
-        (p,) = allocate([(evidence.samples, grammar.rhm.n_symbols(0))], np.float64, NO_ROOM)
-        found = spine.next_token(p, grammar, tokens, window, threads)
-        out, failed = {0: p}, np.full(evidence.samples, kernels.EXPLAINED)
-        left = np.flatnonzero(~found)
-        if len(left):
-            rest, failed[left] = _sum_product(grammar, evidence.some(left), asked, threads)
-            p[left] = rest[0]
+    out, failed = _sum_product(tables, evidence, asked, threads)
     if impossible == "raise":
-        check_explained(grammar, failed)
+        check_explained(tables, failed)
     return out
 
 
-def _window(evidence: Evidence, asked: dict[int, Mask]) -> spine.Window | None:
-    """The tokens that are seen, where all samples show the same ones, right before the only one asked for."""
-    if list(asked) != [0] or len(asked[0]) > 1 or asked[0].sum() != 1 or len(evidence.pieces) != 1:
-        return None
-    _, first, symbols, hidden = evidence.pieces[0]
-    position = int(asked[0][0].argmax())
-    if len(hidden) > 1 or len(symbols) != evidence.samples or not first <= position <= first + symbols.shape[1]:
-        return None
-    seen = first + np.flatnonzero(~hidden[0])
-    begin = position - len(seen)
-    return spine.Window(begin, position) if np.array_equal(seen, np.arange(begin, position)) else None
+def one_token(
+    tables: Tables, seen: IntArray, position: int, impossible: Impossible, threads: int | None
+) -> FloatArray:
+    """Distribution (n, v) of the token at a position given the tokens right before it, (n, t).
+
+    Found by the filter down its spine; by the sum-product where the tokens are no complete subtrees, and for
+    samples that the filter leaves.
+    """
+    as_choice("impossible", impossible, ("raise", "nan"))
+    shape, n = tables.shape, len(seen)
+    window = spine.Window(position - seen.shape[1], position)
+    (p,) = allocate([(n, shape.n_symbols(0))], np.float64, NO_ROOM)
+    fits = spine.fits(shape, window)
+    left = np.flatnonzero(~spine.next_token(p, tables, seen, window, threads)) if fits else np.arange(n)
+    if len(left):
+        _check_room(tables)
+        rest = seen[left]
+        evidence = Evidence(len(left), [Piece(0, window.first, rest, np.zeros((1, rest.shape[1]), bool))])
+        failed = np.full(n, kernels.EXPLAINED)
+        found, failed[left] = _sum_product(tables, evidence, {0: np.arange(shape.d)[None] == position}, threads)
+        p[left] = found[0]
+        if impossible == "raise":
+            check_explained(tables, failed)
+    return p
 
 
 def _sum_product(
-    grammar: Grammar, evidence: Evidence, asked: dict[int, Mask], threads: int | None
+    tables: Tables, evidence: Evidence, asked: dict[int, Mask], threads: int | None
 ) -> tuple[dict[int, FloatArray], npt.NDArray[np.int64]]:
     """The plain form, for any evidence: marginals, NaN where there are none, and what failed in each sample."""
-    rhm, n = grammar.rhm, evidence.samples
+    shape, n = tables.shape, evidence.samples
     failed = np.empty(n, np.int64)
     begin, out = {}, {}
     for level, nodes in asked.items():
         begin[level] = np.concatenate([[0], np.cumsum(np.broadcast_to(nodes.sum(axis=1), n))])
-        (out[level],) = allocate([(int(begin[level][-1]), rhm.n_symbols(level))], np.float64, NO_ROOM)
+        (out[level],) = allocate([(int(begin[level][-1]), shape.n_symbols(level))], np.float64, NO_ROOM)
 
     def solve(block: Block, start: int, stop: int, logs: bool) -> npt.NDArray[np.int64]:
         failed[start:stop] = block.explain(evidence, start, stop, logs)
         here = {level: rows_of(nodes, start, stop) for level, nodes in asked.items()}
-        block.descend(_with_ancestors(grammar, here), failed[start:stop], logs)
+        block.descend(_with_ancestors(tables, here), failed[start:stop], logs)
         for level, nodes in here.items():
             rows = begin[level][start : stop + 1]
             part = out[level][rows[0] : rows[-1]]
@@ -207,23 +205,22 @@ def _sum_product(
             kernels.read_marginals(part, rows - rows[0], node, gamma, state, failed[start:stop])
         return failed[start:stop]
 
-    in_blocks(grammar, n, 1, solve, threads)
+    in_blocks(tables, n, 1, solve, threads)
     return out, failed
 
 
 def in_blocks(
-    grammar: Grammar,
+    tables: Tables,
     samples: int,
     draws: int,
     solve: Callable[[Block, int, int, bool], npt.NDArray[np.int64]],
     threads: int | None,
 ) -> None:
     """Call ``solve`` over ranges of the draws of all samples; in logarithms for a sample that underflows."""
-    levels = range(grammar.rhm.L + 1)
-    floats = sum(grammar.rhm.width(level) * grammar.rhm.n_symbols(level) for level in levels)
+    floats = _check_room(tables)
 
     def work(start: int, stop: int) -> None:
-        block = Block(grammar, max(1, min(_LARGEST_BLOCK // floats, stop - start)))
+        block = Block(tables, max(1, min(_LARGEST_BLOCK // floats, stop - start)))
         for a in range(start, stop, block.size):
             b = min(a + block.size, stop)
             for i in a // draws + np.flatnonzero(solve(block, a, b, False) == kernels.UNDERFLOW):
@@ -232,28 +229,43 @@ def in_blocks(
     for_ranges(work, samples * draws, threads=threads, least=max(1, _LEAST_A_THREAD // floats))
 
 
-def _with_ancestors(grammar: Grammar, nodes: dict[int, Mask]) -> list[Mask]:
+def _check_room(tables: Tables) -> int:
+    """Floats of the messages of one sample; raises `InputError` where the machine cannot hold them."""
+    shape = tables.shape
+    floats = sum(shape.width(level) * shape.n_symbols(level) for level in range(shape.L + 1))
+    # likelihoods and marginals
+    if (size := 16 * floats) > memory_size():
+        rule = f"of one sentence of {shape} take {size / 2**30:.3g} GiB, more than there are"
+        raise InputError("the messages", NOT_SAID, rule, "lower `L` or `v`")
+    return floats
+
+
+def _with_ancestors(tables: Tables, nodes: dict[int, Mask]) -> list[Mask]:
     """For each level below the root the nodes that are asked for, (samples or 1, width), and those above one."""
-    wanted = [nodes.get(0, np.zeros((1, grammar.rhm.d), bool))]
-    for level in range(1, grammar.rhm.L):
-        shape = len(wanted[-1]), grammar.rhm.width(level), grammar.rhm.n_children(level)
-        above: Mask = np.any(wanted[-1].reshape(shape), axis=-1)
+    wanted = [nodes.get(0, np.zeros((1, tables.shape.d), bool))]
+    for level in range(1, tables.shape.L):
+        children = len(wanted[-1]), tables.shape.width(level), tables.shape.n_children(level)
+        above: Mask = np.any(wanted[-1].reshape(children), axis=-1)
         wanted.append(above | nodes[level] if level in nodes else above)
     return wanted
 
 
-def check_explained(grammar: Grammar, failed: npt.NDArray[np.int64]) -> None:
+def check_explained(tables: Tables, failed: npt.NDArray[np.int64]) -> None:
     """Raise `InputError` for the first sample that no derivation explains, naming its lowest such node."""
     wrong = np.flatnonzero(failed != kernels.EXPLAINED)
     if len(wrong) == 0:
         return
-    node, start = int(failed[wrong[0]]), _node_start(grammar)
+    node, start = int(failed[wrong[0]]), _node_start(tables)
     level = bisect_right(start, node) - 1
-    span, i = grammar.rhm.span(level), node - start[level]
+    span, i = tables.shape.span(level), node - start[level]
     where = "" if len(failed) == 1 else f" of sample {wrong[0]}"
     others = f" ({len(wrong)} samples in all)" if len(wrong) > 1 else ""
-    raise InputError(
-        f"no derivation explains what is observed{where} in the tokens {i * span}..{(i + 1) * span - 1}, which "
-        f"node {i} of level {level} would have to produce{others}: it is ungrammatical, or has probability zero; "
-        'hide what is doubtful, or take NaN for its marginals with impossible="nan"'
+    rule = (
+        f"explains what is observed{where} in the tokens {i * span}..{(i + 1) * span - 1}, which "
+        f"node {i} of level {level} would have to produce{others}"
     )
+    way_out = (
+        "it is ungrammatical, or has probability zero; hide what is doubtful, or take NaN for its marginals with "
+        '`impossible`="nan"'
+    )
+    raise InputError("no derivation", NOT_SAID, rule, way_out)

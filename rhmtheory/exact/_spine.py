@@ -13,11 +13,11 @@ import numpy as np
 import numpy.typing as npt
 
 from rhmtheory._kernels import spine as kernels
-from rhmtheory.language.grammar import Grammar
-from rhmtheory.language.rhm import RHM
 from rhmtheory.support.parallel import for_ranges
 from rhmtheory.support.types import FloatArray, IntArray
 from rhmtheory.tree._tuples import encode
+from rhmtheory.tree.shape import Shape
+from rhmtheory.tree.tables import Tables
 
 _Numbers = npt.NDArray[np.int64]
 
@@ -25,12 +25,10 @@ _LARGEST_BLOCK = 1 << 20
 """Floats of beliefs of a level held at once by one thread (8 MiB)."""
 _MOST_CONTEXTS = 1 << 14
 """Contexts in a block: many, to repeat each other, but in the cache."""
-_LARGEST_TABLE = 1 << 18
-"""Tuples whose parents are listed; among more, parents are found by bisection."""
 
 
 class View(NamedTuple):
-    """The rules of a level by what is seen of their children: some to the left of the one that comes next."""
+    """Rules of one level, grouped by the observed left siblings of the child to be predicted."""
 
     numbers: _Numbers
     """(groups,) the distinct tuples that are seen, as sorted numbers."""
@@ -43,11 +41,11 @@ class View(NamedTuple):
 
 
 @lru_cache(maxsize=256)
-def see(grammar: Grammar, level: int, child: int, first: int = 0) -> View:
+def see(tables: Tables, level: int, child: int, first: int = 0) -> View:
     """The rules of a level when children first .. child - 1 are seen and ``child`` is next."""
-    rules = grammar.rules(level).astype(np.int64)  # (v_l, m, s)
-    weight = grammar.rule_probabilities(level).ravel()
-    below = grammar.rhm.n_symbols(level - 1)
+    rules = tables.rules(level).astype(np.int64)  # (v_l, m, s)
+    weight = tables.rule_probabilities(level).ravel()
+    below = tables.shape.n_symbols(level - 1)
     seen = encode(rules[:, :, first:child], below)
     numbers, group = np.unique(seen, return_inverse=True)
     group = group.reshape(seen.shape)
@@ -65,32 +63,32 @@ class Window(NamedTuple):
     position: int
 
 
-def fits(rhm: RHM, window: Window) -> bool:
+def fits(shape: Shape, window: Window) -> bool:
     """Whether the window consists of complete subtrees to the left of the spine."""
-    for level in range(1, rhm.L + 1):
-        begin = window.position // rhm.span(level) * rhm.span(level)
+    for level in range(1, shape.L + 1):
+        begin = window.position // shape.span(level) * shape.span(level)
         if begin <= window.first:
-            return (window.first - begin) % rhm.span(level - 1) == 0
+            return (window.first - begin) % shape.span(level - 1) == 0
     return False
 
 
 def next_token(
-    out: FloatArray, grammar: Grammar, tokens: IntArray, window: Window, threads: int | None
+    out: FloatArray, tables: Tables, tokens: IntArray, window: Window, threads: int | None
 ) -> npt.NDArray[np.bool_]:
     """Distribution of the next token for contexts (n, position - first) to ``out`` (n, v), and where it was found.
 
     The others, that nothing explains or whose weights leave the range of floats, have NaN and are left to the
     sum-product. The window must fit, see `fits`.
     """
-    rhm, n = grammar.rhm, len(tokens)
+    shape, n = tables.shape, len(tokens)
     found = np.empty(n, bool)
-    widest = max(rhm.n_symbols(level) for level in range(rhm.L + 1))
+    widest = max(shape.n_symbols(level) for level in range(shape.L + 1))
     size = max(1, min(_MOST_CONTEXTS, _LARGEST_BLOCK // max(widest, tokens.shape[1])))
 
     def work(start: int, stop: int) -> None:
         for a in range(start, stop, size):
             rows = slice(a, min(a + size, stop))
-            state, beliefs = _filter(grammar, tokens[rows], window)
+            state, beliefs = _filter(tables, tokens[rows], window)
             kernels.read_beliefs(out[rows], state, beliefs)
             found[rows] = state >= 0
 
@@ -98,53 +96,33 @@ def next_token(
     return found
 
 
-def _filter(grammar: Grammar, tokens: IntArray, window: Window) -> tuple[npt.NDArray[np.int32], FloatArray]:
+def _filter(tables: Tables, tokens: IntArray, window: Window) -> tuple[npt.NDArray[np.int32], FloatArray]:
     """Number of each context's belief about the token, and the distinct beliefs."""
-    rhm = grammar.rhm
+    shape = tables.shape
     # complete subtrees inside the window, from the level below up; those of a level begin at node first[level]
     symbols, first = [tokens], [window.first]
-    for level in range(1, rhm.L):
-        span = rhm.span(level)
+    for level in range(1, shape.L):
+        span = shape.span(level)
         first.append(-(-window.first // span))
         nodes = max(0, window.position // span - first[level])
         above = np.empty((len(tokens), nodes), np.int32)
         if nodes:
-            s = rhm.n_children(level)
+            s = shape.n_children(level)
             skipped = first[level] * s - first[level - 1]
-            kernels.parse(above, symbols[-1], skipped, s, rhm.n_symbols(level - 1), *_parents(grammar)[level - 1])
+            numbers, parent, _ = tables.parent_table(level, possible=True)
+            kernels.parse(above, symbols[-1], skipped, s, shape.n_symbols(level - 1), numbers, parent)
         symbols.append(above)
     state = np.zeros(len(tokens), np.int32)
-    beliefs: FloatArray = np.array(grammar.prior / grammar.prior.max())[None]
-    for level in range(rhm.L, 0, -1):
-        s = rhm.n_children(level)
-        node = window.position // rhm.span(level)
-        child = window.position // rhm.span(level - 1) - node * s
+    beliefs: FloatArray = np.array(tables.prior / tables.prior.max())[None]
+    for level in range(shape.L, 0, -1):
+        s = shape.n_children(level)
+        node = window.position // shape.span(level)
+        child = window.position // shape.span(level - 1) - node * s
         known = min(child, symbols[level - 1].shape[1])
-        seen = see(grammar, level, child, child - known)
+        seen = see(tables, level, child, child - known)
         below = np.empty((len(tokens), seen.below))
         siblings = symbols[level - 1]
         rules = seen.numbers, *seen.rules
         count = kernels.descend(state, siblings, siblings.shape[1] - known, beliefs, below, rules, seen.below)
         beliefs = below[:count]
     return state, beliefs
-
-
-@lru_cache(maxsize=8)
-def _parents(grammar: Grammar) -> list[tuple[_Numbers, _Numbers]]:
-    """For each level the sorted numbers of its tuples and their parents; or no numbers, and parents of all."""
-    out: list[tuple[_Numbers, _Numbers]] = []
-    for level in range(1, grammar.rhm.L + 1):
-        base = grammar.rhm.n_symbols(level - 1)
-        # rules of probability zero explain nothing
-        symbol, rule = np.nonzero(grammar.rule_probabilities(level) > 0)
-        numbers = encode(grammar.rules(level)[symbol, rule], base)
-        order = np.argsort(numbers)
-        numbers, symbol = numbers[order], symbol[order]
-        tuples = base ** grammar.rhm.n_children(level)
-        if tuples <= _LARGEST_TABLE:
-            table: _Numbers = np.full(tuples, -1)
-            table[numbers] = symbol
-            out.append((numbers[:0], table))
-        else:
-            out.append((numbers, symbol))
-    return out

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from rhmtheory.language.grammar import Grammar
-from rhmtheory.language.rhm import RHM
 from rhmtheory.support.checks import as_int, as_pair
-from rhmtheory.support.errors import InputError
+from rhmtheory.support.errors import NOT_SAID, InputError
 from rhmtheory.support.types import FloatArray
+from rhmtheory.tree.shape import Shape
+from rhmtheory.tree.tables import Tables
 
 _LARGEST_BLOCK = 1 << 22
 """Floats held at once for the covariances of one level, when all distances are asked for (32 MiB)."""
@@ -18,7 +18,7 @@ _MOST_OPERATIONS = 1 << 41
 """Multiplications of one correlation function (a minute or so); a token counts at least 2**17, for its memory."""
 
 
-def covariance(grammar: Grammar, i: int, j: int, *, hidden_levels: tuple[int, int] = (0, 0)) -> FloatArray:
+def covariance(tables: Tables, i: int, j: int, *, hidden_levels: tuple[int, int] = (0, 0)) -> FloatArray:
     r"""Exact covariance of the symbols at two nodes.
 
     With ``c`` the symbol of the lowest common ancestor (LCA), at level ``l``, and ``p != q`` the branches
@@ -29,7 +29,7 @@ def covariance(grammar: Grammar, i: int, j: int, *, hidden_levels: tuple[int, in
 
     Parameters
     ----------
-    grammar : Grammar
+    tables : Tables
     i, j : int
         Positions of the nodes within their levels; for tokens 0 .. d - 1.
     hidden_levels : pair of ints
@@ -50,38 +50,38 @@ def covariance(grammar: Grammar, i: int, j: int, *, hidden_levels: tuple[int, in
     The covariance with the s-tuple of rule ``r`` of a symbol ``c`` is that with ``c`` times ``p(r|c)``
     (``1/m`` for equally likely rules). The law of the joint probability is that of arXiv:2406.00048, section 3.
     """
-    rhm = grammar.rhm
-    _check_room(rhm)
+    shape = tables.shape
+    _check_room(shape)
     nodes = []
     first, second = as_pair("hidden_levels", hidden_levels, "levels such as (1, 0)")
     for name, position, level in (("i", i, first), ("j", j, second)):
-        level = as_int("hidden_levels", level, low=0, high=rhm.L)
-        nodes.append((level, as_int(name, position, low=0, high=rhm.width(level) - 1)))
-    paths = [grammar.path(level, position) for level, position in nodes]
+        level = as_int("hidden_levels", level, low=0, high=shape.L)
+        nodes.append((level, as_int(name, position, low=0, high=shape.width(level) - 1)))
+    paths = [tables.path(level, position) for level, position in nodes]
     shared = 0
     while shared < min(map(len, paths)) and paths[0][shared] == paths[1][shared]:
         shared += 1
-    ancestor = rhm.L - shared
-    pi = grammar.marginal(ancestor, nodes[0][1] // (rhm.span(ancestor) // rhm.span(nodes[0][0])))
+    ancestor = shape.L - shared
+    pi = tables.marginal(ancestor, nodes[0][1] // (shape.span(ancestor) // shape.span(nodes[0][0])))
     below = [path[shared:] for path in paths]
     if below[0] and below[1]:
-        C = _sibling_covariance(grammar, ancestor, pi, below[0][0], below[1][0])
+        C = _sibling_covariance(tables, ancestor, pi, below[0][0], below[1][0])
         start, below = ancestor - 1, [branches[1:] for branches in below]
     else:  # one node is the ancestor of the other, or is the other
         C, start = np.diag(pi) - np.outer(pi, pi), ancestor
     for level, branch in zip(range(start, 0, -1), below[0], strict=False):
-        C = grammar.transition(level)[branch].T @ C
+        C = tables.transition(level)[branch].T @ C
     for level, branch in zip(range(start, 0, -1), below[1], strict=False):
-        C = C @ grammar.transition(level)[branch]
+        C = C @ tables.transition(level)[branch]
     return C
 
 
-def correlation_function(grammar: Grammar) -> FloatArray:
+def correlation_function(tables: Tables) -> FloatArray:
     """RMS over the entries of the covariance with the last token, against distance.
 
     Parameters
     ----------
-    grammar : Grammar
+    tables : Tables
 
     Returns
     -------
@@ -95,58 +95,56 @@ def correlation_function(grammar: Grammar) -> FloatArray:
     InputError
         Where it takes more than 2**41 operations, or one covariance more than 1 GiB.
     """
-    rhm = grammar.rhm
-    _check_room(rhm)
-    operations = rhm.d * max(rhm.n_symbols(level) for level in range(rhm.L + 1)) ** 3
-    if max(rhm.d << 17, operations) > _MOST_OPERATIONS:
-        raise InputError(
-            f"the correlations of all {rhm.d:.3g} tokens of {rhm} take {operations:.1g} operations: ask for pairs, "
-            "by covariance(i, j), or for the ensemble, by rms_correlation"
-        )
+    shape = tables.shape
+    _check_room(shape)
+    operations = shape.d * max(shape.n_symbols(level) for level in range(shape.L + 1)) ** 3
+    if max(shape.d << 17, operations) > _MOST_OPERATIONS:
+        rule = f"of all {shape.d:.3g} tokens of {shape} take {operations:.1g} operations"
+        way_out = "ask for pairs, by covariance(i, j), or for the ensemble, by rms_correlation"
+        raise InputError("the correlations", NOT_SAID, rule, way_out)
     by_position = []
     # target side: covariance of a level-l node with the last token needs the product of last branches below
-    for level in range(rhm.L, 0, -1):
-        s = rhm.n_children(level)
-        pi = grammar.marginal(level, rhm.width(level) - 1)
-        target = np.eye(rhm.n_symbols(level - 1))
+    for level in range(shape.L, 0, -1):
+        s = shape.n_children(level)
+        pi = tables.marginal(level, shape.width(level) - 1)
+        target = np.eye(shape.n_symbols(level - 1))
         for below in range(level - 1, 0, -1):
-            target = target @ grammar.transition(below)[-1]
+            target = target @ tables.transition(below)[-1]
         # (s - 1, v_(l-1), v_0) covariances of the target's left siblings with it
-        stack = np.stack([_sibling_covariance(grammar, level, pi, p, s - 1) @ target for p in range(s - 1)])
-        by_position.append(_descend(grammar, stack, level - 1))
-    last = grammar.marginal(0, rhm.d - 1)
+        stack = np.stack([_sibling_covariance(tables, level, pi, p, s - 1) @ target for p in range(s - 1)])
+        by_position.append(_descend(tables, stack, level - 1))
+    last = tables.marginal(0, shape.d - 1)
     itself = np.mean((np.diag(last) - np.outer(last, last)) ** 2)
     return np.asarray(np.sqrt(np.concatenate([*by_position, [itself]])[::-1]))
 
 
-def _check_room(rhm: RHM) -> None:
-    size = max(rhm.n_symbols(level) for level in range(rhm.L + 1)) ** 2
+def _check_room(shape: Shape) -> None:
+    size = max(shape.n_symbols(level) for level in range(shape.L + 1)) ** 2
     if size > _LARGEST_COVARIANCE:
-        raise InputError(
-            f"a covariance of {rhm} takes {size >> 17} MiB, more than {_LARGEST_COVARIANCE >> 17}: lower v, or use "
-            "the ensemble's rms_correlation, which needs no grammar"
-        )
+        rule = f"of {shape} takes {size >> 17} MiB, more than {_LARGEST_COVARIANCE >> 17}"
+        way_out = "lower `v`, or use the ensemble's rms_correlation, which needs no grammar"
+        raise InputError("a covariance", NOT_SAID, rule, way_out)
 
 
-def _descend(grammar: Grammar, stack: FloatArray, level: int) -> FloatArray:
+def _descend(tables: Tables, stack: FloatArray, level: int) -> FloatArray:
     """Mean squares at all tokens below ``stack`` (nodes, v_level, v_0), in order of position."""
     if level == 0:
         return np.asarray(np.mean(stack**2, axis=(1, 2)))
-    T = grammar.transition(level)  # (s, v_level, v_(level-1))
+    T = tables.transition(level)  # (s, v_level, v_(level-1))
     nodes = len(stack)
     if nodes > 1 and nodes * T.shape[0] * T.shape[2] * stack.shape[2] > _LARGEST_BLOCK:
         halves = stack[: nodes // 2], stack[nodes // 2 :]
-        return np.concatenate([_descend(grammar, half, level) for half in halves])
+        return np.concatenate([_descend(tables, half, level) for half in halves])
     children = np.matmul(T.transpose(0, 2, 1)[None], stack[:, None])
-    return _descend(grammar, children.reshape(-1, *children.shape[2:]), level - 1)
+    return _descend(tables, children.reshape(-1, *children.shape[2:]), level - 1)
 
 
-def _sibling_covariance(grammar: Grammar, level: int, pi: FloatArray, p: int, q: int) -> FloatArray:
+def _sibling_covariance(tables: Tables, level: int, pi: FloatArray, p: int, q: int) -> FloatArray:
     """Covariance of children p != q of a level-``level`` node whose symbol has marginal ``pi``."""
-    rules = grammar.rules(level)  # (v_l, m, s)
-    below = grammar.rhm.n_symbols(level - 1)
-    weight = pi[:, None] * grammar.rule_probabilities(level)
+    rules = tables.rules(level)  # (v_l, m, s)
+    below = tables.shape.n_symbols(level - 1)
+    weight = pi[:, None] * tables.rule_probabilities(level)
     joint = np.zeros((below, below))
     np.add.at(joint, (rules[:, :, p], rules[:, :, q]), weight)
-    T = grammar.transition(level)
+    T = tables.transition(level)
     return np.asarray(joint - np.outer(pi @ T[p], pi @ T[q]))

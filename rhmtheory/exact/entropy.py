@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Literal, NamedTuple, TypeVar, overload
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -12,12 +12,12 @@ from scipy.special import entr
 
 from rhmtheory._kernels import entropy as kernels
 from rhmtheory.exact._spine import View, see
-from rhmtheory.language.grammar import Grammar
-from rhmtheory.support.checks import as_choice, as_generator, as_int
+from rhmtheory.support.checks import as_generator, as_int
 from rhmtheory.support.draws import draw_outcomes
-from rhmtheory.support.errors import InputError
+from rhmtheory.support.errors import NOT_SAID, InputError
 from rhmtheory.support.parallel import for_ranges
 from rhmtheory.support.types import FloatArray, as_floats
+from rhmtheory.tree.tables import Tables
 
 _RESOLUTION = 2.0**-40
 """Beliefs that agree to this absolute precision (1e-12) are one state."""
@@ -47,7 +47,7 @@ class EntropyEstimate:
     mean : array
         Estimates, each the mean over ``samples`` contexts of the entropy of the exact posterior.
     standard_error : array
-        Their standard errors. Those of `next_token_entropies` are correlated: they share the sampled sentences.
+        Their standard errors. Those of `estimate_next_token_entropies` are correlated: they share the sentences.
     samples : int
         Number of contexts.
     """
@@ -71,48 +71,28 @@ class _Samples(NamedTuple):
     symbol: _IntArray
 
 
-@overload
-def plateaus(
-    grammar: Grammar, method: Literal["exact"] = ..., *, samples: int = ..., seed: int | np.random.Generator = ...
-) -> FloatArray: ...
-@overload
-def plateaus(
-    grammar: Grammar, method: Literal["montecarlo"], *, samples: int = ..., seed: int | np.random.Generator = ...
-) -> EntropyEstimate: ...
-def plateaus(
-    grammar: Grammar,
-    method: Literal["exact", "montecarlo"] = "exact",
-    *,
-    samples: int = 10_000,
-    seed: int | np.random.Generator = 0,
-) -> FloatArray | EntropyEstimate:
-    r"""Entropies of the last token given the ``s**k - 1`` tokens before it, for k = 0..L.
+def plateaus(tables: Tables) -> FloatArray:
+    r"""Entropies of the last token given the ``s**k - 1`` tokens before it, for k = 0..L, exactly.
 
     The grammar is unambiguous, so the context is equivalent to the tuples of left siblings along the spine
     ``h_k -> ... -> h_0`` that leads to the last token. The spine is a Markov chain, its filter costs one pass
-    over the rules a level. Beliefs that agree are merged: after a few levels the compatible symbols share
+    over the rules per level. Beliefs that agree are merged: after a few levels the compatible symbols share
     their ancestors and few distinct beliefs remain, so any depth is reached without listing the contexts.
 
     Parameters
     ----------
-    grammar : Grammar
-    method : {"exact", "montecarlo"}
-        "montecarlo" samples contexts and averages the entropies of their exact posteriors: for dense grammars
-        (f near 1), whose distinct beliefs are too many.
-    samples, seed : int, int or numpy.random.Generator
-        Number of contexts and their seed, for "montecarlo".
+    tables : Tables
 
     Returns
     -------
-    array, shape (L + 1,), nats; with "montecarlo" an `EntropyEstimate` of such arrays
+    array, shape (L + 1,), nats
         ``H_0`` is the entropy of the last token alone, ``H_L`` the floor of the loss. The belief about
         ``h_k`` before anything is seen is its true marginal at the last position.
 
     Raises
     ------
     InputError
-        Where the distinct beliefs do not fit in memory (dense grammars with many levels), and for so many samples
-        that they take hours.
+        Where the distinct beliefs do not fit in memory (dense grammars with many levels).
 
     Notes
     -----
@@ -125,37 +105,51 @@ def plateaus(
     >>> plateaus(RHM(v=8, m=2, s=2, L=3).grammar(seed=0)).round(4)
     array([1.8959, 0.4969, 0.1386, 0.065 ])
     """
-    L = grammar.rhm.L
-    # only the last child of a node leads to the last token
-    views = {level: [see(grammar, level, grammar.rhm.n_children(level) - 1)] for level in range(1, L + 1)}
-    marginals = [grammar.marginal(k, grammar.rhm.width(k) - 1) for k in range(L + 1)]
-    if as_choice("method", method, ("exact", "montecarlo")) == "exact":
-        ends = (next(_leaves(k, _certain(pi), _exact(grammar, views))) for k, pi in enumerate(marginals))
-        return np.array([_mean(end) for end in ends])
+    views, marginals = _spine_of_the_last_token(tables)
+    ends = (next(_leaves(k, _certain(pi), _exact(tables, views))) for k, pi in enumerate(marginals))
+    return np.array([_mean(end) for end in ends])
+
+
+def estimate_plateaus(
+    tables: Tables, *, samples: int = 10_000, seed: int | np.random.Generator = 0
+) -> EntropyEstimate:
+    """Estimate `plateaus` from drawn contexts: for dense grammars (f near 1), whose distinct beliefs are too many.
+
+    Parameters
+    ----------
+    tables : Tables
+    samples : int
+        Number of contexts per plateau; the entropies of their exact posteriors are averaged.
+    seed : int or numpy.random.Generator
+
+    Returns
+    -------
+    EntropyEstimate
+        Of L + 1 entropies in nats.
+
+    Raises
+    ------
+    InputError
+        For fewer than two samples, and for so many that they take hours.
+    """
+    views, marginals = _spine_of_the_last_token(tables)
 
     def entropies(batch: int, rng: np.random.Generator) -> Iterator[FloatArray]:
-        step = _sampled(grammar, views, rng)
+        step = _sampled(tables, views, rng)
         for k, pi in enumerate(marginals):
             yield shannon(next(_leaves(k, _draw_roots(pi, batch, rng), step)).beliefs)
 
-    return _estimate(grammar, entropies, L + 1, samples, seed)
+    return _estimate(tables, entropies, tables.shape.L + 1, samples, seed)
 
 
-@overload
-def next_token_entropies(
-    grammar: Grammar, method: Literal["exact"] = ..., *, samples: int = ..., seed: int | np.random.Generator = ...
-) -> FloatArray: ...
-@overload
-def next_token_entropies(
-    grammar: Grammar, method: Literal["montecarlo"], *, samples: int = ..., seed: int | np.random.Generator = ...
-) -> EntropyEstimate: ...
-def next_token_entropies(
-    grammar: Grammar,
-    method: Literal["exact", "montecarlo"] = "exact",
-    *,
-    samples: int = 10_000,
-    seed: int | np.random.Generator = 0,
-) -> FloatArray | EntropyEstimate:
+def _spine_of_the_last_token(tables: Tables) -> tuple[dict[int, list[View]], list[FloatArray]]:
+    """For each level the rules as seen from its last child, and the marginal of its last node."""
+    L = tables.shape.L
+    views = {level: [see(tables, level, tables.shape.n_children(level) - 1)] for level in range(1, L + 1)}
+    return views, [tables.marginal(k, tables.shape.width(k) - 1) for k in range(L + 1)]
+
+
+def next_token_entropies(tables: Tables) -> FloatArray:
     r"""Entropy of every token given all tokens before it: the floor of an autoregressive model's loss.
 
     The tokens before token n are the subtrees to the left of its spine; each is read off as one symbol, and
@@ -168,13 +162,11 @@ def next_token_entropies(
 
     Parameters
     ----------
-    grammar : Grammar
-    method, samples, seed
-        As in `plateaus`.
+    tables : Tables
 
     Returns
     -------
-    array, shape (d,), nats; with "montecarlo" an `EntropyEstimate` of such arrays
+    array, shape (d,), nats
         They add up to `sequence_entropy`, and the last is the last of `plateaus`.
 
     Raises
@@ -190,25 +182,52 @@ def next_token_entropies(
     >>> bool(np.isclose(H.sum(), sequence_entropy(g)))
     True
     """
-    rhm = grammar.rhm
-    if rhm.d > _MOST_TOKENS:
-        raise InputError(
-            f"{rhm} has {rhm.d:.3g} tokens, one entropy each: at most {_MOST_TOKENS:.3g} are computed; plateaus() "
-            "gives those of the last token at any depth"
-        )
-    views = {level: [see(grammar, level, p) for p in range(rhm.n_children(level))] for level in range(1, rhm.L + 1)}
-    if as_choice("method", method, ("exact", "montecarlo")) == "exact":
-        return _by_the_chain_rule(grammar, views)
+    return _by_the_chain_rule(tables, _views(tables))
+
+
+def estimate_next_token_entropies(
+    tables: Tables, *, samples: int = 10_000, seed: int | np.random.Generator = 0
+) -> EntropyEstimate:
+    """Estimate `next_token_entropies` from drawn sentences, at any depth; their errors are correlated.
+
+    Parameters
+    ----------
+    tables : Tables
+    samples : int
+        Number of sentences.
+    seed : int or numpy.random.Generator
+
+    Returns
+    -------
+    EntropyEstimate
+        Of d entropies in nats.
+
+    Raises
+    ------
+    InputError
+        As `estimate_plateaus`.
+    """
+    views, L = _views(tables), tables.shape.L
 
     def entropies(batch: int, rng: np.random.Generator) -> Iterator[FloatArray]:
-        root = _draw_roots(grammar.prior, batch, rng)
-        for end in _leaves(rhm.L, root, _sampled(grammar, views, rng)):
+        root = _draw_roots(tables.prior, batch, rng)
+        for end in _leaves(L, root, _sampled(tables, views, rng)):
             yield shannon(end.beliefs)
 
-    return _estimate(grammar, entropies, rhm.d, samples, seed)
+    return _estimate(tables, entropies, tables.shape.d, samples, seed)
 
 
-def sequence_entropy(grammar: Grammar) -> float:
+def _views(tables: Tables) -> dict[int, list[View]]:
+    """For each level the rules as seen from each child, for entropies of all tokens."""
+    shape = tables.shape
+    if shape.d > _MOST_TOKENS:
+        rule = f"has {shape.d:.3g} tokens, one entropy each"
+        way_out = f"at most {_MOST_TOKENS:.3g} are computed; plateaus() gives those of the last token at any depth"
+        raise InputError(str(shape), NOT_SAID, rule, way_out)
+    return {x.number: [see(tables, x.number, p) for p in range(x.children)] for x in shape.levels}
+
+
+def sequence_entropy(tables: Tables) -> float:
     r"""Entropy of a whole sentence in nats, in closed form.
 
     The grammar is unambiguous: a sentence has one derivation, whose entropy is that of the root symbol plus
@@ -223,14 +242,14 @@ def sequence_entropy(grammar: Grammar) -> float:
     >>> bool(np.isclose(sequence_entropy(g), np.log(8) + 7 * np.log(2)))
     True
     """
-    expected, total = grammar.prior, float(shannon(grammar.prior))
-    for level in range(grammar.rhm.L, 0, -1):
+    expected, total = tables.prior, float(shannon(tables.prior))
+    for level in range(tables.shape.L, 0, -1):
         # expected number of nodes of the level with each symbol
-        total += float(expected @ shannon(grammar.rule_probabilities(level)))
-        weight = expected[:, None] * grammar.rule_probabilities(level)
-        rules = grammar.rules(level)
+        total += float(expected @ shannon(tables.rule_probabilities(level)))
+        weight = expected[:, None] * tables.rule_probabilities(level)
+        rules = tables.rules(level)
         each = np.broadcast_to(weight[:, :, None], rules.shape)
-        below = grammar.rhm.n_symbols(level - 1)
+        below = tables.shape.n_symbols(level - 1)
         expected = as_floats(np.bincount(rules.ravel(), each.ravel(), minlength=below))
     return total
 
@@ -252,39 +271,39 @@ def _leaves(level: int, node: _Node, step: Callable[[int, _Node], Iterator[_Node
         yield from _leaves(level - 1, child, step)
 
 
-def _by_the_chain_rule(grammar: Grammar, views: dict[int, list[View]]) -> FloatArray:
+def _by_the_chain_rule(tables: Tables, views: dict[int, list[View]]) -> FloatArray:
     """Entropies of all tokens given those before them; the last child of every node has what the others leave.
 
     Given the past, the children of a node have the entropy of its symbol and of its rule together, whose sum over
     the children in order is theirs; so the last one's is a difference, and its beliefs are needed for what is below
     it alone. The last two levels are done state by state: their beliefs are neither kept nor joined.
     """
-    rhm = grammar.rhm
-    out = np.empty(rhm.d)
+    shape = tables.shape
+    out = np.empty(shape.d)
 
     def descend(level: int, node: int, states: _States, H: float) -> None:
         """Fill in the tokens below a node, from the states and the entropy of its symbol given all before it."""
-        left = H + float(grammar.marginal(level, node) @ shannon(grammar.rule_probabilities(level)))
-        s = rhm.n_children(level)
+        left = H + float(tables.marginal(level, node) @ shannon(tables.rule_probabilities(level)))
+        s = shape.n_children(level)
         for p, seen in enumerate(views[level]):
             child = node * s + p
             if level == 1:
-                H_child = left if p == s - 1 else _mean(_observe(grammar, level, states, seen))
+                H_child = left if p == s - 1 else _mean(_observe(tables, level, states, seen))
                 out[child] = H_child
             elif level == 2:
                 H_child, *known = _two_levels(states, seen, views[1])
                 H_child = left if p == s - 1 else H_child
-                first = child * rhm.n_children(1)
-                rule = float(grammar.marginal(1, child) @ shannon(grammar.rule_probabilities(1)))
+                first = child * shape.n_children(1)
+                rule = float(tables.marginal(1, child) @ shannon(tables.rule_probabilities(1)))
                 out[first : first + len(known)] = known
                 out[first + len(known)] = H_child + rule - sum(known)
             else:
-                below = _observe(grammar, level, states, seen)
+                below = _observe(tables, level, states, seen)
                 H_child = left if p == s - 1 else _mean(below)
                 descend(level - 1, child, below, H_child)
             left -= H_child
 
-    descend(rhm.L, 0, _certain(grammar.prior), float(shannon(grammar.prior)))
+    descend(shape.L, 0, _certain(tables.prior), float(shannon(tables.prior)))
     return out
 
 
@@ -335,15 +354,15 @@ def _mean(states: _States) -> float:
     return float(states.probability @ shannon(states.beliefs))
 
 
-def _exact(grammar: Grammar, views: dict[int, list[View]]) -> Callable[[int, _States], Iterator[_States]]:
+def _exact(tables: Tables, views: dict[int, list[View]]) -> Callable[[int, _States], Iterator[_States]]:
     def step(level: int, states: _States) -> Iterator[_States]:
         for view in views[level]:
-            yield _observe(grammar, level, states, view)
+            yield _observe(tables, level, states, view)
 
     return step
 
 
-def _observe(grammar: Grammar, level: int, states: _States, view: View) -> _States:
+def _observe(tables: Tables, level: int, states: _States, view: View) -> _States:
     """From beliefs about a node to those about a child, for every observation of the siblings to its left.
 
     Equations inference-filter and inference-branch of docs/theory_inference.md.
@@ -363,11 +382,12 @@ def _observe(grammar: Grammar, level: int, states: _States, view: View) -> _Stat
         if at == len(states.beliefs):
             return _States(beliefs[:count], probability[:count])
         if room == most:
-            raise InputError(
-                f"the exact entropies of {grammar} need more than {most} distinct beliefs about a node of level "
-                f"{level - 1} ({most * view.below >> 17} MiB; f={grammar.rhm.fraction(level):.3g} there): use "
-                "method='montecarlo', which gives an estimate with its standard error, or fewer levels"
+            rule = (
+                f"of {tables} need more than {most} distinct beliefs about a node of level {level - 1} "
+                f"({most * view.below >> 17} MiB; f={tables.shape.levels[level - 1].f:.3g} there)"
             )
+            way_out = "use estimate_plateaus or estimate_next_token_entropies, or fewer levels"
+            raise InputError("the exact entropies", NOT_SAID, rule, way_out)
         room = min(most, 4 * room)
         beliefs, probability, keys = _grown(beliefs, room), _grown(probability, room), _grown(keys, room)
 
@@ -379,13 +399,13 @@ def _grown(array: npt.NDArray[_Scalar], room: int) -> npt.NDArray[_Scalar]:
 
 
 def _sampled(
-    grammar: Grammar, views: dict[int, list[View]], rng: np.random.Generator
+    tables: Tables, views: dict[int, list[View]], rng: np.random.Generator
 ) -> Callable[[int, _Samples], Iterator[_Samples]]:
     def step(level: int, node: _Samples) -> Iterator[_Samples]:
         # one rule a sample, whatever the child that comes next
-        p = grammar.rule_probabilities(level)[node.symbol]
+        p = tables.rule_probabilities(level)[node.symbol]
         rule = draw_outcomes(p, rng)
-        children = grammar.rules(level)[node.symbol, rule]
+        children = tables.rules(level)[node.symbol, rule]
         skipped = children.shape[1] - len(views[level])
         for q, view in enumerate(views[level], start=skipped):
             beliefs = np.zeros((len(p), view.below))
@@ -401,7 +421,7 @@ def _draw_roots(pi: FloatArray, batch: int, rng: np.random.Generator) -> _Sample
 
 
 def _estimate(
-    grammar: Grammar,
+    tables: Tables,
     entropies: Callable[[int, np.random.Generator], Iterator[FloatArray]],
     count: int,
     samples: int,
@@ -410,14 +430,12 @@ def _estimate(
     """Mean and standard error of ``count`` entropies, over contexts drawn in batches."""
     samples = as_int("samples", samples, low=2)
     rng = as_generator(seed)
-    rhm = grammar.rhm
-    widest = max(max(rhm.n_symbols(level), rhm.n_rules(max(level, 1))) for level in range(rhm.L + 1))
+    shape = tables.shape
+    widest = max(max(shape.n_symbols(level), shape.n_rules(max(level, 1))) for level in range(shape.L + 1))
     most = _MOST_BELIEFS // (widest * count)
     if samples > most:
-        raise InputError(
-            f"samples={samples} of {rhm} take longer than anyone waits: at most {most:.3g} are drawn; the standard "
-            "error falls with the square root of their number"
-        )
+        way_out = f"at most {most:.3g} are drawn; the standard error falls with the square root of their number"
+        raise InputError("samples", samples, f"of {shape} take longer than anyone waits", way_out)
     batch = max(1, _LARGEST_BATCH // widest)
     mean, squares, done = np.zeros(count), np.zeros(count), 0
     for size in (min(batch, samples - start) for start in range(0, samples, batch)):

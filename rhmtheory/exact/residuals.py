@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from rhmtheory.language.grammar import Grammar
 from rhmtheory.support.checks import as_int
-from rhmtheory.support.errors import InputError
+from rhmtheory.support.errors import NOT_SAID, InputError
 from rhmtheory.support.types import FloatArray
+from rhmtheory.tree.tables import Tables
 
 _LARGEST_LIST = 1 << 24
 """Pairs (context, token) listed at once."""
@@ -48,9 +48,9 @@ class _Spine:
     contexts: list[int]
     """Number of contexts of levels 0 .. k; the lower level varies faster."""
 
-    def covariance(self, sizes: tuple[int, int], levels: tuple[int, int], context: int) -> FloatArray:
+    def covariance(self, sizes: tuple[int, int], levels: tuple[int, int], context_level: int) -> FloatArray:
         """Mean over contexts of the covariance of two spine symbols in each."""
-        p, count = self.probability.ravel(), self.contexts[context]
+        p, count = self.probability.ravel(), self.contexts[context_level]
         a, b = (self.symbols[level].ravel() for level in levels)
         joint = np.bincount(a * sizes[1] + b, p, sizes[0] * sizes[1]).reshape(sizes)
         which = np.repeat(np.arange(len(self.probability)) % count, self.probability.shape[1])
@@ -62,7 +62,7 @@ class _Spine:
         return np.asarray(joint - np.divide(of_a, total, out=np.zeros_like(of_a), where=total > 0).T @ of_b)
 
 
-def spine_covariance(grammar: Grammar, k: int, *, target: int = 0, context: int = 0) -> FloatArray:
+def spine_covariance(tables: Tables, k: int, *, target_level: int = 0, context_level: int = 0) -> FloatArray:
     r"""Covariance of two symbols above the last token, in a context that is known.
 
     The spine h_0 (the last token), h_1, .., h_L leads from the last token to the root. Context level i is the
@@ -72,12 +72,12 @@ def spine_covariance(grammar: Grammar, k: int, *, target: int = 0, context: int 
 
     Parameters
     ----------
-    grammar : Grammar
+    tables : Tables
     k : int
         Level of the upper symbol, 1..L-1.
-    target : int
+    target_level : int
         Level j of the lower symbol, 0..k; 0 is the last token.
-    context : int
+    context_level : int
         Context level i, 0..k; 0 subtracts the marginals only.
 
     Returns
@@ -94,23 +94,23 @@ def spine_covariance(grammar: Grammar, k: int, *, target: int = 0, context: int 
     All ``v**((s-1) k)`` contexts are listed with all tokens: the grammar is unambiguous, so that context and
     token have one spine, found by looking up parents.
     """
-    spine, sizes = _read(grammar, k, target, context)
-    return spine.covariance((sizes[target], sizes[k]), (target, k), context)
+    spine, sizes = _read(tables, k, target_level, context_level)
+    return spine.covariance((sizes[target_level], sizes[k]), (target_level, k), context_level)
 
 
 def tuple_detection(
-    grammar: Grammar, k: int, *, target: int = 0, context: int = 0, tuple_level: int = 1
+    tables: Tables, k: int, *, target_level: int = 0, context_level: int = 0, tuple_level: int = 1
 ) -> Detection:
     r"""Signal and noise of the tuples of hidden level k against a spine symbol, in a context that is known.
 
     The tuples lie below the siblings of h_k. Given h_k they are independent of the context and of the lower
     spine, so that their covariance with h_j is `spine_covariance` times the law of the tuple given h_k. The
-    law of the published sample complexities is ``target=0, context=0``: the bare token.
+    law of the published sample complexities is ``target_level=0, context_level=0``: the bare token.
 
     Parameters
     ----------
-    grammar : Grammar
-    k, target, context : int
+    tables : Tables
+    k, target_level, context_level : int
         As in `spine_covariance`.
     tuple_level : int
         Level of the symbols that produce the tuples, 1..k. Without weight sharing tuples of tokens are met
@@ -129,66 +129,62 @@ def tuple_detection(
 
     >>> from rhmtheory import RHM
     >>> g = RHM(v=16, m=4, s=2, L=3).grammar(seed=0)
-    >>> [round(tuple_detection(g, 2, target=j, context=i).samples) for j, i in ((0, 0), (0, 2), (1, 2))]
+    >>> [round(tuple_detection(g, 2, target_level=j, context_level=i).samples) for j, i in ((0, 0), (0, 2), (1, 2))]
     [34215, 42099, 12560]
     """
-    spine, sizes = _read(grammar, k, target, context)
+    spine, sizes = _read(tables, k, target_level, context_level)
     tuple_level = as_int("tuple_level", tuple_level, low=1, high=k)
-    K = spine.covariance((sizes[target], sizes[k]), (target, k), context)
-    own = spine.covariance((sizes[target],) * 2, (target, target), context)
+    K = spine.covariance((sizes[target_level], sizes[k]), (target_level, k), context_level)
+    own = spine.covariance((sizes[target_level],) * 2, (target_level, target_level), context_level)
     # the m tuples of a symbol share its covariance in the proportion of their probabilities
-    spread = (grammar.rule_probabilities(tuple_level) ** 2).sum(axis=1)
-    squares = [((K @ law) ** 2 @ spread).sum() for law in _laws_below_siblings(grammar, k, tuple_level)]
+    spread = (tables.rule_probabilities(tuple_level) ** 2).sum(axis=1)
+    squares = [((K @ law) ** 2 @ spread).sum() for law in _laws_below_siblings(tables, k, tuple_level)]
     return Detection(float(np.mean(squares)), float(np.trace(own)))
 
 
-def _read(grammar: Grammar, k: int, target: int, context: int) -> tuple[_Spine, list[int]]:
-    rhm = grammar.rhm
-    if rhm.L < 2:
-        raise InputError(f"L={rhm.L} has no hidden level below the root: use at least 2 levels")
-    k = as_int("k", k, low=1, high=rhm.L - 1)
-    as_int("target", target, low=0, high=k)
-    as_int("context", context, low=0, high=k)
-    return _list_spines(grammar, k), [rhm.n_symbols(level) for level in range(k + 1)]
+def _read(tables: Tables, k: int, target_level: int, context_level: int) -> tuple[_Spine, list[int]]:
+    shape = tables.shape
+    if shape.L < 2:
+        raise InputError("L", shape.L, "has no hidden level below the root", "use at least 2 levels")
+    k = as_int("k", k, low=1, high=shape.L - 1)
+    as_int("target_level", target_level, low=0, high=k)
+    as_int("context_level", context_level, low=0, high=k)
+    return _list_spines(tables, k), [shape.n_symbols(level) for level in range(k + 1)]
 
 
-def _list_spines(grammar: Grammar, k: int) -> _Spine:
-    rhm, v = grammar.rhm, grammar.rhm.n_symbols(0)
-    left = [rhm.n_symbols(level - 1) ** (rhm.n_children(level) - 1) for level in range(1, k + 1)]
+def _list_spines(tables: Tables, k: int) -> _Spine:
+    shape, v = tables.shape, tables.shape.n_symbols(0)
+    left = [shape.n_symbols(level - 1) ** (shape.n_children(level) - 1) for level in range(1, k + 1)]
     total = v
     for count in left:
         total *= count
     if total > _LARGEST_LIST:
-        raise InputError(
-            f"context level {k} of {rhm} has {total // v} contexts of {v} tokens, more than 2**24 pairs: "
-            "ask for a lower level, or make v or s smaller"
-        )
+        rule = f"of {shape} has {total // v} contexts of {v} tokens, more than 2**24 pairs"
+        raise InputError(f"context level {k}", NOT_SAID, rule, "ask for a lower level, or make `v` or `s` smaller")
     symbols = [np.arange(v)[None]]
     probability: FloatArray = np.ones((1, v))
     for level, count in enumerate(left, start=1):
-        parent, weight = _parents(grammar, level, count)
+        parent, weight = _parents(tables, level, count)
         # the new context is the slower index
         symbols = [np.tile(x, (count, 1)) for x in symbols] + [parent[:, symbols[-1]].reshape(-1, v)]
         probability = (probability * weight[:, symbols[level - 1][: len(probability)]]).reshape(-1, v)
-    probability = probability * grammar.marginal(k, rhm.width(k) - 1)[symbols[k]]
+    probability = probability * tables.marginal(k, shape.width(k) - 1)[symbols[k]]
     return _Spine(symbols, probability, [int(np.prod(left[:i], dtype=np.int64)) for i in range(k + 1)])
 
 
-def _parents(grammar: Grammar, level: int, count: int) -> tuple[npt.NDArray[np.int64], FloatArray]:
+def _parents(tables: Tables, level: int, count: int) -> tuple[npt.NDArray[np.int64], FloatArray]:
     """Parent of (left siblings as a number, last child) and the probability of its rule, 0 without a parent."""
-    rules, v = grammar.rules(level).astype(np.int64), grammar.rhm.n_symbols(level - 1)
-    siblings = rules[:, :, :-1] @ v ** np.arange(rules.shape[2] - 1)
-    parent, weight = np.zeros((count, v), np.int64), np.zeros((count, v))
-    parent[siblings, rules[:, :, -1]] = np.arange(len(rules))[:, None]
-    weight[siblings, rules[:, :, -1]] = grammar.rule_probabilities(level)
-    return parent, weight
+    v = tables.shape.n_symbols(level - 1)
+    parent, rule = tables.parent_table(level).find(np.arange(count * v).reshape(count, v))
+    weight = tables.rule_probabilities(level)[parent, rule]
+    return np.maximum(parent, 0), np.where(parent >= 0, weight, 0.0)
 
 
-def _laws_below_siblings(grammar: Grammar, k: int, level: int) -> list[FloatArray]:
+def _laws_below_siblings(tables: Tables, k: int, level: int) -> list[FloatArray]:
     """p(symbol at a level-``level`` node | h_k), (v_k, v_level), for all nodes below the siblings of h_k."""
-    rhm = grammar.rhm
-    rules, v = grammar.rules(k + 1), rhm.n_symbols(k)
-    weight = grammar.marginal(k + 1, rhm.width(k + 1) - 1)[:, None] * grammar.rule_probabilities(k + 1)
+    shape = tables.shape
+    rules, v = tables.rules(k + 1), shape.n_symbols(k)
+    weight = tables.marginal(k + 1, shape.width(k + 1) - 1)[:, None] * tables.rule_probabilities(k + 1)
     laws = []
     for p in range(rules.shape[2] - 1):
         joint = np.zeros((v, v))
@@ -196,5 +192,5 @@ def _laws_below_siblings(grammar: Grammar, k: int, level: int) -> list[FloatArra
         total = joint.sum(axis=1, keepdims=True)
         laws.append(np.divide(joint, total, out=joint, where=total > 0))
     for below in range(k, level, -1):
-        laws = [law @ T for law in laws for T in grammar.transition(below)]
+        laws = [law @ T for law in laws for T in tables.transition(below)]
     return laws

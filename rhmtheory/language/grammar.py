@@ -27,11 +27,16 @@ from rhmtheory.tree.tables import Tables
 if TYPE_CHECKING:
     from rhmtheory.exact.correlations import correlation_function as _correlation_function
     from rhmtheory.exact.correlations import covariance as _covariance
+    from rhmtheory.exact.entropy import estimate_next_token_entropies as _estimate_next_token_entropies
+    from rhmtheory.exact.entropy import estimate_plateaus as _estimate_plateaus
     from rhmtheory.exact.entropy import next_token_entropies as _next_token_entropies
     from rhmtheory.exact.entropy import plateaus as _plateaus
-    from rhmtheory.exact.inference import next_token_posterior as _next_token_posterior
+    from rhmtheory.exact.entropy import sequence_entropy as _sequence_entropy
+    from rhmtheory.exact.inference import next_token as _next_token
     from rhmtheory.exact.inference import posterior as _posterior
-    from rhmtheory.exact.inference import posterior_sample as _posterior_sample
+    from rhmtheory.exact.inference import posteriors as _posteriors
+    from rhmtheory.exact.inference import sample_posterior as _sample_posterior
+    from rhmtheory.exact.inference import sample_posterior_trees as _sample_posterior_trees
     from rhmtheory.tree.sampling import sample as _sample
     from rhmtheory.tree.sampling import stream as _stream
     from rhmtheory.tree.trees import draw as _draw
@@ -300,22 +305,32 @@ class Grammar(Tables):
         stream = _stream
         covariance = _covariance
         correlation_function = _correlation_function
-        plateaus = _plateaus
+        estimate_next_token_entropies = _estimate_next_token_entropies
+        estimate_plateaus = _estimate_plateaus
         next_token_entropies = _next_token_entropies
+        plateaus = _plateaus
+        sequence_entropy = _sequence_entropy
+        next_token = _next_token
         posterior = _posterior
-        next_token_posterior = _next_token_posterior
-        posterior_sample = _posterior_sample
+        posteriors = _posteriors
+        sample_posterior = _sample_posterior
+        sample_posterior_trees = _sample_posterior_trees
     else:
         draw = Forward("rhmtheory.tree.trees:draw")
         sample = Forward("rhmtheory.tree.sampling:sample")
         stream = Forward("rhmtheory.tree.sampling:stream")
         covariance = Forward("rhmtheory.exact.correlations:covariance")
         correlation_function = Forward("rhmtheory.exact.correlations:correlation_function")
-        plateaus = Forward("rhmtheory.exact.entropy:plateaus")
+        estimate_next_token_entropies = Forward("rhmtheory.exact.entropy:estimate_next_token_entropies")
+        estimate_plateaus = Forward("rhmtheory.exact.entropy:estimate_plateaus")
         next_token_entropies = Forward("rhmtheory.exact.entropy:next_token_entropies")
+        plateaus = Forward("rhmtheory.exact.entropy:plateaus")
+        sequence_entropy = Forward("rhmtheory.exact.entropy:sequence_entropy")
+        next_token = Forward("rhmtheory.exact.inference:next_token")
         posterior = Forward("rhmtheory.exact.inference:posterior")
-        next_token_posterior = Forward("rhmtheory.exact.inference:next_token_posterior")
-        posterior_sample = Forward("rhmtheory.exact.inference:posterior_sample")
+        posteriors = Forward("rhmtheory.exact.inference:posteriors")
+        sample_posterior = Forward("rhmtheory.exact.inference:sample_posterior")
+        sample_posterior_trees = Forward("rhmtheory.exact.inference:sample_posterior_trees")
 
 
 def _checked_rules(rhm: RHM, level: int) -> tuple[int, int]:

@@ -35,15 +35,15 @@ def test_posterior_of_the_last_token_of_a_million_contexts(benchmark, grammar):
 def test_posterior_of_three_tokens_in_ten_hidden(benchmark, grammar):
     tokens = grammar.sample(10**5, seed=1)
     mask = np.random.default_rng(0).random(tokens.shape) < 0.3
-    grammar.posterior(tokens[:10], mask[:10])
-    benchmark.pedantic(grammar.posterior, (tokens, mask), rounds=3)
+    grammar.posteriors(tokens[:10], mask=mask[:10])
+    benchmark.pedantic(grammar.posteriors, (tokens,), {"mask": mask}, rounds=3)
 
 
 def test_draws_from_the_posterior(benchmark, grammar):
     tokens = grammar.sample(10**5, seed=1)
     mask = np.arange(16) >= 8
-    grammar.posterior_sample(tokens[:10], mask)
-    benchmark.pedantic(grammar.posterior_sample, (tokens, mask), rounds=3)
+    grammar.sample_posterior(tokens[:10], mask=mask)
+    benchmark.pedantic(grammar.sample_posterior, (tokens,), {"mask": mask}, rounds=3)
 
 
 def test_posterior_of_a_sentence_of_a_million_tokens(benchmark):
@@ -66,4 +66,4 @@ def test_entropies_of_all_tokens(benchmark):
 def test_estimated_entropies_of_all_tokens(benchmark):
     grammar = RHM(v=32, m=8, s=2, L=7).grammar(seed=0)
     options = {"samples": 10_000, "seed": 0}
-    benchmark.pedantic(grammar.next_token_entropies, ("montecarlo",), options, rounds=3, warmup_rounds=1)
+    benchmark.pedantic(grammar.estimate_next_token_entropies, (), options, rounds=3, warmup_rounds=1)

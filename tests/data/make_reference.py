@@ -52,7 +52,10 @@ def drawn():
         )
         tokens = g.sample(500, seed=8)
         hidden = np.arange(rhm.d) % 3 == 0
-        yield f"draws from the posterior, {name}", digest(g.posterior_sample(tokens, hidden, samples=4, seed=9))
+        yield (
+            f"draws from the posterior, {name}",
+            digest(g.sample_posterior(tokens, mask=hidden, samples=4, seed=9)),
+        )
     small = rt.RHM(v=8, m=2, s=2, L=2).grammar(seed=0)
     yield "rules of the root's level", small.rules(2)[:3].tolist()
     yield "first sentences, weighted root", small.reweighted(prior=np.arange(8) / 28).sample(3, seed=1).tolist()
@@ -74,7 +77,7 @@ def computed():
         tokens = g.sample(3000, seed=5)
         yield f"plateaus, {name}", g.plateaus().tolist()
         yield f"entropies of all tokens, {name}", g.next_token_entropies().tolist()
-        estimate = g.next_token_entropies("montecarlo", samples=2000, seed=1)
+        estimate = g.estimate_next_token_entropies(samples=2000, seed=1)
         yield f"estimated entropies, {name}", [estimate.mean.tolist(), estimate.standard_error.tolist()]
         yield f"mean posterior of the last token, {name}", g.posterior(tokens).mean(axis=0).tolist()
         yield f"covariance of the outermost tokens, {name}", g.covariance(0, rhm.d - 1)[0].tolist()

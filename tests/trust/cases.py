@@ -291,15 +291,15 @@ def observation_call(rng: np.random.Generator) -> Case:
         mask = rng.random(rhm.d) < rng.random()
         way, level = rng.integers(5), int(rng.integers(0, L + 1))
         if way == 0:
-            found = grammar.posterior(tokens, mask)
+            found = grammar.posteriors(tokens, mask=mask)
         elif way == 1:
-            found = grammar.posterior(tokens, mask, hidden_levels=level)
+            found = grammar.posteriors(tokens, level=level, mask=mask)
         elif way == 2:
             found = grammar.posterior(tokens, context_level=level)
         elif way == 3:
-            found = grammar.next_token_posterior(tokens[:, : int(rng.integers(0, rhm.d))])
+            found = grammar.next_token(tokens[:, : int(rng.integers(0, rhm.d))])
         else:
-            grammar.posterior_sample(tokens, mask, samples=2, seed=1)
+            grammar.sample_posterior(tokens, mask=mask, samples=2, seed=1)
             return 0
         if not np.isfinite(found).all() or (found.size and abs(found.sum(axis=-1) - 1).max() > 1e-9):
             raise AssertionError(f"not probabilities: {found}")

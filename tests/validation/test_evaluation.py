@@ -11,7 +11,7 @@ torch = pytest.importorskip("torch")
 import naive
 
 from rhmtheory import RHM, InputError
-from rhmtheory.exact.inference import next_token_posterior
+from rhmtheory.exact.inference import next_token
 from rhmvalidation import evaluate
 from rhmvalidation.networks import registry as networks
 from rhmvalidation.networks.custom import AdaptedNetwork
@@ -24,7 +24,7 @@ def ideal(grammar, k):
 
     def predict(ids):
         tokens = ids.numpy()
-        columns = [next_token_posterior(grammar, tokens[:, :t], context_level=k) for t in range(tokens.shape[1])]
+        columns = [next_token(grammar, tokens[:, :t], context_level=k) for t in range(tokens.shape[1])]
         return np.log(np.stack(columns, axis=1) + 1e-30)
 
     return predict

@@ -72,7 +72,7 @@ class Shows(torch.nn.Module):
     def forward(self, ids):
         hidden = np.arange(self.grammar.rhm.d) == self.grammar.rhm.d - 1
         for level, part in zip(self.levels, self.parts, strict=True):
-            p = self.grammar.posterior(ids.numpy(), hidden, hidden_levels=level)
+            p = self.grammar.posteriors(ids.numpy(), level=level, mask=hidden)
             part(torch.from_numpy(np.log(p + 1e-9)).float().flatten(1))
         generator = torch.Generator().manual_seed(len(ids))
         self.noise(torch.randn(len(ids), 4, generator=generator))

@@ -21,10 +21,12 @@ def main() -> None:
             for target in range(k + 1):
                 for context in (0, k):
                     for level in sorted({1, k}):
-                        options = {"target": target, "context": context, "tuple_level": level}
+                        options = {"target_level": target, "context_level": context, "tuple_level": level}
                         found = [tuple_detection(grammar, k, **options) for grammar in grammars]
                         values = {"signal": [x.signal for x in found], "noise": [x.noise for x in found]}
-                        records.append({"rhm": [v, m, s, L], "k": k, **options, **values})
+                        # the keys of the recorded file
+                        keys = {"target": target, "context": context, "tuple_level": level}
+                        records.append({"rhm": [v, m, s, L], "k": k, **keys, **values})
     Path("exact.json").write_text(json.dumps({"provenance": provenance(), "records": records}, indent=0))
 
 

@@ -54,7 +54,8 @@ class Condition:
             masks = [np.arange(rhm.d) < rhm.d - rhm.span(k) for k in range(rhm.L + 1)]
             for mask in masks:
                 mask[-1] = True
-        p = [grammar.posterior(trees[0], mask, hidden_levels=self.target_level, threads=1)[:, -1] for mask in masks]
+        level = self.target_level
+        p = [grammar.posteriors(trees[0], level=level, mask=mask, threads=1)[:, -1] for mask in masks]
         return [float(-np.log(x[np.arange(len(target)), target]).mean()) for x in p]
 
 

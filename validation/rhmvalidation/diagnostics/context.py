@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from rhmtheory import Grammar
-from rhmtheory.exact.inference import next_token_posterior
+from rhmtheory.exact.inference import next_token
 
 _PROBED_SENTENCES = 1024
 
@@ -27,7 +27,7 @@ class ContextProbe:
         sentences = tokens[:, :_PROBED_SENTENCES].cpu().numpy()
         ideal = [
             [
-                next_token_posterior(grammar, rows[:, rhm.d - rhm.span(k) : rhm.d - 1], position=rhm.d - 1)
+                next_token(grammar, rows[:, rhm.d - rhm.span(k) : rhm.d - 1], position=rhm.d - 1)
                 for k in range(rhm.L + 1)
             ]
             for grammar, rows in zip(grammars, sentences, strict=True)

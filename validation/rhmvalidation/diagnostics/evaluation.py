@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from rhmtheory import Grammar, InputError
-from rhmtheory.exact.inference import next_token_posterior
+from rhmtheory.exact.inference import next_token
 from rhmtheory.support.checks import as_int
 from rhmtheory.support.json import plain
 from rhmtheory.support.types import FloatArray, IntArray
@@ -150,7 +150,7 @@ def evaluate(
     for i, t in enumerate(positions):
         contexts = [t % rhm.span(k) if k < rhm.L else t for k in range(rhm.L + 1)]
         for context in set(contexts):
-            p = next_token_posterior(grammar, tokens[:, :t], context, position=t)
+            p = next_token(grammar, tokens[:, :t], context_tokens=context, position=t)
             log_p = np.log(np.where(p > 0, p, 1.0))
             here = [k for k in range(rhm.L + 1) if contexts[k] == context]
             ideal_loss[here, i] = -log_p[np.arange(n), targets[:, i]].mean()

@@ -199,7 +199,7 @@ def linear_probes(
     tokens = grammar.sample(n + n // 2, seed)
     hidden = np.arange(rhm.d) >= seen
     levels = list(range(1, rhm.L + 1))
-    posteriors = grammar.posterior(tokens, hidden, hidden_levels=levels)  # (n, width, v_l) each
+    posteriors = [grammar.posteriors(tokens, level=level, mask=hidden) for level in levels]  # (n, width, v_l)
     information = tuple(_information(grammar, level, p[n:]) for level, p in zip(levels, posteriors, strict=True))
     divergence: list[list[FloatArray]] = [[] for _ in levels]
     found = activations(network, tokens, layers, replica)
