@@ -66,7 +66,7 @@ def drawn():
     yield "pair counts", digest(counts.counts)
     for sharing in (True, False):
         rhm = rt.RHM(v=8, m=2, s=2, L=3)
-        model = rt.learn(rhm.grammar(seed=0).sample(20_000, seed=1), rhm, sharing=sharing)
+        model = rt.learn(rhm, rhm.grammar(seed=0).sample(20_000, seed=1), sharing=sharing)
         yield f"groups of the clustering learner, sharing={sharing}", digest(*model.tables)
 
 
