@@ -1,6 +1,7 @@
 """Exponents of a corpus: decays of known processes, cut-offs, files, and what bad files say."""
 
 import json
+from dataclasses import replace
 from itertools import product
 
 import numpy as np
@@ -8,10 +9,10 @@ import pytest
 
 from rhmtheory import InputError
 from rhmtheory.cli import main
-from rhmtheory.corpus import ngrams
+from rhmtheory.corpus import _ngrams
+from rhmtheory.corpus._windows import slope_weights
 from rhmtheory.corpus.decays import analyse_corpus
 from rhmtheory.corpus.text import read_tokens
-from rhmtheory.corpus.windows import slope_weights
 
 
 def renewal_sequence(rng, N, index, symbols=4, longest=4000):
@@ -121,6 +122,24 @@ def test_parts_that_differ_are_told():
     mixed = analyse_corpus(x, largest_context=3, count=2)
     assert not mixed.falls_to_noise
     assert "never down to the noise" in str(mixed)
+
+
+def test_no_context_at_all_is_told():
+    """Of many symbols even pairs are rare: no "n = 1..0 tokens"."""
+    rng = np.random.default_rng(0)
+    x, _ = renewal_sequence(rng, 2100, 1.8, symbols=3)
+    x = 70 * x + rng.integers(70, size=len(x))
+    result = analyse_corpus(x // 70 * 70 + np.where(rng.random(len(x)) < 0.9, 0, x % 70), count=5)
+    text = str(replace(result, usable=0))
+    assert "1..0" not in text
+    assert "not measured, pairs of tokens are too rare" in text
+
+
+def test_a_mark_is_no_symbol_and_a_line_end_is_one(tmp_path):
+    (tmp_path / "x.txt").write_bytes(b"\xef\xbb\xbfab\r\nc\rd\n")
+    tokens, symbols = read_tokens(tmp_path / "x.txt")
+    assert "".join(symbols[i] for i in tokens) == "ab\nc\rd\n"
+    assert len(read_tokens(tmp_path / "x.txt", "bytes")[0]) == 11
 
 
 def text_of(x):
@@ -260,7 +279,7 @@ def test_npy_of_two_axes_and_one_that_ends_early(tmp_path):
 
 def test_more_n_grams_than_can_be_held(monkeypatch):
     x, _ = renewal_sequence(np.random.default_rng(8), 40_000, 1.5)
-    monkeypatch.setattr(ngrams, "_LARGEST_TABLE", 16 * 4**5)
+    monkeypatch.setattr(_ngrams, "_LARGEST_TABLE", 16 * 4**5)
     assert len(analyse_corpus(x, count=2).entropies) < 7
 
 

@@ -8,13 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rhmtheory import RHM, InputError
+from rhmtheory.corpus._counting import largest_singular
 from rhmtheory.corpus.pairs import (
     PairCounts,
     count_pairs,
     jackknife,
-    largest_singular,
     last_token_pairs,
-    tree_pairs,
 )
 from rhmtheory.exact.correlations import covariance
 
@@ -181,8 +180,7 @@ def test_largest_singular_values():
 
 def test_against_the_exact_covariance_of_a_grammar():
     grammar = RHM(v=6, m=2, s=2, L=3).grammar(seed=3)
-    pairs = tree_pairs(2, 3)
-    assert pairs == [(6, 7), (4, 7), (0, 7)]
+    pairs = [(6, 7), (4, 7), (0, 7)]  # of a binary tree of three levels, one for each lowest common ancestor
     batches = (grammar.sample(50000, seed=i) for i in range(8))
     counts = count_pairs(batches, 6, pairs=pairs)
     exact = [(grammar.covariance(i, j) ** 2).mean() for i, j in pairs]
@@ -265,3 +263,20 @@ def test_effective_range():
 def test_bad_input(call, message):
     with pytest.raises(InputError, match=message):
         call()
+
+
+def test_counts_compare_by_value_print_and_plot():
+    rows = np.random.default_rng(0).integers(3, size=(500, 8))
+    counts = count_pairs(rows, 3, distances=[1, 4])
+    assert counts == count_pairs(rows, distances=[1, 4])
+    assert counts != count_pairs(rows, 4, distances=[1, 4])
+    assert counts != count_pairs(rows[:-1], 3, distances=[1, 4])
+    head, _, *lines = str(counts).splitlines()[1:]
+    assert head.split() == ["pair", "count", "rms", "noise", "operator", "norm"]
+    assert [line.split()[:2] for line in lines] == [["1", "3500"], ["4", "2000"]]
+    assert float(lines[0].split()[-1]) == pytest.approx(counts.operator_norm()[0], rel=1e-2)
+    ax = counts.plot()
+    assert ax.lines[0].get_xdata().tolist() == [1, 4]
+    assert ax.lines[0].get_ydata() == pytest.approx(counts.rms())
+    assert count_pairs(rows, 3, pairs=[(0, 7), (6, 7)]).plot(ax) is ax
+    assert str(count_pairs([0, 1, 1], distances=[1])) == "<PairCounts of 1 distances, v=2, 3 tokens>"

@@ -4,9 +4,9 @@ import balanced
 import numpy as np
 import pytest
 
-from rhmtheory.corpus import windows
+from rhmtheory.corpus import _windows
+from rhmtheory.corpus._windows import admissible, lags_up_to, slope_weights
 from rhmtheory.corpus.decays import analyse_corpus
-from rhmtheory.corpus.windows import admissible, lags_up_to, slope_weights
 
 TOKENS = 600_000
 MADE_OF = [(8, 2, 2, 6), (9, 3, 3, 4), (16, 4, 2, 5)]
@@ -93,7 +93,7 @@ def test_lags_beyond_the_resolved_ones_change_nothing(known):
 def test_another_grid_gives_the_same_within_the_interval(known, monkeypatch, lags_per_octave):
     _, text = known
     first = analyse_corpus(text, largest_context=3)
-    monkeypatch.setattr(windows, "LAGS_PER_OCTAVE", lags_per_octave)
+    monkeypatch.setattr(_windows, "LAGS_PER_OCTAVE", lags_per_octave)
     other = analyse_corpus(text, largest_context=3)
     assert len(other.lags) != len(first.lags)
     assert first.beta.low < other.beta.best < first.beta.high

@@ -4,5 +4,4 @@ from .pairs import PairCounts as PairCounts
 from .pairs import count_pairs as count_pairs
 from .pairs import jackknife as jackknife
 from .pairs import last_token_pairs as last_token_pairs
-from .pairs import tree_pairs as tree_pairs
 from .text import read_tokens as read_tokens

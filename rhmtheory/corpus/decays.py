@@ -5,31 +5,29 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from rhmtheory.corpus.ngrams import LARGEST_DRIFT, centred, conditional_entropies
-from rhmtheory.corpus.pairs import PairCounts, count_pairs, largest_singular
-from rhmtheory.corpus.text import Source, open_corpus
-from rhmtheory.corpus.windows import LEAST_POINTS, admissible, lags_up_to, slope_weights
+from rhmtheory.corpus._counting import largest_singular
+from rhmtheory.corpus._ngrams import LARGEST_DRIFT, centred, conditional_entropies
+from rhmtheory.corpus._source import Source, open_corpus
+from rhmtheory.corpus._windows import LEAST_POINTS, admissible, lags_up_to, slope_weights
+from rhmtheory.corpus.pairs import PairCounts, count_pairs
 from rhmtheory.fitting.intervals import Estimate, bootstrap, resamples
 from rhmtheory.support.checks import as_confidence, as_generator, as_int, as_pair
 from rhmtheory.support.errors import InputError
-from rhmtheory.support.facade import Forward
 from rhmtheory.support.json import plain
 from rhmtheory.support.types import FloatArray
-
-if TYPE_CHECKING:
-    from rhmtheory.plotting import plot_corpus as _plot_corpus
+from rhmtheory.support.values import ByValue
 
 _RESOLVED = 2.0
 """Multiple of the noise at which a correlation counts as resolved."""
 
 
 @dataclass(frozen=True, eq=False)
-class CorpusStatistics:
+class CorpusStatistics(ByValue):
     """Two decays measured on a corpus, and the exponent that they predict. Made by `analyse_corpus`.
 
     Attributes
@@ -143,9 +141,14 @@ class CorpusStatistics:
             f"decay of correlations over lags {first} to {last}",
             f"  beta  = {_text(self.beta)}",
             f"          {small:.2f} over the smaller of these lags, {large:.2f} over the larger ones",
-            f"entropy given n = 1..{self.usable} tokens, for longer n-grams are too rare:",
-            f"  {entropies} nats",
         ]
+        if self.usable:
+            lines += [
+                f"entropy given n = 1..{self.usable} tokens, for longer n-grams are too rare:",
+                f"  {entropies} nats",
+            ]
+        else:
+            lines.append("entropy given one token: not measured, pairs of tokens are too rare to be counted")
         if self.usable < LEAST_POINTS:
             lines += [
                 f"  gamma and alpha are not measured: {self.usable} contexts can be counted, and a fit",
@@ -165,10 +168,11 @@ class CorpusStatistics:
         lines.append(f"intervals: {self.beta.confidence:.0%} over {self.beta.count} {kind}")
         return "\n".join(lines)
 
-    if TYPE_CHECKING:
-        plot = _plot_corpus
-    else:
-        plot = Forward("rhmtheory.plotting:plot_corpus")
+    def plot(self, axes: Any = None) -> Any:
+        """Draw both decays with their fits into two ``axes``, new ones by default; return them."""
+        from rhmtheory.plotting import plot_corpus
+
+        return plot_corpus(self, axes)
 
 
 def analyse_corpus(
@@ -311,10 +315,12 @@ def _decay_of_correlations(
     resolved = np.logical_and.accumulate(correlation >= _RESOLVED * noise)
     inside = resolved if window is None else resolved & (lags >= window[0]) & (lags <= window[1])
     if inside.sum() < LEAST_POINTS:
-        where = "" if window is None else f" within window={window}"
+        where = "" if window is None else f" within `window`={window}"
         raise InputError(
-            f"{inside.sum()} lags are resolved{where} (all up to lag {lags[resolved].max(initial=0)} are), and "
-            f"a fit needs {LEAST_POINTS}: give more data, or widen the window"
+            f"{inside.sum()} lags",
+            rule=f"are resolved{where} (all up to lag {lags[resolved].max(initial=0)} are), and a fit needs "
+            f"{LEAST_POINTS}",
+            way_out="give more data" if window is None else "give more data, or widen the `window`",
         )
     u, norms = np.log(lags[inside]), np.log(correlation[inside])
     half = (len(u) + 1) // 2
@@ -357,7 +363,11 @@ def _decay_of_entropies(
     usable = int(np.logical_and.accumulate(np.abs(drift) <= LARGEST_DRIFT).sum())
     excess = entropies[:usable] - floor
     if floor < 0 or not (excess > 0).all():
-        raise InputError(f"floor={floor} nats must be zero or more, and below the entropies {entropies[:usable]}")
+        raise InputError(
+            "floor",
+            floor,
+            f"nats must be zero or more, and below the entropies {entropies[:usable].round(3).tolist()}",
+        )
     if usable < LEAST_POINTS:
         return _FarDecay(entropies, drift, usable, float("nan"), [np.full(1, np.nan)] * len(draws))
     slopes = admissible(np.log(np.arange(1, usable + 1)))

@@ -3,32 +3,28 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from itertools import chain
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from rhmtheory._kernels import counting as kernels
-from rhmtheory._kernels import spectral
-from rhmtheory.support.checks import as_generator, as_int, as_tokens, check_tokens, smallest_unsigned
+from rhmtheory.corpus._counting import Counter, Ends, as_batches, as_groups, largest_singular, no_tokens
+from rhmtheory.support.checks import as_generator, as_int, as_tokens
 from rhmtheory.support.errors import InputError
-from rhmtheory.support.parallel import for_ranges
-from rhmtheory.support.reading import PIECE_TOKENS, npy_pieces
+from rhmtheory.support.tables import Table
 from rhmtheory.support.types import FloatArray
-from rhmtheory.tree._tuples import count
+from rhmtheory.support.values import ByValue
 
-_LARGEST_TABLE = 1 << 27
-"""Counts in one table (1 GiB)."""
-_LEAST_PAIRS_A_THREAD = 1 << 18
+_LEAST_PAIRS = 4
+"""Pairs that an unbiased mean square needs."""
 _SIGNIFICANT = 3.0
 """Standard errors above zero that a correlation needs to count as seen."""
 
 
 @dataclass(frozen=True, eq=False)
-class PairCounts:
+class PairCounts(ByValue):
     """How often a symbol (or tuple of symbols) and a token occurred together; all statistics follow from it.
 
     Made by `count_pairs`. Counts are integers, so that parts counted apart and added give the same bits as
@@ -58,8 +54,7 @@ class PairCounts:
     tuple_size: int
     sequences: int
     tokens: int
-    _head: npt.NDArray[Any] | None = None
-    _tail: npt.NDArray[Any] | None = None
+    _ends: Ends = None
 
     def __post_init__(self) -> None:
         self.counts.flags.writeable = False
@@ -69,13 +64,21 @@ class PairCounts:
             return NotImplemented
         same = self.vocabulary == other.vocabulary and self.tuple_size == other.tuple_size
         if not same or not np.array_equal(self.groups, other.groups):
-            raise InputError("these counts are of different pairs: add counts of one vocabulary and set of pairs")
-        if (self._head is None) != (other._head is None):
-            raise InputError("counts of one long sequence and counts of separate sequences do not add up")
-        total = _Counter(self.vocabulary, self.groups, self.tuple_size, None)
-        total.add(self)
-        total.add(other)
-        return total.result()
+            raise InputError(
+                "these counts",
+                rule="are of different pairs",
+                way_out="add counts of one vocabulary and set of pairs",
+            )
+        if (self._ends is None) != (other._ends is None):
+            raise InputError(
+                "counts of one long sequence and counts of separate sequences",
+                rule="do not add up",
+                way_out="count both in one way",
+            )
+        total = Counter(self.vocabulary, self.groups, self.tuple_size, None)
+        for part in (self, other):
+            total.add(part.counts, part.tokens, part.sequences, part._ends)
+        return _frozen(total)
 
     @property
     def pairs(self) -> npt.NDArray[np.int64]:
@@ -95,7 +98,7 @@ class PairCounts:
         the U-statistic of Song et al. (J. Mach. Learn. Res. 13, 1393, 2012, eq. 5) is exactly unbiased for
         independent pairs. It may be negative where there is no correlation.
         """
-        n = self._enough_pairs(4).astype(float)
+        n = self._enough_pairs(_LEAST_PAIRS).astype(float)
         joint = self.counts.astype(float)
         a, b = joint.sum(axis=2), joint.sum(axis=1)
         # with K_ij = [x_i = x_j] off the diagonal, L likewise: tr KL, 1'K1, 1'L1 and 1'KL1
@@ -124,7 +127,7 @@ class PairCounts:
         indicators, which is what remains without correlation. Pairs that share tokens (groups that pool
         positions of one sequence) are not independent; `jackknife` measures their error.
         """
-        n = self._enough_pairs(4).astype(float)
+        n = self._enough_pairs(_LEAST_PAIRS).astype(float)
         p, q = self._marginals()
         C = self.covariance()
         g = C - np.einsum("kab,kb->ka", C, q)[:, :, None] - np.einsum("kab,ka->kb", C, p)[:, None, :]
@@ -179,10 +182,10 @@ class PairCounts:
             Largest ``t`` with `mean_square` at least `noise_mean_square` (for P pairs) and three standard errors
             above zero. For groups that are pairs of positions, ``t`` is the difference of the positions.
         """
-        n = self._enough_pairs(4)
-        P = float(n.min()) if P is None else float(P)
+        n = self._enough_pairs(_LEAST_PAIRS)
+        P = n.min() if P is None else P
         if not 1 <= P <= n.max():
-            raise InputError(f"P={P:.6g} is outside 1..{n.max()}, the pairs counted: count more data, or lower P")
+            raise InputError("P", P, f"is outside 1..{n.max()}, the pairs counted", "count more data, or lower `P`")
         square = self.mean_square()
         seen = (square >= self.noise_mean_square() * n / P) & (square >= _SIGNIFICANT * self.standard_error())
         distance = self.groups if self.groups.ndim == 1 else abs(self.groups[:, 1] - self.groups[:, 0])
@@ -197,10 +200,27 @@ class PairCounts:
         if (n < least).any():
             k = int(np.argmin(n))
             raise InputError(
-                f"group {self.groups[k].tolist()} holds {n[k]} pairs, and this needs at least {least}: "
-                "count more data, or leave the group out"
+                f"group {self.groups[k].tolist()}",
+                rule=f"holds {n[k]} pairs, and this needs at least {least}",
+                way_out="count more data, or leave the group out",
             )
         return n
+
+    def plot(self, ax: Any = None) -> Any:
+        """Draw the correlation of each group against its distance into ``ax``, by default new axes; return them."""
+        from rhmtheory.plotting import plot_pairs
+
+        return plot_pairs(self, ax)
+
+    def __str__(self) -> str:
+        if (self.pairs < _LEAST_PAIRS).any():
+            return repr(self)
+        columns = self.pairs, self.rms(), np.sqrt(self.noise_mean_square()), self.operator_norm()
+        rows = [
+            (str(group), str(n), f"{rms:.3g}", f"{noise:.3g}", f"{norm:.3g}")
+            for group, n, rms, noise, norm in zip(self.groups.tolist(), *columns, strict=True)
+        ]
+        return str(Table(repr(self)[1:-1], ("pair", "count", "rms", "noise", "operator norm"), tuple(rows)))
 
     def __repr__(self) -> str:
         what = "distances" if self.groups.ndim == 1 else "pairs of positions"
@@ -231,7 +251,7 @@ def count_pairs(
         Count all pairs at these distances from the (last) left token to the right one, at least 1.
     pairs : sequence of (i, j)
         Count the pair of positions: the tuple that starts at ``i``, and the token at ``j``. For (n, d) only.
-        See `last_token_pairs` and `tree_pairs`.
+        See `last_token_pairs`.
     tuple_size : int
         Tokens on the left.
     threads : int, optional
@@ -255,47 +275,37 @@ def count_pairs(
     [[[0, 2], [2, 0]], [[2, 0], [0, 1]]]
     """
     tuple_size = as_int("tuple_size", tuple_size, low=1)
-    batches, vocabulary = _batches(tokens, vocabulary)
-    counter = _Counter(vocabulary, _groups(distances, pairs, tuple_size), tuple_size, threads)
+    batches, vocabulary = as_batches(tokens, vocabulary)
+    counter = Counter(vocabulary, as_groups(distances, pairs, tuple_size), tuple_size, threads)
     for batch in batches:
         counter.feed(as_tokens(batch))
     if counter.tokens == 0:
-        raise InputError("there are no tokens: give at least one sequence")
+        raise no_tokens()
     if counter.ndim == 1 and counter.tokens <= counter.reach:
         raise InputError(
-            f"a sequence of {counter.tokens} tokens has no pair {counter.reach + 1} tokens wide: "
-            "give shorter distances"
+            f"a sequence of {counter.tokens} tokens",
+            rule=f"has no pair {counter.reach + 1} tokens wide",
+            way_out="give shorter `distances`",
         )
-    return counter.result()
+    return _frozen(counter)
+
+
+def _frozen(counter: Counter) -> PairCounts:
+    return PairCounts(
+        counter.counts,
+        counter.groups,
+        counter.vocabulary,
+        counter.tuple_size,
+        counter.sequences,
+        counter.tokens,
+        counter.ends,
+    )
 
 
 def last_token_pairs(d: int) -> list[tuple[int, int]]:
     """Pairs (i, d - 1) of every position with the last one, from the nearest to the first."""
     d = as_int("d", d, low=2)
     return [(i, d - 1) for i in range(d - 2, -1, -1)]
-
-
-def tree_pairs(s: int, L: int) -> list[tuple[int, int]]:
-    """One pair with the last token for each level 1..L of the lowest common ancestor, on its first branch.
-
-    In a tree of s children a node and L levels, the first token below the ancestor and the last.
-    """
-    s, L = as_int("s", s, low=2), as_int("L", L, low=1)
-    return [(s**L - s**level, s**L - 1) for level in range(1, L + 1)]
-
-
-def largest_singular(matrices: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Largest singular value, left and right vector of each matrix: shapes (n,), (n, A), (n, B) of (n, A, B).
-
-    By power iteration in compiled code, good to 1e-8 relative: for many small matrices on busy machines the
-    threads of a linear algebra library cost more than they gain.
-    """
-    n, A, B = matrices.shape
-    values, left = np.empty(n), np.empty((n, A))
-    right = np.tile(np.random.default_rng(0).standard_normal(B), (n, 1))
-    matrices = np.ascontiguousarray(matrices)
-    for_ranges(lambda a, b: spectral.largest_singular(values, left, right, matrices, a, b), n)
-    return values, left, right
 
 
 def jackknife(
@@ -306,10 +316,24 @@ def jackknife(
     The parts (batches, or segments of a text) are taken to be independent; within a part tokens may depend
     on one another in any way. Pairs across borders of parts are left out.
 
-    Raises `InputError` for fewer than two parts.
+    Parameters
+    ----------
+    parts : sequence of PairCounts
+        At least two, of the same pairs.
+    statistic : callable
+        Takes `PairCounts` and returns a number or an array.
+
+    Returns
+    -------
+    value, standard_error : arrays
+
+    Raises
+    ------
+    InputError
+        For fewer than two parts.
     """
     if len(parts) < 2:
-        raise InputError(f"{len(parts)} part leaves nothing when it is left out: give at least 2")
+        raise InputError(f"{len(parts)} part", rule="leaves nothing when it is left out", way_out="give at least 2")
     total = sum(part.counts for part in parts)
 
     def of(counts: Any) -> Any:
@@ -319,155 +343,6 @@ def jackknife(
     without = np.stack([of(total - part.counts) for part in parts])
     spread = ((without - without.mean(axis=0)) ** 2).sum(axis=0)
     return of(total), np.asarray(np.sqrt((len(parts) - 1) / len(parts) * spread))
-
-
-class _Counter:
-    """Counts that grow piece by piece."""
-
-    def __init__(
-        self, vocabulary: int, groups: npt.NDArray[np.int64], tuple_size: int, threads: int | None
-    ) -> None:
-        left = count(vocabulary, tuple_size, "use shorter tuples")
-        if len(groups) * left * vocabulary > _LARGEST_TABLE:
-            raise InputError(
-                f"{len(groups)} groups of {left} x {vocabulary} counts are more than 2**27 (1 GiB): use fewer "
-                "distances or shorter tuples, or merge rare tokens into one symbol"
-            )
-        self.vocabulary, self.groups, self.tuple_size, self.threads = vocabulary, groups, tuple_size, threads
-        self.counts = np.zeros((len(groups), left, vocabulary), np.int64)
-        self.sequences = self.tokens = 0
-        self.ndim: int | None = None
-        # a pair needs at most this many tokens, less one: its width, or its last position
-        extra = tuple_size - 1
-        self.reach = int(groups.max()) + extra if groups.ndim == 1 else int(np.add(groups, [extra, 0]).max())
-        self.head = self.tail = np.empty(0, smallest_unsigned(vocabulary))
-
-    def feed(self, piece: npt.NDArray[Any]) -> None:
-        """Count sequences (n, d), or the continuation (N,) of the sequence so far."""
-        if self.ndim not in (None, piece.ndim):
-            raise InputError(
-                f"batches have {self.ndim} and {piece.ndim} axes: give all of them as (n, d) or as (N,)"
-            )
-        self.ndim = piece.ndim
-        check_tokens(piece, self.vocabulary, "raise vocabulary to {needed}")
-        if piece.ndim == 1:
-            if self.groups.ndim == 2:
-                raise InputError("pairs of positions need sequences (n, d): for one long sequence give distances")
-            for start in range(0, len(piece), PIECE_TOKENS):
-                part = piece[start : start + PIECE_TOKENS].astype(self.tail.dtype)
-                self._count(part[None], 1)
-                self._join(part, part)
-                self.tokens += len(part)
-            self.sequences = 1
-            return
-        n, d = piece.shape
-        if d <= self.reach:
-            raise InputError(f"sequences of {d} tokens have no pair {self.reach + 1} tokens wide: stay within them")
-        rows = max(1, PIECE_TOKENS // d)
-        for start in range(0, n, rows):
-            self._count(piece[start : start + rows].astype(self.tail.dtype), 1)
-        self.sequences += n
-        self.tokens += n * d
-
-    def add(self, other: PairCounts) -> None:
-        """Add finished counts."""
-        self.counts += other.counts
-        self.tokens += other.tokens
-        if other._head is not None and other._tail is not None:
-            self.ndim, self.sequences = 1, 1
-            self._join(other._head, other._tail)
-        else:
-            self.ndim, self.sequences = 2, self.sequences + other.sequences
-
-    def result(self) -> PairCounts:
-        """Freeze the counts."""
-        ends = (self.head, self.tail) if self.ndim == 1 else (None, None)
-        return PairCounts(
-            self.counts, self.groups, self.vocabulary, self.tuple_size, self.sequences, self.tokens, *ends
-        )
-
-    def _join(self, head: npt.NDArray[Any], tail: npt.NDArray[Any]) -> None:
-        """Count the pairs across the border to what follows, and move on."""
-        head, keep = head[: self.reach], self.reach
-        if len(self.tail) and len(head):
-            # of the two ends side by side, what lies within either was counted before
-            self._count(np.concatenate([self.tail, head])[None], 1)
-            self._count(self.tail[None], -1)
-            self._count(head[None], -1)
-        if len(self.head) < keep:
-            self.head = np.concatenate([self.head, head])[:keep]
-        self.tail = np.concatenate([self.tail, tail])[-keep:].copy() if len(tail) < keep else tail[-keep:].copy()
-
-    def _count(self, rows: npt.NDArray[Any], sign: int) -> None:
-        """Add ``sign`` times the counts of rows (n, d)."""
-        counts = self.counts if sign > 0 else np.zeros_like(self.counts)
-        left, extra = rows, self.tuple_size - 1
-        if extra:
-            if rows.shape[1] <= extra:
-                return
-            left = np.empty((len(rows), rows.shape[1] - extra), smallest_unsigned(counts.shape[1]))
-            for_ranges(
-                lambda a, b: kernels.tuple_codes(left, rows, self.vocabulary, self.tuple_size, 1, a, b),
-                len(rows),
-                threads=self.threads,
-            )
-        work: Callable[[int, int], object]
-        if self.groups.ndim == 1:
-            shifts = self.groups + extra
-
-            def work(a: int, b: int) -> None:
-                kernels.count_shifted(counts, left, rows, shifts, a, b)
-        else:
-            i, j = np.ascontiguousarray(self.groups.T)
-
-            def work(a: int, b: int) -> None:
-                kernels.count_at(counts, left, rows, i, j, a, b)
-
-        least = max(1, _LEAST_PAIRS_A_THREAD // rows.size)
-        for_ranges(work, len(self.groups), threads=self.threads, least=least)
-        if sign < 0:
-            self.counts -= counts
-
-
-def _batches(tokens: Any, vocabulary: int | None) -> tuple[Iterator[Any], int]:
-    """Whatever was given, as batches and the number of symbols."""
-    if vocabulary is not None:
-        vocabulary = as_int("vocabulary", vocabulary, low=1)
-    if isinstance(tokens, (str, os.PathLike)):
-        if vocabulary is None:
-            vocabulary = 1 + max(int(piece.max()) for piece in npy_pieces(tokens))
-        return npy_pieces(tokens), vocabulary
-    if isinstance(tokens, Iterator) or (isinstance(tokens, Iterable) and not hasattr(tokens, "__len__")):
-        batches = iter(tokens)
-        if vocabulary is None:
-            raise InputError("vocabulary is not given, and batches are seen only once: give the number of symbols")
-        first = next(batches, None)
-        if first is None:
-            raise InputError("there are no batches: give at least one")
-        return chain([first], batches), vocabulary
-    array = as_tokens(tokens)
-    if array.size == 0:
-        raise InputError("there are no tokens: give at least one sequence")
-    return iter([array]), int(array.max()) + 1 if vocabulary is None else vocabulary
-
-
-def _groups(distances: Any, pairs: Any, tuple_size: int) -> npt.NDArray[np.int64]:
-    if (distances is None) == (pairs is None):
-        raise InputError("give either distances or pairs of positions")
-    if distances is not None:
-        checked = [as_int("distance", t, low=1) for t in distances]
-        if not checked:
-            raise InputError("distances are empty: give at least one, such as range(1, 33)")
-        return np.array(checked, np.int64)
-    for pair in pairs:
-        if len(pair) != 2:
-            raise InputError(f"pair {pair} has {len(pair)} positions: give (i, j)")
-        i, j = (as_int("position", x, low=0) for x in pair)
-        if i <= j < i + tuple_size:
-            raise InputError(f"pair ({i}, {j}) pairs a token with itself: put j outside {i}..{i + tuple_size - 1}")
-    if len(pairs) == 0:
-        raise InputError("pairs are empty: give at least one (i, j)")
-    return np.array(pairs, np.int64).reshape(-1, 2)
 
 
 def _spread(p: FloatArray) -> FloatArray:

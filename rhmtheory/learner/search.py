@@ -21,6 +21,7 @@ from rhmtheory.support.errors import InputError
 from rhmtheory.support.files import append_json, read_json_lines
 from rhmtheory.support.json import plain
 from rhmtheory.support.provenance import provenance
+from rhmtheory.support.tables import Table
 from rhmtheory.support.types import FloatArray
 from rhmtheory.support.values import ByValue
 from rhmtheory.theory.laws import Law
@@ -251,7 +252,7 @@ class ThresholdStudy(ByValue):
 
     def __str__(self) -> str:
         grammars = len(self.samples)
-        rows = [("level", "published", "finite-size", f"measured [{CONFIDENCE:.0%} interval]")]
+        rows = []
         for k, P, finite, fit, count, early in self._rows():
             measured = f"reached by {count} of {grammars} grammars"
             if early:
@@ -259,19 +260,13 @@ class ThresholdStudy(ByValue):
             elif count == grammars:
                 measured = str(fit)
             rows.append((str(k), f"{P:.3g}", f"{finite:.3g}", measured))
-        power = Law(self.sharing).step_text
-        rows.append(
-            ("factor", f"{power} = {self.published_step:g}", f"{self.finite_size_step:.3g}", str(self.step()))
-        )
-        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-        body = (
-            "  ".join([*(cell.rjust(width) for cell, width in zip(row[:3], widths, strict=False)), row[3]])
-            for row in rows
-        )
+        factor = f"{Law(self.sharing).step_text} = {self.published_step:g}"
+        rows.append(("factor", factor, f"{self.finite_size_step:.3g}", str(self.step())))
         title = (
             f"{self.rhm}, clustering {Law(self.sharing)}, {grammars} grammars: samples to recover {self.criterion}"
         )
-        return "\n".join((title, *body))
+        columns = ("level", "published", "finite-size", f"measured [{CONFIDENCE:.0%} interval]")
+        return str(Table(title, columns, tuple(rows)))
 
 
 def thresholds(

@@ -8,6 +8,7 @@ from .languages import plot_prediction as plot_prediction
 from .languages import plot_predictions as plot_predictions
 from .languages import plot_tree as plot_tree
 from .samples import plot_corpus as plot_corpus
+from .samples import plot_pairs as plot_pairs
 from .samples import plot_thresholds as plot_thresholds
 from .style import STYLES as STYLES
 from .style import Style as Style

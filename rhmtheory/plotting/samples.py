@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from rhmtheory.corpus._windows import LEAST_POINTS
 from rhmtheory.corpus.decays import CorpusStatistics
-from rhmtheory.corpus.windows import LEAST_POINTS
+from rhmtheory.corpus.pairs import PairCounts
 from rhmtheory.fitting.intervals import Estimate
 from rhmtheory.learner.search import ThresholdStudy
 from rhmtheory.plotting.style import new_figure
@@ -26,7 +27,15 @@ def plot_thresholds(studies: Sequence[ThresholdStudy], ax: Axes | None = None) -
     level 1 on, since the published theory fixes ratios and not prefactors. Levels with nothing but a bound have no
     point.
 
-    Draws the ``studies`` into ``ax``, by default that of a new figure, and returns it.
+    Parameters
+    ----------
+    studies : sequence of ThresholdStudy
+    ax : Axes, optional
+        Those of a new figure by default.
+
+    Returns
+    -------
+    Axes
     """
     if ax is None:
         (ax,) = new_figure(width=6.0, height=4.0)[1]
@@ -51,10 +60,48 @@ def plot_thresholds(studies: Sequence[ThresholdStudy], ax: Axes | None = None) -
     return ax
 
 
+def plot_pairs(counts: PairCounts, ax: Axes | None = None) -> Axes:
+    """Root-mean-square covariance and operator norm of each group against its distance, and their noise.
+
+    Parameters
+    ----------
+    counts : PairCounts
+    ax : Axes, optional
+        Those of a new figure by default.
+
+    Returns
+    -------
+    Axes
+    """
+    if ax is None:
+        (ax,) = new_figure(width=5.0, height=4.0)[1]
+    distance = counts.groups if counts.groups.ndim == 1 else np.abs(counts.groups[:, 1] - counts.groups[:, 0])
+    order = np.argsort(distance)
+    lines = (
+        (counts.rms(), "C0", "root mean square covariance"),
+        (counts.operator_norm(), "C1", "operator norm of the covariance"),
+    )
+    noises = np.sqrt(counts.noise_mean_square()), counts.noise_operator_norm()
+    for (values, color, label), noise in zip(lines, noises, strict=True):
+        ax.plot(distance[order], values[order], "o", ms=4, color=color, label=label)
+        ax.plot(distance[order], noise[order], "--", color=color, lw=1)
+    ax.set(xscale="log", yscale="log", xlabel="distance (tokens)", ylabel="correlation")
+    ax.legend(fontsize="small", title="dashed: noise of independent pairs", title_fontsize="small")
+    return ax
+
+
 def plot_corpus(statistics: CorpusStatistics, axes: Sequence[Axes] | None = None) -> list[Axes]:
     """Correlation against lag and entropy against context, with their fits.
 
-    Draws the ``statistics`` into two ``axes``, new ones by default, and returns them.
+    Parameters
+    ----------
+    statistics : CorpusStatistics
+    axes : sequence of two Axes, optional
+        Those of a new figure by default.
+
+    Returns
+    -------
+    list of two Axes
     """
     left, right = new_figure(2, width=5.0, height=4.0)[1] if axes is None else axes
     left.plot(

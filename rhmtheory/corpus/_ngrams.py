@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import digamma
 
-from rhmtheory.corpus.text import Source
+from rhmtheory.corpus._source import Source
 from rhmtheory.support.types import FloatArray
 from rhmtheory.tree._tuples import can_be_numbered, encode
 
