@@ -4,8 +4,9 @@ TINY = """
 summary = "tiny"
 [[sweep]]
 network = "cnn"
+arguments = { width = 8 }
 ensemble = { v = 4, m = 2, s = 2, L = 2 }
 grammars = 2
 samples = { lowest = 16, highest = 64, per_octave = 1 }
-training = { width = 8, learning_rate = 1.0, max_steps = 20, test_size = 64, batch_size = 16 }
+training = { learning_rate = 1.0, max_steps = 20, test_size = 64, batch_size = 16 }
 """

@@ -13,13 +13,13 @@ from matplotlib import pyplot as plt
 
 import rhmtheory as rt
 from rhmtheory.plotting import plot_context
-from rhmvalidation.diagnostics.context import ContextProbe
-from rhmvalidation.networks import registry as networks
+from rhmvalidation.networks.spec import NetworkSpec
+from rhmvalidation.training.context import ContextProbe
 
 torch.set_num_threads(1)
 rhm = rt.RHM(v=12, m=3, s=2, L=3)
 grammar = rhm.grammar(seed=0)
-network = networks.build("cnn", rhm, replicas=1, width=64)
+network = NetworkSpec("cnn", {"width": 64}).build(rhm)
 network.initialise([torch.Generator().manual_seed(0)])
 optimiser = torch.optim.SGD(network.parameters(), lr=2.0 * network.rate_scale())
 test = torch.from_numpy(grammar.sample(1024, seed=1))[None]

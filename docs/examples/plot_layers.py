@@ -13,11 +13,11 @@ from matplotlib import pyplot as plt
 
 import rhmtheory as rt
 from rhmvalidation.diagnostics import probes
-from rhmvalidation.networks import registry as networks
+from rhmvalidation.networks.spec import NetworkSpec
 
 torch.set_num_threads(1)
 grammar = rt.RHM(v=12, m=3, s=2, L=3).grammar(seed=0)
-network = networks.build("cnn", grammar.rhm, replicas=1, width=64)
+network = NetworkSpec("cnn", {"width": 64}).build(grammar.rhm)
 network.initialise([torch.Generator().manual_seed(0)])
 optimiser = torch.optim.SGD(network.parameters(), lr=2.0 * network.rate_scale())
 

@@ -14,7 +14,7 @@ from benchmarks.turns import in_turns, quartiles
 
 from rhmtheory import RHM
 from rhmvalidation.networks.custom import AdaptedNetwork
-from rhmvalidation.networks.registry import build
+from rhmvalidation.networks.spec import NetworkSpec
 from rhmvalidation.training.optimisers import ReplicaOptimiser
 from rhmvalidation.training.trainer import cross_entropy
 
@@ -54,7 +54,7 @@ def sentences(rhm, replicas, n):
 
 
 def make(kind, rhm, options, replicas=1):
-    network = build(kind, rhm, replicas, **options)
+    network = NetworkSpec(kind, options).build(rhm, replicas)
     network.initialise([torch.Generator().manual_seed(r) for r in range(replicas)])
     return network
 

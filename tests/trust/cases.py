@@ -15,7 +15,7 @@ from trust.spoiling import NUMBERS, OTHERS, hostile, spoil
 from rhmtheory import RHM, Grammar
 from rhmtheory.cli import cli
 from rhmtheory.cli.options import OutputFile, PerLevel
-from rhmvalidation.training import trainer as training
+from rhmvalidation.studies.programs import train_runs
 
 SIZES = (
     -1,
@@ -243,7 +243,7 @@ def checkpoint_file(rng: np.random.Generator) -> Case:
 
     def call() -> int:
         two = inputs.runs()[:2]
-        outcomes = training.train_runs(two, torch.device("cpu"), checkpoint=Path("checkpoint.pt"))
+        outcomes = train_runs(two, torch.device("cpu"), checkpoint=Path("checkpoint.pt"))
         json.dumps([asdict(outcome) for outcome in outcomes])
         return 0
 

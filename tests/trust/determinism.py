@@ -28,24 +28,27 @@ PRESET = """
 summary = "small runs of all kinds"
 [[sweep]]
 network = "cnn"
+arguments = { width = 16 }
 ensemble = { v = 4, m = 2, s = 2, L = 2 }
 grammars = 3
 samples = { lowest = 16, highest = 128, per_octave = 1 }
-training = { width = 16, learning_rate = 1.0, max_steps = 60, test_size = 256, batch_size = 32 }
+training = { learning_rate = 1.0, max_steps = 60, test_size = 256, batch_size = 32 }
 [[sweep]]
 network = "lcn"
+arguments = { width = 16 }
 ensemble = { v = 4, m = 2, s = 2, L = 2 }
 grammars = 3
 samples = { highest = 3200 }
-training = { width = 16, learning_rate = 1.0, protocol = "online", batch_size = 32 }
+training = { learning_rate = 1.0, protocol = "online", batch_size = 32 }
 [[sweep]]
 network = "decoder"
 ensemble = { v = 4, m = 2, s = 2, L = 2 }
 grammars = 3
 samples = { highest = 3200 }
-[sweep.training]
+[sweep.arguments]
 width = 16
 heads = 2
+[sweep.training]
 learning_rate = 1e-3
 optimiser = "adamw"
 protocol = "online"
@@ -94,7 +97,7 @@ def of_training() -> Iterator[Row]:
 
     from rhmvalidation.studies import execution, preset
     from rhmvalidation.studies import folder as results
-    from rhmvalidation.training.trainer import train_runs
+    from rhmvalidation.studies.programs import train_runs
 
     cpu = torch.device("cpu")
     torch.set_num_threads(1)

@@ -36,18 +36,20 @@ PRESET = """
 summary = "three programs offline, one online"
 [[sweep]]
 network = "cnn"
+arguments = { width = 16 }
 ensemble = { v = 4, m = 2, s = 2, L = 2 }
 grammars = 2
 replicas = 2
 samples = { lowest = 64, highest = 256, per_octave = 1 }
-training = { width = 16, learning_rate = 1.0, max_steps = 100, patience = 1e9, test_size = 64, batch_size = 16 }
+training = { learning_rate = 1.0, max_steps = 100, patience = 1e9, test_size = 64, batch_size = 16 }
 [[sweep]]
 network = "attention"
+arguments = { width = 8 }
 ensemble = { v = 4, m = 2, s = 2, L = 2 }
 grammars = 2
 replicas = 2
 samples = { highest = 1600 }
-training = { width = 8, learning_rate = 1e-3, optimiser = "adamw", protocol = "online", batch_size = 16 }
+training = { learning_rate = 1e-3, optimiser = "adamw", protocol = "online", batch_size = 16 }
 """
 
 

@@ -15,8 +15,9 @@ from presets import TINY
 from rhmtheory import RHM
 from rhmtheory.cli import main
 from rhmvalidation.studies import preset
+from rhmvalidation.studies.programs import trainer_of
 from rhmvalidation.studies.runs import Run
-from rhmvalidation.training import trainer as training
+from rhmvalidation.training.trainer import Trainer
 
 ENSEMBLE = ("--v", "8", "--m", "2", "--s", "2", "--L", "3")
 CURVE_ENSEMBLE = ("--v", "16", "--m", "4", "--s", "2", "--L", "3")
@@ -24,10 +25,11 @@ SMALL = RHM(v=8, m=2, s=2, L=3)
 
 _ATTENTION = """[[sweep]]
 network = "attention"
+arguments = { width = 8, heads = 2 }
 ensemble = { v = 4, m = 2, s = 2, L = 2, rule_probabilities = [0.25, 0.75] }
 seeds = [3, 4]
 samples = { highest = 640 }
-training = { width = 8, heads = 2, learning_rate = 1e-3, optimiser = "adamw", protocol = "online", batch_size = 16 }
+training = { learning_rate = 1e-3, optimiser = "adamw", protocol = "online", batch_size = 16 }
 """
 PRESET = TINY + _ATTENTION
 
@@ -88,10 +90,10 @@ def runs() -> list[Run]:
         return preset.load_preset(path).runs()
 
 
-def checkpoint_trainer() -> tuple[training.Trainer, list[str]]:
+def checkpoint_trainer() -> tuple[Trainer, list[str]]:
     """A trainer at its start, and the keys of its runs."""
     two = runs()[:2]
-    return training.trainer_of(two, torch.device("cpu")), [run.key for run in two]
+    return trainer_of(two, torch.device("cpu")), [run.key for run in two]
 
 
 def _checkpoint(path: Path) -> None:

@@ -15,8 +15,9 @@ network = "cnn"
 ensemble = { v = 4, m = 2, s = 2, L = 2 }
 grammars = 2
 samples = { highest = 1280 }
-[sweep.training]
+[sweep.arguments]
 width = 8
+[sweep.training]
 learning_rate = 1.0
 protocol = "online"
 batch_size = 16

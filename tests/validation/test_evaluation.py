@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+from specs import spec
 from tiny import tiny
 
 torch = pytest.importorskip("torch")
@@ -13,7 +14,6 @@ import naive
 from rhmtheory import RHM, InputError
 from rhmtheory.exact.inference import next_token
 from rhmvalidation import evaluate
-from rhmvalidation.networks import registry as networks
 from rhmvalidation.networks.custom import AdaptedNetwork
 
 GRAMMAR = RHM(v=4, m=2, s=2, L=2).grammar(0)
@@ -61,7 +61,7 @@ def test_floors_are_the_entropies_of_all_derivations(name):
 
 
 def test_predictors_of_the_last_token():
-    network = networks.build("cnn", GRAMMAR.rhm, 2, 8)
+    network = spec("cnn", 8).build(GRAMMAR.rhm, 2)
     network.initialise([torch.Generator().manual_seed(r) for r in range(2)])
     found = evaluate(network, GRAMMAR, sentences=500)
     assert found.positions == (3,)
@@ -73,7 +73,7 @@ def test_predictors_of_the_last_token():
 
 
 def test_a_decoder_is_asked_for_every_token():
-    network = networks.build("decoder", GRAMMAR.rhm, 1, 8, heads=2)
+    network = spec("decoder", 8, heads=2).build(GRAMMAR.rhm, 1)
     network.initialise([torch.Generator().manual_seed(0)])
     every, last = (evaluate(network, GRAMMAR, sentences=300, every_token=yes) for yes in (True, False))
     assert every.positions == (0, 1, 2, 3)

@@ -19,17 +19,18 @@ from rhmvalidation.networks import registry as networks
 from rhmvalidation.studies import execution, job, plan, preset
 from rhmvalidation.studies import folder as results
 from rhmvalidation.studies import report as reports
-from rhmvalidation.training import trainer as training
+from rhmvalidation.studies.programs import train_runs
 from rhmvalidation.training.devices import pick_device
 
 CPU = torch.device("cpu")
 ONLINE = """
 [[sweep]]
 network = "attention"
+arguments = { width = 8 }
 ensemble = { v = 4, m = 2, s = 2, L = 2 }
 grammars = 2
 samples = { highest = 640 }
-training = { width = 8, learning_rate = 1e-3, optimiser = "adamw", protocol = "online", batch_size = 16 }
+training = { learning_rate = 1e-3, optimiser = "adamw", protocol = "online", batch_size = 16 }
 """
 
 
@@ -87,7 +88,7 @@ def test_presets_of_the_package_load(name):
         ("grammars = 2", "seeds = [1, -1]", r"seeds\[1\]=-1 is too small"),
         ("learning_rate = 1.0", "learning_rate = [1.0, 0]", "learning_rate=0.0 must be positive"),
         ("m = 2", "m = 4", "has f = 1: every sentence is grammatical"),
-        ("width = 8", "widht = 8", "unknown key 'widht'"),
+        ("width = 8", "widht = 8", "widht=8 is no argument of cnn: leave it out"),
         ("m = 2", "m = 5", "sweep 1: m=5 rules x v=4 symbols need 20 tuples"),
         ('"cnn"', '"rnn"', "network='rnn' is unknown: choose one of cnn, lcn"),
         ("grammars = 2", "grammars = [", "is not valid TOML"),
@@ -135,7 +136,7 @@ def test_a_scan_repeats_every_run_at_every_learning_rate(preset_file, tmp_path):
 def test_only_picks_sweeps_by_their_title(preset_file):
     preset_file.write_text(TINY + ONLINE)
     loaded = load(preset_file)
-    assert [s.network for s in loaded.only("attention").sweeps] == ["attention"]
+    assert [s.network.name for s in loaded.only("attention").sweeps] == ["attention"]
     assert loaded.only("v=4").sweeps == loaded.sweeps
     with pytest.raises(InputError, match=r"only='rnn' is in the title of no sweep: cnn RHM\(v=4.*, attention RHM"):
         loaded.only("rnn")
@@ -158,9 +159,9 @@ def test_part_of_a_study_trains_that_part_and_reports_all_there_is(preset_file, 
     preset_file.write_text(TINY + ONLINE)
     out = tmp_path / "out"
     first = job.run(preset_file, out, "cpu", workers=1, only="cnn", progress=False)
-    assert {run.network for run, _ in first.finished} == {"cnn"}
+    assert {run.network.name for run, _ in first.finished} == {"cnn"}
     second = job.run(preset_file, out, "cpu", workers=1, only="attention", progress=False)
-    assert {run.network for run, _ in second.finished} == {"cnn", "attention"}
+    assert {run.network.name for run, _ in second.finished} == {"cnn", "attention"}
 
 
 def test_unknown_preset_lists_those_there_are():
@@ -280,14 +281,14 @@ def distributed_client_fails(address):
 
 def test_programs_that_do_not_fit_the_memory_are_halved(preset_file, monkeypatch):
     runs = load(preset_file).runs()[:4]
-    expected = [training.train_runs([run], CPU)[0].best_loss for run in runs]
+    expected = [train_runs([run], CPU)[0].best_loss for run in runs]
     sizes = []
 
     def train(part, *args, **kwargs):
         sizes.append(len(part))
         if len(part) > 1:
             raise torch.OutOfMemoryError("CUDA out of memory")
-        return training.train_runs(part, *args, **kwargs)
+        return train_runs(part, *args, **kwargs)
 
     monkeypatch.setattr(execution, "train_runs", train)
     parts = list(execution.train_in_parts(runs, CPU))
@@ -299,7 +300,7 @@ def test_programs_that_do_not_fit_the_memory_are_halved(preset_file, monkeypatch
         raise torch.OutOfMemoryError("CUDA out of memory")
 
     monkeypatch.setattr(execution, "train_runs", never)
-    with pytest.raises(InputError, match=r"one replica of cnn .* does not fit .* lower width or batch_size"):
+    with pytest.raises(InputError, match=r"one replica of cnn.* does not fit .* lower width or batch_size"):
         list(execution.train_in_parts(runs, CPU))
 
 
@@ -338,7 +339,7 @@ def test_what_killed_sweeps_had_begun_is_removed(preset_file, tmp_path):
 def test_full_disk_is_told(preset_file, tmp_path, monkeypatch):
     loaded = load(preset_file)
     folder = results.ResultFolder(tmp_path / "out", loaded)
-    (outcome,) = training.train_runs(loaded.runs()[:1], CPU)
+    (outcome,) = train_runs(loaded.runs()[:1], CPU)
 
     def full(path, text):
         raise OSError(28, "No space left on device")
@@ -461,7 +462,7 @@ def test_a_stamp_with_arguments_that_are_none_is_refused(preset_file, tmp_path):
     results.ResultFolder(tmp_path / "out", load(preset_file))
     stamp = tmp_path / "out" / "preset.json"
     content = json.loads(stamp.read_text())
-    content["sweeps"][0]["arguments"] = [[]]
+    content["sweeps"][0]["network"]["arguments"] = [[]]
     stamp.write_text(json.dumps(content))
     with pytest.raises(InputError, match="is no preset of a results folder"):
         results.ResultFolder(tmp_path / "out", load(preset_file))

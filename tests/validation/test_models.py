@@ -3,13 +3,13 @@
 import math
 
 import pytest
+from specs import spec
 
 torch = pytest.importorskip("torch")
 
 from rhmtheory import RHM, InputError
 from rhmvalidation.networks import fast as models
 from rhmvalidation.networks import registry as networks
-from rhmvalidation.training import trainer as training
 
 V, S, L, WIDTH = 5, 2, 3, 6
 D = S**L
@@ -22,7 +22,7 @@ UNEVEN = RHM(v=(5, 4, 6), m=(2, 2, 1), s=(2, 3, 2), L=3, n=3)
 
 
 def make(kind, replicas=2, rhm=RHM_):
-    network = networks.build(kind, rhm, replicas, WIDTH, heads=2)
+    network = spec(kind, WIDTH, heads=2).build(rhm, replicas)
     network.initialise([torch.Generator().manual_seed(10 + r) for r in range(replicas)])
     return network.double()
 
@@ -154,7 +154,7 @@ def test_gradients_of_a_replica_do_not_see_the_others(kind):
 )
 def test_published_networks_start_from_standard_normal_weights(kind, one):
     """Their scales stand in the forward pass, so that a learning rate means what it means in the public code."""
-    network = networks.build(kind, RHM_, 1, 240)
+    network = spec(kind, 240).build(RHM_, 1)
     network.initialise([torch.Generator().manual_seed(0)])
     stds = {name: parameter.std().item() for name, parameter in network.named_parameters()}
     close = {name: abs(std - 1) < 0.1 for name, std in stds.items()}
@@ -164,7 +164,7 @@ def test_published_networks_start_from_standard_normal_weights(kind, one):
 def test_a_decoder_starts_with_variances_of_one_over_fan_in():
     """What is added to the residual stream, twice a block, shares one more unit of variance."""
     width, depth = 240, 3
-    network = networks.build("decoder", RHM_, 1, width, depth=depth)
+    network = spec("decoder", width, depth=depth).build(RHM_, 1)
     network.initialise([torch.Generator().manual_seed(0)])
     for name, parameter in network.named_parameters():
         fan_in = 4 * width if name.startswith("down") else width
@@ -178,7 +178,7 @@ def test_a_decoder_starts_with_variances_of_one_over_fan_in():
 def test_first_pre_activations_start_at_the_root_of_one_over_v(kind):
     """Whitened tokens have norm one, and the fan-in counts all v entries of each."""
     rhm = RHM(16, 4, 2, 3)
-    network = networks.build(kind, rhm, 1, 2000)
+    network = spec(kind, 2000).build(rhm, 1)
     network.initialise([torch.Generator().manual_seed(0)])
     first = network.layers(torch.from_numpy(rhm.grammar(0).sample(64)[None]))[0]
     # half of a symmetric law is cut off by the ReLU: the mean square is half of that before
@@ -222,7 +222,7 @@ def test_kept_replicas_go_on_as_they_were(kind):
 def test_multiplications_are_those_of_the_matrix_products(kind, rhm):
     from torch.utils.flop_counter import FlopCounterMode
 
-    network = networks.build(kind, rhm, 1, 60, heads=2)
+    network = spec(kind, 60, heads=2).build(rhm, 1)
     network.initialise([torch.Generator().manual_seed(0)])
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         network(tokens_for(1, batch=1, d=rhm.d))
@@ -245,34 +245,39 @@ def test_multiplications_by_hand():
         "decoder": 2 * layer + last + (2 * T + 1) * mlp + w * v,
     }
     assert {kind: make(kind).multiplications() for kind in KINDS} == expected
-    deep = networks.build("fcn", RHM_, 1, w, depth=5)
+    deep = spec("fcn", w, depth=5).build(RHM_, 1)
     assert deep.multiplications() == 4 * w * w + w * v
 
 
 def test_width_must_hold_the_heads():
     with pytest.raises(InputError, match="width=6 is no multiple of heads=4"):
-        networks.build("attention", RHM_, 1, WIDTH, heads=4)
+        spec("attention", WIDTH, heads=4)
 
 
 def test_unknown_network_lists_those_there_are():
     with pytest.raises(InputError, match="network='rnn' is unknown: choose one of cnn"):
-        networks.build("rnn", RHM_, 1, WIDTH)
+        spec("rnn", WIDTH)
 
 
 def test_a_network_is_a_record_and_a_class_no_more(monkeypatch):
     """A new record is found everywhere: runs take it, its settings are checked, it trains."""
-    from rhmvalidation.studies.runs import Run, Settings
+    from rhmvalidation.networks.spec import NetworkSpec
+    from rhmvalidation.studies.programs import train_runs
+    from rhmvalidation.studies.runs import Run
+    from rhmvalidation.training.settings import Settings
 
     class Tokens(models.FullyConnectedNetwork):
         def __init__(self, rhm, replicas, width):
             super().__init__(rhm, replicas, width, depth=1)
 
-    record = networks.NetworkRecord(Tokens, ("lcn",))
-    monkeypatch.setattr(networks, "NETWORKS", {**networks.NETWORKS, "one": record})
-    run = Run(RHM(4, 2, 2, 2), "one", 320, 0, 0, Settings(width=8, learning_rate=1.0, max_steps=10))
-    assert len(training.train_runs([run], torch.device("cpu"))[0].curve) > 1
-    with pytest.raises(InputError, match="depth=2 is no setting of one: leave it out"):
-        Run(RHM(4, 2, 2, 2), "one", 320, 0, 0, Settings(width=8, learning_rate=1.0, depth=2))
+    record = networks.NetworkRecord("One", Tokens, ("lcn",))
+    monkeypatch.setattr(networks, "NETWORKS", {**networks.NETWORKS, "One": record})
+    for name in ("One", "one", "ONE"):
+        assert NetworkSpec(name, {"width": 8}).name == "One"
+    run = Run(RHM(4, 2, 2, 2), spec("one", 8), 320, 0, 0, Settings(learning_rate=1.0, max_steps=10))
+    assert len(train_runs([run], torch.device("cpu"))[0].curve) > 1
+    with pytest.raises(InputError, match="depth=2 is no argument of One: leave it out"):
+        spec("one", 8, depth=2)
 
 
 @pytest.mark.parametrize("name", networks.NETWORKS)

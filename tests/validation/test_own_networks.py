@@ -17,16 +17,18 @@ import own_models
 
 import rhmvalidation as rv
 from rhmtheory import RHM, InputError, compare_curve
-from rhmvalidation.networks import registry as networks
 from rhmvalidation.networks.custom import AdaptedNetwork
+from rhmvalidation.networks.spec import NetworkSpec
 from rhmvalidation.studies import execution, job, preset
 from rhmvalidation.studies import folder as results
-from rhmvalidation.studies.runs import Run, Settings
-from rhmvalidation.training.trainer import train_network, train_runs, trainer_of
+from rhmvalidation.studies.programs import train_runs, trainer_of
+from rhmvalidation.studies.runs import Run
+from rhmvalidation.training.settings import Settings
 
 CPU = torch.device("cpu")
 RHM_ = RHM(4, 2, 2, 2)
 FAST = Settings(learning_rate=3e-3, optimiser="adamw", max_steps=60, test_size=256, batch_size=32)
+CNN = NetworkSpec("cnn", {"width": 16})
 ADAPTED = [
     ("ResidualMLP", {"blocks": 2}, True),
     ("Recurrent", {"width": 8}, False),
@@ -36,12 +38,12 @@ ADAPTED = [
 
 
 def run_of(name, arguments=(), seed=0, settings=FAST, P=200):
-    return Run(RHM_, f"own_models:{name}", P, seed, seed, settings, arguments=tuple(dict(arguments).items()))
+    return Run(RHM_, NetworkSpec(f"own_models:{name}", arguments), P, seed, seed, settings)
 
 
 @pytest.mark.parametrize(("name", "arguments", "vectorised"), ADAPTED)
 def test_replicas_give_what_single_modules_give(name, arguments, vectorised):
-    stack = networks.build(f"own_models:{name}", RHM_, 3, arguments=arguments)
+    stack = NetworkSpec(f"own_models:{name}", arguments).build(RHM_, 3)
     stack.initialise([torch.Generator().manual_seed(seed) for seed in range(3)])
     if vectorised is not None:
         assert stack.vectorised == vectorised
@@ -127,8 +129,8 @@ def test_a_preset_names_a_class_of_ones_own(tmp_path):
     assert measurement.curves.label == "ResidualMLP"
     assert measurement.curves.laws == ("transformer", "cnn")
     run = loaded.runs()[0]
-    assert run.build()._base[0].blocks[1][1].weight.shape == (8, 8)
-    assert run.key != replace(run, arguments=(("width", 8),)).key
+    assert run.network.build(RHM_)._base[0].blocks[1][1].weight.shape == (8, 8)
+    assert run.key != replace(run, network=NetworkSpec("own_models:ResidualMLP", {"width": 8})).key
     folder = results.ResultFolder(tmp_path / "out", loaded)
     assert all(folder.load(run) is not None for run in loaded.runs())
     assert sum(execution.cost([run]) for run in loaded.runs()) > 0
@@ -189,27 +191,17 @@ def test_a_class_that_reads_ahead_is_found_at_every_position():
 
 
 @pytest.mark.parametrize(
-    ("change", "message"),
+    ("name", "arguments", "message"),
     [
-        ({"network": "nowhere.at_all:Net"}, "nowhere.at_all cannot be imported"),
-        ({"network": "own models:Net"}, "is unknown: choose one of cnn, .*package.module:Class"),
-        ({"network": "package.module:Class"}, "package.module cannot be imported"),
-        ({"network": "cnn", "arguments": (("width", 3),)}, "arguments are for classes of your own"),
-        (
-            {"settings": replace(FAST, width=8)},
-            "width=8 is no setting of own_models:ResidualMLP: give it as an argument",
-        ),
-        ({"network": "cnn"}, "cnn needs the setting width"),
-        (
-            {"network": "cnn", "settings": replace(FAST, width=8, heads=2)},
-            "heads=2 is no setting of cnn: leave it out",
-        ),
-        ({"arguments": (("nothing", 1),)}, "cannot be made .*nothing.*TypeError"),
+        ("nowhere.at_all:Net", {}, "nowhere.at_all cannot be imported"),
+        ("own models:Net", {}, "is unknown: choose one of cnn, .*package.module:Class"),
+        ("package.module:Class", {}, "package.module cannot be imported"),
+        ("own_models:ResidualMLP", {"nothing": 1}, "cannot be made .*nothing.*TypeError"),
     ],
 )
-def test_runs_that_cannot_be(change, message):
+def test_networks_that_cannot_be(name, arguments, message):
     with pytest.raises(InputError, match=message):
-        replace(run_of("ResidualMLP"), **change).build()
+        NetworkSpec(name, arguments).build(RHM_)
 
 
 def test_a_module_is_trained_in_place_and_its_curve_compared():
@@ -244,16 +236,16 @@ def test_offline_every_size_is_a_point():
 
 def test_networks_of_this_package_are_trained_by_name():
     grammar = RHM_.grammar(0)
-    settings = Settings(width=16, learning_rate=1.0, max_steps=50, test_size=256)
-    found = rv.train("cnn", grammar, settings, samples=200)
-    outcome, _ = train_network(Run(RHM_, "cnn", 200, 0, 0, settings))
+    settings = Settings(learning_rate=1.0, max_steps=50, test_size=256)
+    found = rv.train(CNN, grammar, settings, samples=200)
+    (outcome,) = train_runs([Run(RHM_, CNN, 200, 0, 0, settings)], CPU)
     assert found.loss[0] == outcome.best_loss
     own = rv.train("own_models:ResidualMLP", grammar, replace(FAST, max_steps=50), samples=200)
     assert own.network(torch.zeros(1, 3, RHM_.d, dtype=torch.long)).shape == (1, 3, RHM_.v)
     with pytest.raises(InputError, match="an online run sees all sizes"):
-        rv.train("cnn", grammar, replace(settings, protocol="online"), samples=[100, 200])
+        rv.train(CNN, grammar, replace(settings, protocol="online"), samples=[100, 200])
     with pytest.raises(InputError, match="samples is empty"):
-        rv.train("cnn", grammar, settings, samples=[])
+        rv.train(CNN, grammar, settings, samples=[])
 
 
 def test_initial_weights_do_not_depend_on_the_neighbours_or_change_the_callers_generator():
@@ -292,7 +284,7 @@ def test_the_network_and_the_preset_of_the_how_to(tmp_path, monkeypatch):
     (tmp_path / "mine.toml").write_text(block("mymodels:ResidualMLP"))
     monkeypatch.syspath_prepend(tmp_path)
     run = preset.load_preset(tmp_path / "mine.toml").runs()[0]
-    stack = run.build(2)
+    stack = run.network.build(run.rhm, 2)
     assert stack.vectorised
     stack.check("last")
     namespace = {"ResidualMLP": sys.modules["mymodels"].ResidualMLP}

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from specs import spec
 
 torch = pytest.importorskip("torch")
 
@@ -11,7 +12,6 @@ from rhmtheory import RHM, InputError
 from rhmtheory.tree import redraw_symbol
 from rhmvalidation.diagnostics import probes
 from rhmvalidation.networks import fast as models
-from rhmvalidation.networks import registry as networks
 
 RHM_ = RHM(6, 2, 2, 3)
 
@@ -44,7 +44,7 @@ def test_a_layer_that_shows_the_symbols_of_a_level_is_blind_to_their_synonyms():
 
 
 def test_an_untrained_network_sees_rules_as_it_sees_symbols():
-    network = networks.build("cnn", RHM_, 1, 32)
+    network = spec("cnn", 32).build(RHM_, 1)
     network.initialise([torch.Generator().manual_seed(0)])
     found = probes.sensitivity(network, RHM_.grammar(0))
     assert (found.blindness < 0.5).all()
@@ -53,10 +53,10 @@ def test_an_untrained_network_sees_rules_as_it_sees_symbols():
 def test_ensembles_without_hidden_symbols_or_synonyms():
     flat = RHM(4, 2, 2, 1)
     with pytest.raises(InputError, match="L=1 has no hidden symbols"):
-        probes.sensitivity(networks.build("cnn", flat, 1, 4), flat.grammar(0))
+        probes.sensitivity(spec("cnn", 4).build(flat, 1), flat.grammar(0))
     single = RHM(4, 1, 2, 2)
     with pytest.raises(InputError, match="without synonyms"):
-        probes.sensitivity(networks.build("cnn", single, 1, 4), single.grammar(0))
+        probes.sensitivity(spec("cnn", 4).build(single, 1), single.grammar(0))
 
 
 class Shows(torch.nn.Module):
@@ -134,7 +134,7 @@ def test_probes_look_into_any_module_by_its_names():
         InputError, match=r"layer 'block' does not exist: this network has embed, enter, blocks, blocks\.0"
     ):
         probes.sensitivity(module, grammar, layers=["block"])
-    network = networks.build("cnn", RHM_, 1, 4)
+    network = spec("cnn", 4).build(RHM_, 1)
     network.initialise([torch.Generator().manual_seed(0)])
     with pytest.raises(
         InputError, match="layer 'layer 4' does not exist: this network has layer 1, layer 2, layer 3"
@@ -164,7 +164,7 @@ def test_layers_that_cannot_be_looked_at(layer, message):
 def test_published_normalisation_is_that_of_each_neuron():
     """By hand: z-scores of each neuron over the sentences before, cosine similarity of sentence pairs."""
     grammar = RHM_.grammar(0)
-    network = networks.build("cnn", RHM_, 1, 8)
+    network = spec("cnn", 8).build(RHM_, 1)
     network.initialise([torch.Generator().manual_seed(0)])
     found = probes.sensitivity(network, grammar, normalise="standardise", sentences=400, seed=2)
     rng = np.random.default_rng(2)

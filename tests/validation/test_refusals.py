@@ -16,10 +16,11 @@ SWEEP = """
 summary = "one"
 [[sweep]]
 network = "cnn"
+arguments = { width = 8 }
 ensemble = { v = 4, m = 2, s = 2, L = 2 }
 grammars = 1
 samples = { highest = 64 }
-training = { width = 8, learning_rate = 1.0, protocol = "online" }
+training = { learning_rate = 1.0, protocol = "online" }
 """
 
 

@@ -4,6 +4,7 @@ import statistics
 import time
 
 import pytest
+from specs import spec
 
 torch = pytest.importorskip("torch")
 
@@ -22,7 +23,7 @@ ENSEMBLES = [
 
 
 def make(kind, rhm, replicas, width=12):
-    network = networks.build(kind, rhm, replicas, width, heads=2)
+    network = spec(kind, width, heads=2).build(rhm, replicas)
     network.initialise([torch.Generator().manual_seed(10 + r) for r in range(replicas)])
     return network
 

@@ -13,18 +13,22 @@ from staircases import curves
 
 from rhmtheory import RHM, InputError
 from rhmtheory.comparison import study
+from rhmvalidation.networks.spec import NetworkSpec
 from rhmvalidation.studies.folder import write_tables
 from rhmvalidation.studies.job import more_grammars, run
 from rhmvalidation.studies.preset import Preset, Sweep
 from rhmvalidation.studies.report import Report, divergences, learning_curves, report
-from rhmvalidation.studies.runs import Outcome, Run, Settings
+from rhmvalidation.studies.runs import Run
+from rhmvalidation.training.outcome import Outcome
+from rhmvalidation.training.settings import Settings
 
 RHM_ = RHM(8, 2, 2, 3)
 
 
-def finished(network, seed, P, loss, *, diverged=False, curve=(), run_seed=None, rule="ours", **settings):
-    settings = Settings(**({"width": 4, "learning_rate": 1.0, "batch_size": 10} | settings))
-    one = Run(RHM_, network, P, seed, seed if run_seed is None else run_seed, settings, rule)
+def finished(network, seed, P, loss, *, diverged=False, curve=(), run_seed=None, rule="ours", width=4, **settings):
+    spec = NetworkSpec(network, {"width": width})
+    settings = Settings(**({"learning_rate": 1.0, "batch_size": 10} | settings))
+    one = Run(RHM_, spec, P, seed, seed if run_seed is None else run_seed, settings, rule)
     return one, Outcome(loss, 0, 0, list(curve), diverged, 1.0)
 
 
@@ -74,7 +78,7 @@ def test_objectives_are_two_networks():
 
 def test_classes_of_one_name_are_two_networks():
     names = ("first:Net", "second:Net", "second:Other")
-    runs = [finished(name, 0, 10, loss, width=None) for name, loss in zip(names, (1.0, 2.0, 3.0), strict=True)]
+    runs = [finished(name, 0, 10, loss) for name, loss in zip(names, (1.0, 2.0, 3.0), strict=True)]
     assert [one.label for one in learning_curves(runs)] == ["first:Net", "second:Net", "Other"]
     assert [one.label for one in learning_curves(runs[:1])] == ["Net"]
     # in a study under way, that of a sweep is known before its runs are
@@ -85,14 +89,8 @@ def test_classes_of_one_name_are_two_networks():
 
 
 def test_other_arguments_are_no_points_of_the_same_curve():
-    (one, outcome), (other, _) = (finished("mine:Net", seed, 10, 1.0, width=None) for seed in (0, 1))
-    runs = [
-        (replace(one, arguments=(("width", 8),)), outcome),
-        (replace(other, arguments=(("width", 16),)), outcome),
-    ]
-    with pytest.raises(
-        InputError, match=r"differ in arguments \(\{'width': 16\}, \{'width': 8\}\) and would be mixed"
-    ):
+    runs = [finished("mine:Net", seed, 10, 1.0, width=width) for seed, width in ((0, 8), (1, 16))]
+    with pytest.raises(InputError, match=r"differ in width \(16, 8\) and would be mixed"):
         learning_curves(runs)
 
 
@@ -151,11 +149,15 @@ def test_all_figures_are_written_in_the_format_asked_for(ladders, tmp_path, endi
 
 # --- more grammars until the verdict is decided --------------------------------------------------------------
 
-SETTINGS = Settings(width=4, learning_rate=1.0)
+SETTINGS = Settings(learning_rate=1.0)
 
 
 def preset_of(network, grammars, settings=SETTINGS):
-    return Preset("p", "", (Sweep(RHM(16, 4, 2, 3), network, tuple(range(grammars)), (64,), settings, 4),))
+    return Preset(
+        "p",
+        "",
+        (Sweep(RHM(16, 4, 2, 3), NetworkSpec(network, {"width": 4}), tuple(range(grammars)), (64,), settings, 4),),
+    )
 
 
 def found(noise, grammars=4, **rest):
@@ -193,8 +195,8 @@ def test_grammars_are_added_until_the_interval_is_narrow():
 
 
 def test_grammars_are_added_to_the_class_that_needs_them():
-    names, own = ("first:Net", "second:Net"), replace(SETTINGS, width=None)
-    start = Preset("p", "", tuple(preset_of(name, 4, own).sweeps[0] for name in names))
+    names = "first:Net", "second:Net"
+    start = Preset("p", "", tuple(preset_of(name, 4).sweeps[0] for name in names))
     wide, narrow = (
         replace(found(noise).measurements[0].curves, label=name)
         for noise, name in zip((0.4, 0.001), names, strict=True)

@@ -6,24 +6,28 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from specs import spec
 
 torch = pytest.importorskip("torch")
 
 from rhmtheory import RHM, InputError
 from rhmvalidation import train
 from rhmvalidation.networks import fast as models
-from rhmvalidation.studies.runs import Run, Settings
+from rhmvalidation.studies import programs
+from rhmvalidation.studies.programs import train_runs, trainer_of
+from rhmvalidation.studies.runs import Run
 from rhmvalidation.training import examples as data
 from rhmvalidation.training import trainer as training
+from rhmvalidation.training.settings import Settings
 from rhmvalidation.training.stopping import FIRST_EVALUATION, Record, next_evaluation
-from rhmvalidation.training.trainer import train_network, train_runs, trainer_of
 
 CPU = torch.device("cpu")
-SMALL = Settings(width=8, learning_rate=1.0, max_steps=25, test_size=64, batch_size=16)
+CNN = spec("cnn", 8)
+SMALL = Settings(learning_rate=1.0, max_steps=25, test_size=64, batch_size=16)
 RHM_ = RHM(4, 2, 2, 2)
 
 
-def make_run(seed=0, P=100, settings=SMALL, network="cnn"):
+def make_run(seed=0, P=100, settings=SMALL, network=CNN):
     return Run(RHM_, network, P, grammar_seed=seed, run_seed=seed, settings=settings)
 
 
@@ -86,9 +90,9 @@ def test_networks_train_in_training_mode_and_are_tested_in_the_other():
 def test_a_step_follows_the_gradient_of_the_loss_of_its_batch(objective):
     """SGD by hand: rate times the width, decay, warmup and cosine, on the sentences that the trainer draws."""
     settings = replace(
-        SMALL, objective=objective, heads=2, learning_rate=0.01, weight_decay=0.1, warmup=2, schedule="cosine"
+        SMALL, objective=objective, learning_rate=0.01, weight_decay=0.1, warmup=2, schedule="cosine"
     )
-    run = make_run(settings=settings, network="decoder")
+    run = make_run(settings=settings, network=spec("decoder", 8, heads=2))
     trainer, twin = trainer_of([run], CPU), trainer_of([run], CPU)
     network = twin._network
     for step in range(1, 6):
@@ -112,8 +116,8 @@ def test_bfloat16_changes_a_step_and_only_a_little():
     """The update is that of float32 within the 8 bits of its products, and not that of float32."""
 
     def update(precision):
-        settings = replace(SMALL, width=64, batch_size=64, precision=precision)
-        trainer = trainer_of([make_run(settings=settings)], CPU)
+        settings = replace(SMALL, batch_size=64, precision=precision)
+        trainer = trainer_of([make_run(settings=settings, network=spec("cnn", 64))], CPU)
         before = [p.detach().clone() for p in trainer._network.parameters()]
         trainer.step()
         now = trainer._network.parameters()
@@ -273,7 +277,7 @@ def test_seconds_are_shared_by_the_replicas_and_go_on_from_a_checkpoint(monkeypa
 def test_checkpoints_are_written_now_and_then(monkeypatch, tmp_path):
     """The clock is read once a step, and once more when the state is saved."""
     saved = []
-    monkeypatch.setattr(training, "time", Clock())
+    monkeypatch.setattr(programs, "time", Clock())
     monkeypatch.setattr(training.Trainer, "save", lambda trainer, path, keys: saved.append(trainer.steps))
     train_runs([make_run()], CPU, checkpoint=tmp_path / "state", checkpoint_seconds=5.0)
     assert saved == [6, 12, 18, 24]
@@ -314,24 +318,24 @@ def test_a_checkpoint_that_is_refused_is_as_none(tmp_path):
 
 def test_sizes_are_trained_from_one_seed_each_a_point_of_the_curve():
     grammar = RHM_.grammar(0)
-    found = train("cnn", grammar, SMALL, samples=[60, 20], seed=3)
+    found = train(CNN, grammar, SMALL, samples=[60, 20], seed=3)
     assert found.grammar is grammar
     assert found.P.tolist() == [20, 60]
     assert found.loss.tolist() == [outcome.best_loss for outcome in found.outcomes]
     assert not found.network.training
     tokens = torch.from_numpy(grammar.sample(5, seed=0)).long()[None]
     assert found.network(tokens).shape == (1, 5, 4)
-    alone = train("cnn", grammar, SMALL, samples=60, seed=3)
+    alone = train(CNN, grammar, SMALL, samples=60, seed=3)
     torch.testing.assert_close(alone.network(tokens), found.network(tokens))
-    other = train("cnn", grammar, SMALL, samples=60)
+    other = train(CNN, grammar, SMALL, samples=60)
     assert other.outcomes[0].curve != alone.outcomes[0].curve
-    same = train("cnn", grammar, SMALL, samples=60, seed=0)
+    same = train(CNN, grammar, SMALL, samples=60, seed=0)
     assert same.outcomes[0].curve == other.outcomes[0].curve
 
 
 def test_a_module_has_the_weights_of_its_best_loss_afterwards():
     grammar = RHM_.grammar(0)
-    settings = replace(SMALL, width=None, optimiser="adamw", learning_rate=0.05, max_steps=80)
+    settings = replace(SMALL, optimiser="adamw", learning_rate=0.05, max_steps=80)
     module = torch.nn.Sequential(torch.nn.Embedding(5, 8), torch.nn.Flatten(), torch.nn.Linear(32, 4))
     found = train(Masked(module), grammar, settings, samples=[30, 10], seed=1)
     assert isinstance(found.network, Masked)
@@ -367,17 +371,17 @@ class Masked(torch.nn.Module):
 )
 def test_samples_that_cannot_be(samples, settings, message):
     with pytest.raises(InputError, match=message):
-        train("cnn", RHM_.grammar(0), settings, samples=samples)
+        train(CNN, RHM_.grammar(0), settings, samples=samples)
 
 
 def test_numbers_of_numpy_are_numbers():
     grammar, one = RHM_.grammar(0), np.int64(1)
-    plain = train("cnn", grammar, SMALL, samples=60, seed=1)
-    numpy = replace(SMALL, width=8 * one, batch_size=16 * one, max_steps=25 * one)
+    plain = train(CNN, grammar, SMALL, samples=60, seed=1)
+    numpy = replace(SMALL, batch_size=16 * one, max_steps=25 * one)
     for samples in (np.int64(60), np.array([60])):
-        found = train("cnn", grammar, numpy, samples=samples, seed=one)
+        found = train(spec("cnn", 8 * one), grammar, numpy, samples=samples, seed=one)
         assert found.outcomes[0].curve == plain.outcomes[0].curve
-    run = Run(RHM_, "cnn", np.int64(100), one, one, numpy)
+    run = Run(RHM_, spec("cnn", 8 * one), np.int64(100), one, one, numpy)
     assert run.key == make_run(1).key
 
 
@@ -393,18 +397,20 @@ def test_numbers_of_numpy_are_numbers():
 )
 def test_arguments_that_cannot_be(given, message):
     with pytest.raises(InputError, match=message):
-        train(**{"network": "cnn", "grammar": RHM_.grammar(0), "settings": SMALL, "samples": 20} | given)
+        train(**{"network": CNN, "grammar": RHM_.grammar(0), "settings": SMALL, "samples": 20} | given)
 
 
 def test_the_device_is_picked_where_it_is_left_open(monkeypatch):
-    found = train("cnn", RHM_.grammar(0), replace(SMALL, max_steps=1), samples=20, device="auto")
+    found = train(CNN, RHM_.grammar(0), replace(SMALL, max_steps=1), samples=20, device="auto")
     wanted = "cuda" if torch.cuda.is_available() else "cpu"
     assert {parameter.device.type for parameter in found.network.parameters()} == {wanted}
 
 
 def test_one_run_gives_its_outcome_and_network():
-    outcome, network = train_network(make_run())
-    assert outcome.curve == train_runs([make_run()], CPU)[0].curve
+    trainer = trainer_of([make_run()], CPU, keep_best=True)
+    trainer.finish()
+    network = trainer.best_network(0)
+    assert trainer.outcomes()[0].curve == train_runs([make_run()], CPU)[0].curve
     assert all(len(p) == 1 for p in network.parameters())
     assert isinstance(network, models.ConvolutionalNetwork)
 

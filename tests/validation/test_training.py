@@ -1,5 +1,6 @@
 """One run: what it learns, when it stops, and that replicas do not depend on each other."""
 
+import json
 import math
 import pickle
 from dataclasses import asdict, replace
@@ -7,30 +8,34 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from specs import spec
 
 torch = pytest.importorskip("torch")
 
 from rhmtheory import RHM, Grammar, InputError, zipf
 from rhmtheory.tree.interventions import rules_used
-from rhmvalidation.studies.runs import Run, Settings, sample_points
+from rhmvalidation.networks.spec import NetworkSpec
+from rhmvalidation.studies.programs import train_runs, trainer_of
+from rhmvalidation.studies.runs import Run
 from rhmvalidation.training import examples as data
+from rhmvalidation.training.outcome import points
+from rhmvalidation.training.settings import Settings
 from rhmvalidation.training.stopping import Record
 from rhmvalidation.training.trainer import (
     Trainer,
     cross_entropy,
     read_checkpoint,
-    train_network,
-    train_runs,
-    trainer_of,
     write_checkpoint,
 )
 
 CPU = torch.device("cpu")
-FAST = Settings(width=16, learning_rate=1.0, max_steps=60, test_size=256, batch_size=32)
+FAST = Settings(learning_rate=1.0, max_steps=60, test_size=256, batch_size=32)
 
 
-def make_run(seed=0, P=200, network="cnn", settings=FAST):
-    return Run(RHM(4, 2, 2, 2), network, P, grammar_seed=seed, run_seed=seed, settings=settings)
+def make_run(seed=0, P=200, network="cnn", settings=FAST, width=16):
+    return Run(
+        RHM(4, 2, 2, 2), spec(network, width, heads=2), P, grammar_seed=seed, run_seed=seed, settings=settings
+    )
 
 
 def same(first, second):
@@ -58,10 +63,10 @@ def agree(first, second):
 )
 @pytest.mark.parametrize("protocol", ["offline", "online"])
 def test_a_network_learns_down_to_the_floor_of_its_grammar(network, objective, protocol):
-    settings = replace(FAST, max_steps=600, batch_size=128, width=32, protocol=protocol, objective=objective)
+    settings = replace(FAST, max_steps=600, batch_size=128, protocol=protocol, objective=objective)
     if network not in ("cnn", "lcn", "fcn"):
-        settings = replace(settings, optimiser="adamw", learning_rate=3e-3, heads=2, schedule="cosine", warmup=20)
-    run = make_run(P=4000 if protocol == "offline" else 600 * 128, network=network, settings=settings)
+        settings = replace(settings, optimiser="adamw", learning_rate=3e-3, schedule="cosine", warmup=20)
+    run = make_run(P=4000 if protocol == "offline" else 600 * 128, network=network, settings=settings, width=32)
     H = run.rhm.grammar(run.grammar_seed).plateaus()
     (outcome,) = train_runs([run], CPU)
     assert outcome.curve[0][0] == 0
@@ -252,7 +257,7 @@ def test_equally_likely_rules_are_drawn_as_ever():
 def test_networks_train_on_any_ensemble(network):
     rhm = UNEQUAL[0].rhm
     settings = replace(FAST, protocol="online", optimiser="adamw", learning_rate=1e-3)
-    (outcome,) = train_runs([Run(rhm, network, 640, 0, 0, settings)], CPU)
+    (outcome,) = train_runs([Run(rhm, spec(network, 16), 640, 0, 0, settings)], CPU)
     assert outcome.best_loss < outcome.curve[0][1]
 
 
@@ -428,8 +433,8 @@ def test_bfloat16_comes_close_to_float32():
 
 
 def test_the_context_probe_finds_the_context_that_is_used():
-    settings = replace(FAST, max_steps=600, batch_size=128, width=32, context_probe=True)
-    (outcome,) = train_runs([make_run(P=4000, settings=settings)], CPU)
+    settings = replace(FAST, max_steps=600, batch_size=128, context_probe=True)
+    (outcome,) = train_runs([make_run(P=4000, settings=settings, width=32)], CPU)
     divergence = np.array([values for _, values in outcome.divergence])
     assert divergence.shape == (len(outcome.curve), 3)
     assert divergence[0].argmin() == 0  # at first the network knows nothing of its input
@@ -443,7 +448,9 @@ def test_the_context_probe_finds_the_context_that_is_used():
 def test_a_trained_network_is_that_of_its_best_loss():
     settings = replace(FAST, max_steps=400, learning_rate=4.0)
     run = make_run(P=60, settings=settings)
-    outcome, network = train_network(run)
+    trainer = trainer_of([run], CPU, keep_best=True)
+    trainer.finish()
+    outcome, network = trainer.outcomes()[0], trainer.best_network(0)
     assert same(outcome, train_runs([run], CPU)[0])
     assert outcome.best_step < outcome.steps
     test = data.held_out([run.rhm.grammar(0)], [0], settings.test_size, CPU)
@@ -454,12 +461,12 @@ def test_a_trained_network_is_that_of_its_best_loss():
 
 def test_points_of_a_learning_curve():
     (offline,) = train_runs([make_run()], CPU)
-    assert sample_points(make_run(), offline) == [(200, offline.best_loss)]
+    assert points(FAST, 200, offline) == [(200, offline.best_loss)]
     online = make_run(P=640, settings=replace(FAST, protocol="online"))
     (outcome,) = train_runs([online], CPU)
-    points = sample_points(online, outcome)
-    assert [P for P, _ in points] == [32 * step for step, _ in outcome.curve[1:]]
-    assert all(a >= b for (_, a), (_, b) in pairwise(points))
+    found = points(online.settings, 640, outcome)
+    assert [P for P, _ in found] == [32 * step for step, _ in outcome.curve[1:]]
+    assert all(a >= b for (_, a), (_, b) in pairwise(found))
 
 
 def test_cross_entropy_of_logits():
@@ -472,14 +479,14 @@ def test_cross_entropy_of_logits():
 def test_the_key_of_a_run_names_its_content():
     assert make_run(0).key == make_run(0).key
     assert make_run(0).key != make_run(1).key
-    assert make_run(0).key != make_run(0, settings=replace(FAST, width=17)).key
+    assert make_run(0).key != make_run(0, width=17).key
     assert make_run(0).key == make_run(0, settings=replace(FAST, learning_rate=1)).key  # 1 is 1.0
 
 
 def test_keys_of_recorded_runs_stay():
     """Results on disk are found by the hash of their content: a field that came later must not change it."""
-    settings = Settings(width=128, learning_rate=4.0, protocol="online", after_last_step=1.5)
-    assert Run(RHM(8, 2, 2, 3), "cnn", 262144, 0, 0, settings).key == "91601a5633024c79"
+    settings = Settings(learning_rate=4.0, protocol="online", after_last_step=1.5)
+    assert Run(RHM(8, 2, 2, 3), spec("cnn", 128), 262144, 0, 0, settings).key == "cb37b8b5409579b4"
 
 
 @pytest.mark.parametrize(
@@ -488,10 +495,6 @@ def test_keys_of_recorded_runs_stay():
         ({"optimiser": "newton"}, "optimiser='newton' is unknown: choose one of sgd, adamw"),
         ({"warmup": -1}, "warmup=-1 is too small: it must be at least 0"),
         ({"protocol": "batch"}, "protocol='batch' is unknown"),
-        ({"width": 0}, "width=0 is too small: it must be at least 1"),
-        ({"width": 16.5}, "width=16.5"),
-        ({"depth": 0}, "depth=0 is too small"),
-        ({"heads": 3}, "width=16 is no multiple of heads=3"),
         ({"learning_rate": 0}, "learning_rate=0.0 must be positive"),
         ({"learning_rate": float("nan")}, "learning_rate=nan must be positive"),
         ({"learning_rate": "1"}, "learning_rate='1' is not a number"),
@@ -506,6 +509,38 @@ def test_keys_of_recorded_runs_stay():
 def test_settings_that_cannot_be(change, message):
     with pytest.raises(InputError, match=message):
         replace(FAST, **change)
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "message"),
+    [
+        ("cnn", {"width": 0}, "width=0 is too small: it must be at least 1"),
+        ("cnn", {"width": 16.5}, "width=16.5 is not an integer"),
+        ("cnn", {}, "cnn needs the argument width: give it"),
+        ("cnn", {"width": 8, "heads": 2}, "heads=2 is no argument of cnn: leave it out"),
+        ("fcn", {"width": 8, "depth": 0}, "depth=0 is too small"),
+        ("attention", {"width": 16, "heads": 3}, "width=16 is no multiple of heads=3: choose one that is"),
+        ("mine:Net", {"width": float("nan")}, "arguments=.*nan.* are no plain numbers"),
+        ("mine:Net", {"width": {1, 2}}, "arguments=.* are no plain numbers, texts and lists by name: give a table"),
+        ("mine:Net", 3, "arguments=3 are no plain numbers"),
+        (3, {}, "network=3 is unknown"),
+    ],
+)
+def test_specs_that_cannot_be(name, arguments, message):
+    with pytest.raises(InputError, match=message):
+        NetworkSpec(name, arguments)
+
+
+def test_equal_networks_are_equal_specs():
+    """Defaults left out, names in any case, lists as JSON makes them of tuples."""
+    first = NetworkSpec("Attention", {"heads": 1, "width": np.int64(8), "depth": None})
+    assert first == NetworkSpec("attention", {"width": 8})
+    assert hash(first) == hash(NetworkSpec("attention", {"width": 8}))
+    assert NetworkSpec("cnn", {"width": 8}) != NetworkSpec("cnn", {"width": 9})
+    mine = NetworkSpec("mine:Net", {"sizes": [1, [2, 3]], "heads": 1})
+    assert mine == NetworkSpec(**json.loads(json.dumps(mine.to_dict())))
+    assert (mine.name, mine.get("heads"), mine.get("depth", 5)) == ("mine:Net", 1, 5)
+    assert eval(repr(mine)) == mine
 
 
 def test_unknown_network():

@@ -6,11 +6,12 @@ from .diagnostics.evaluation import Evaluation as Evaluation
 from .diagnostics.evaluation import evaluate as evaluate
 from .diagnostics.probes import linear_probes as linear_probes
 from .diagnostics.probes import sensitivity as sensitivity
+from .networks.spec import NetworkSpec as NetworkSpec
 from .sentences import Sentences as Sentences
 from .sentences import SentenceStream as SentenceStream
 from .studies.job import run as run
 from .studies.report import Report as Report
 from .studies.report import report as report
-from .studies.runs import Settings as Settings
+from .training.settings import Settings as Settings
 from .training.trainer import Trained as Trained
 from .training.trainer import train as train

@@ -17,7 +17,7 @@ from torch.nn.functional import cross_entropy
 from rhmtheory import RHM, Grammar
 from rhmtheory.support.provenance import provenance
 from rhmvalidation.networks.fast import Network
-from rhmvalidation.networks.registry import build
+from rhmvalidation.networks.spec import NetworkSpec
 from rhmvalidation.training.examples import init_generators, stream_seed
 from rhmvalidation.training.optimisers import ReplicaOptimiser
 
@@ -108,7 +108,7 @@ def test_losses(network: Network, tokens: torch.Tensor, targets: torch.Tensor) -
 def train(rhm: RHM, condition: Condition, pairs: list[tuple[int, int]]) -> list[dict[str, object]]:
     """Best test loss of every replica; one stops when its best is PATIENCE times as old as it was when reached."""
     data = Data(rhm, condition, pairs)
-    network = build("lcn", rhm, len(pairs), WIDTH)
+    network = NetworkSpec("lcn", {"width": WIDTH}).build(rhm, len(pairs))
     network.initialise(init_generators([seed for seed, _ in pairs]))
     free = [p for name, p in network.named_parameters() if not name.startswith(condition.frozen or ("none",))]
     optimiser = ReplicaOptimiser(free, torch.full((len(pairs),), RATE * network.rate_scale()), adam=False)

@@ -10,8 +10,10 @@ from pathlib import Path
 import torch
 
 from rhmtheory import RHM
-from rhmvalidation.studies.runs import Run, Settings
-from rhmvalidation.training.trainer import train_runs
+from rhmvalidation.networks.spec import NetworkSpec
+from rhmvalidation.studies.programs import train_runs
+from rhmvalidation.studies.runs import Run
+from rhmvalidation.training.settings import Settings
 
 
 def main(
@@ -20,16 +22,15 @@ def main(
     """Train, and append one line per run."""
     torch.set_num_threads(1)
     rhm = RHM(int(v), int(m), 2, int(L))
-    settings = Settings(width=int(width), learning_rate=float(rate), max_steps=int(steps), patience=float(patience))
+    settings = Settings(learning_rate=float(rate), max_steps=int(steps), patience=float(patience))
     seeds, sizes = [int(seed) for seed in rest[0].split(",")], rest[1:]
     for P in map(int, sizes):
-        runs = [Run(rhm, network, P, seed, seed, settings) for seed in seeds]
+        runs = [Run(rhm, NetworkSpec(network, {"width": int(width)}), P, seed, seed, settings) for seed in seeds]
         with Path("checks.jsonl").open("a") as file:
             for run, outcome in zip(runs, train_runs(runs, torch.device("cpu")), strict=True):
                 sent = {"network": network, "rhm": [rhm.v, rhm.m, 2, rhm.L], "P": P, "seed": run.grammar_seed}
-                how = {
-                    name: getattr(settings, name) for name in ("width", "learning_rate", "max_steps", "patience")
-                }
+                how = {name: getattr(settings, name) for name in ("learning_rate", "max_steps", "patience")}
+                how["width"] = int(width)
                 got = {name: getattr(outcome, name) for name in ("best_loss", "best_step", "steps", "diverged")}
                 last = {"last_loss": outcome.curve[-1][1]}
                 file.write(json.dumps(sent | how | got | last) + "\n")

@@ -20,9 +20,9 @@ from rhmtheory.support.checks import as_int
 from rhmtheory.support.types import FloatArray
 from rhmvalidation.diagnostics.figures import plot_coordinate_check
 from rhmvalidation.networks.fast import LayeredNetwork
-from rhmvalidation.networks.registry import build
-from rhmvalidation.studies.runs import Settings
+from rhmvalidation.networks.spec import NetworkSpec
 from rhmvalidation.training.optimisers import ReplicaOptimiser
+from rhmvalidation.training.settings import Settings
 from rhmvalidation.training.trainer import cross_entropy
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ def coordinate_check(
     steps, seeds = as_int("steps", steps, low=1), as_int("seeds", seeds, low=1)
     if len(widths) < 2 or sorted(set(widths)) != list(widths):
         raise InputError(f"widths={tuple(widths)} must be two or more, increasing: a slope needs both")
-    settings = settings or Settings(width=1, learning_rate=1.0)
+    settings = settings or Settings(learning_rate=1.0)
     sizes = [_sizes(network, rhm, as_int("width", width, low=1), steps, seeds, settings) for width in widths]
     start, update = (np.array(part) for part in zip(*sizes, strict=True))
     return CoordinateCheck(network, tuple(widths), start, update)
@@ -110,7 +110,7 @@ def coordinate_check(
 def _sizes(
     name: str, rhm: RHM, width: int, steps: int, seeds: int, settings: Settings
 ) -> tuple[list[float], list[float]]:
-    model = build(name, rhm, seeds, width, settings.heads, settings.depth)
+    model = NetworkSpec(name, {"width": width}).build(rhm, seeds)
     if not isinstance(model, LayeredNetwork):
         raise InputError(f"network={name!r} has no layers that could be compared: choose one of this package")
     model.initialise([torch.Generator().manual_seed(seed) for seed in range(seeds)])

@@ -1,17 +1,17 @@
-"""The networks by name: one record for each, and classes of one's own as ``package.module:Class``."""
+"""The networks by name: one record for each, and custom classes as ``package.module:Class``."""
 
 from __future__ import annotations
 
 import importlib
+import inspect
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, field
 from typing import Any
 
 from torch import nn
 
 from rhmtheory import RHM, InputError
-from rhmtheory.support.checks import as_choice
+from rhmtheory.support.checks import as_int
 from rhmvalidation.networks.custom import AdaptedNetwork
 from rhmvalidation.networks.fast import (
     AttentionOnly,
@@ -22,53 +22,102 @@ from rhmvalidation.networks.fast import (
     Network,
 )
 
+_LARGEST = {"depth": 1000, "heads": 1 << 40, "width": 1 << 40}
+
 
 @dataclass(frozen=True)
 class NetworkRecord:
     """All that there is to know about one network. A new one is a class and a record in `NETWORKS`, no more."""
 
-    make: Callable[..., Network]
-    """Called with the ensemble, the number of replicas, and the settings named in ``arguments``."""
+    name: str
+    fast: Callable[..., Network]
+    """Called with the ensemble, the number of replicas, and the arguments of the network."""
     laws: tuple[str, ...]
     """The learners whose predictions it is held against, its own first; empty where it has none."""
-    arguments: tuple[str, ...] = ("width",)
-    """The settings that it takes."""
     objectives: tuple[str, ...] = ("last",)
     """What it can be trained on: the last token, all tokens."""
     replicas: int = 4
     """How many train side by side in one program unless a preset says: as many as are fastest on a CPU, measured in
     docs/performance.md. Where one fills a core, single replicas spread best over processes."""
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    """Recommended arguments."""
+    training: Mapping[str, Any] = field(default_factory=dict)
+    """Recommended training settings: those of the recorded studies."""
+    custom: bool = False
+    """Whether it is a custom class of modules."""
+
+    def stack(self, rhm: RHM, replicas: int, arguments: Mapping[str, Any]) -> Network:
+        """Make replicas for an ensemble, weights not yet drawn."""
+        return self.fast(rhm, replicas, **arguments)
+
+    def checked(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """Arguments without those that equal their defaults; raises `InputError` for those that cannot be.
+
+        Those of a custom class are checked when it is made.
+        """
+        if self.custom:
+            return dict(arguments)
+        known = dict(list(inspect.signature(self.fast).parameters.items())[2:])
+        for name in arguments:
+            if name not in known:
+                raise InputError(name, arguments[name], f"is no argument of {self.name}", "leave it out")
+        out = {}
+        for name, parameter in known.items():
+            value = arguments.get(name, parameter.default)
+            if value is parameter.empty or (value is None and parameter.default is not None):
+                raise InputError(self.name, rule=f"needs the argument {name}", way_out="give it")
+            if value != parameter.default:
+                out[name] = as_int(name, value, low=1, high=_LARGEST.get(name))
+        width, heads = out.get("width", 1), out.get("heads", 1)
+        if width % heads:
+            raise InputError("width", width, f"is no multiple of `heads`={heads}", "choose one that is")
+        return out
 
 
-_ATTENTION = ("width", "heads", "depth")
-NETWORKS: Mapping[str, NetworkRecord] = {
-    "cnn": NetworkRecord(ConvolutionalNetwork, ("cnn",)),
-    "lcn": NetworkRecord(LocallyConnectedNetwork, ("lcn",)),
+_SGD = {"learning_rate": 4.0, "protocol": "online", "after_last_step": 1.5}
+_ADAM = {"learning_rate": 1e-3, "optimiser": "adamw", "protocol": "online", "after_last_step": 1.5}
+_HEADS = {"width": 64, "heads": 4}
+_RECORDS = (
+    NetworkRecord("cnn", ConvolutionalNetwork, ("cnn",), arguments={"width": 128}, training=_SGD),
+    NetworkRecord("lcn", LocallyConnectedNetwork, ("lcn",), arguments={"width": 128}, training=_SGD),
     # it knows nothing of the tree, and theory has no law for it
-    "fcn": NetworkRecord(FullyConnectedNetwork, (), ("width", "depth")),
-    "attention": NetworkRecord(AttentionOnly, ("transformer",), _ATTENTION, replicas=1),
-    "decoder": NetworkRecord(Decoder, ("transformer",), _ATTENTION, ("last", "all"), replicas=1),
-}
+    NetworkRecord("fcn", FullyConnectedNetwork, (), arguments={"width": 128}, training=_SGD),
+    NetworkRecord(
+        "attention", AttentionOnly, ("transformer",), replicas=1, arguments=_HEADS | {"width": 128}, training=_ADAM
+    ),
+    NetworkRecord(
+        "decoder", Decoder, ("transformer",), ("last", "all"), replicas=1, arguments=_HEADS, training=_ADAM
+    ),
+)
+NETWORKS: Mapping[str, NetworkRecord] = {record.name: record for record in _RECORDS}
 """The networks of this package: convolutional, locally, fully connected; attention only; GPT-like decoder."""
 
-OWN_LAWS = ("transformer", "cnn")
-"""What a network of one's own is held against: both, as nobody knows which is its own."""
+CUSTOM_LAWS = ("transformer", "cnn")
+"""A custom network is held against both, as nobody knows which is its own."""
+CUSTOM_TRAINING: Mapping[str, Any] = _ADAM | {"warmup": 100}
 
 
-def is_own(name: str) -> bool:
-    """Whether a name is that of a class of one's own, ``package.module:Class``."""
+def is_custom(name: str) -> bool:
+    """Whether a name is that of a custom class, ``package.module:Class``."""
     module, colon, of_class = name.partition(":")
     return bool(colon) and all(part.isidentifier() for part in (*module.split("."), of_class))
 
 
 def label(name: str, objective: str = "last", beside: Iterable[str] = ()) -> str:
-    """What tables and figures call a network: its name, or that of a class of one's own without the module.
+    """Return the name of a network in tables and figures: its own, or that of a custom class without the module.
 
-    The module stays where another network ``beside`` it would be called the same. Trained on all tokens it is
-    another network, and says so.
+    The module stays where another network ``beside`` it would be called the same. A network trained on all tokens
+    is another one, and its label says so.
 
     `rhmtheory.plotting` draws the networks of this package always alike, by this label, and gives others the next
     free style.
+
+    Parameters
+    ----------
+    name : str
+    objective : {"last", "all"}
+    beside : iterable of str
+        Names of other networks.
     """
     own = _short(name)
     if any(other != name and _short(other) == own for other in beside):
@@ -81,68 +130,43 @@ def _short(name: str) -> str:
 
 
 def find(name: str) -> NetworkRecord:
-    """The record of a network. A class of one's own is not imported: that happens when it is built.
+    """Return the record of a network, found in upper and lower case. A custom class is not imported.
 
     Raises
     ------
     InputError
         For a name that is neither that of a network of this package nor of the form ``package.module:Class``.
     """
-    if is_own(name):
-        return NetworkRecord(partial(_build_own, name), OWN_LAWS, (), ("last", "all"))
-    as_choice("network", name, (*NETWORKS, "package.module:Class"))
-    return NETWORKS[name]
+    if isinstance(name, str):
+        if is_custom(name):
+            return _custom_record(name)
+        for known, record in NETWORKS.items():
+            if known.casefold() == name.casefold():
+                return record
+    choices = ", ".join((*NETWORKS, "package.module:Class"))
+    raise InputError("network", name, "is unknown", f"choose one of {choices}")
 
 
-def build(
-    name: str,
-    rhm: RHM,
-    replicas: int,
-    width: int | None = None,
-    heads: int = 1,
-    depth: int | None = None,
-    arguments: Mapping[str, Any] | None = None,
-) -> Network:
-    """Make a network by name, weights not yet drawn; settings that it does not take are left out.
+def _custom_record(name: str) -> NetworkRecord:
+    def fast(rhm: RHM, replicas: int, **arguments: Any) -> Network:
+        custom = custom_class(name)
 
-    Parameters
-    ----------
-    name : str
-        One of `NETWORKS`, or ``package.module:Class``.
-    rhm : RHM
-    replicas : int
-    width, heads, depth : int, int, int
-        ``depth`` is L unless said.
-    arguments : mapping, optional
-        What a class of one's own is called with, beside the ensemble.
+        def make() -> nn.Module:
+            try:
+                return custom(rhm, **arguments)
+            except Exception as error:
+                raise InputError(
+                    name,
+                    rule=f"cannot be made for {rhm} with {arguments or 'no arguments'}",
+                    way_out=f"{type(error).__name__}: {error}",
+                ) from error
 
-    Raises
-    ------
-    InputError
-        For an unknown name, a class that cannot be imported or made, and a width that does not hold the heads.
-    """
-    record = find(name)
-    settings = {"width": width, "heads": heads, "depth": depth}
-    taken = {argument: settings[argument] for argument in record.arguments}
-    return record.make(rhm, replicas, **taken, **(arguments or {}))
+        return AdaptedNetwork(rhm, replicas, make, name)
+
+    return NetworkRecord(name, fast, CUSTOM_LAWS, ("last", "all"), training=CUSTOM_TRAINING, custom=True)
 
 
-def _build_own(name: str, rhm: RHM, replicas: int, **arguments: Any) -> Network:
-    own = own_class(name)
-
-    def make() -> nn.Module:
-        try:
-            return own(rhm, **arguments)
-        except Exception as error:
-            raise InputError(
-                f"{name} cannot be made for {rhm} with {arguments or 'no arguments'}: "
-                f"{type(error).__name__}: {error}"
-            ) from error
-
-    return AdaptedNetwork(rhm, replicas, make, name)
-
-
-def own_class(name: str) -> type[nn.Module]:
+def custom_class(name: str) -> type[nn.Module]:
     """Import a class by ``package.module:Class``.
 
     Raises
@@ -155,10 +179,13 @@ def own_class(name: str) -> type[nn.Module]:
         module = importlib.import_module(module_name)
     except Exception as error:  # whatever the module does when it is imported
         raise InputError(
-            f"network={name!r}: {module_name} cannot be imported ({type(error).__name__}: {error}); is its folder "
-            "on PYTHONPATH?"
+            "network",
+            name,
+            f"has a module that cannot be imported ({module_name} cannot be imported: {type(error).__name__}: "
+            f"{error})",
+            "see that its folder is on PYTHONPATH",
         ) from error
-    own = getattr(module, class_name, None)
-    if not (isinstance(own, type) and issubclass(own, nn.Module)):
-        raise InputError(f"network={name!r}: {module_name} has no torch.nn.Module named {class_name}")
-    return own
+    found = getattr(module, class_name, None)
+    if not (isinstance(found, type) and issubclass(found, nn.Module)):
+        raise InputError("network", name, f"is none: {module_name} has no torch.nn.Module named {class_name}")
+    return found

@@ -22,9 +22,10 @@ from rhmtheory.support.memory import memory_size
 from rhmtheory.support.parallel import thread_count
 from rhmvalidation.studies.folder import ResultFolder
 from rhmvalidation.studies.preset import Preset
-from rhmvalidation.studies.runs import Outcome, Run, multiplications, shape
+from rhmvalidation.studies.programs import train_runs
+from rhmvalidation.studies.runs import Run, multiplications
 from rhmvalidation.training.devices import pick_device
-from rhmvalidation.training.trainer import train_runs
+from rhmvalidation.training.outcome import Outcome
 
 _LONGEST_STEP = 60.0
 """Seconds within which a worker that is to end has made its step and written its checkpoint."""
@@ -69,9 +70,9 @@ def cost(runs: Sequence[Run]) -> float:
 def memory(runs: Sequence[Run]) -> int:
     """Bytes that a program takes, about: weights with gradients and moments, activations, and sentences."""
     run, settings = runs[0], runs[0].settings
-    weights = sum(parameter.numel() for parameter in shape(run).parameters())
+    weights = sum(parameter.numel() for parameter in run.network.on_paper(run.rhm).parameters())
     # of a network of one's own only the weights are known
-    activations = settings.batch_size * run.rhm.d * (settings.width or 0) * (run.rhm.L + 1)
+    activations = settings.batch_size * run.rhm.d * run.network.get("width", 0) * (run.rhm.L + 1)
     sentences = settings.test_size + settings.batch_size
     sentences += max(one.P for one in runs) if settings.protocol == "offline" else 0
     return len(runs) * (16 * weights + 16 * activations + sentences * run.rhm.d)
@@ -85,8 +86,8 @@ def check_memory(runs: Sequence[Run], device: torch.device) -> None:
         needed, there = memory(runs), memory_size()
     if needed > there:
         raise InputError(
-            f"{len(runs)} replicas of {runs[0].network} on {runs[0].rhm} need about {needed / 2**30:.3g} GiB, and "
-            f"{device} has {there / 2**30:.3g}: lower replicas, width, batch_size, test_size or the largest P"
+            f"{len(runs)} replicas of {runs[0].network.name} on {runs[0].rhm} need about {needed / 2**30:.3g} GiB, "
+            f"and {device} has {there / 2**30:.3g}: lower replicas, width, batch_size, test_size or the largest P"
         )
 
 
@@ -179,7 +180,7 @@ def _halves(runs: Sequence[Run], device: torch.device, error: Exception) -> tupl
     """Two halves of a program; raises `InputError` for one run, which cannot be halved."""
     if len(runs) == 1:
         raise InputError(
-            f"one replica of {runs[0].network} (width {runs[0].settings.width}, batch "
+            f"one replica of {runs[0].network} (batch "
             f"{runs[0].settings.batch_size}) does not fit in the memory of {device}: lower width or batch_size"
         ) from error
     if device.type == "cuda":

@@ -15,8 +15,11 @@ from typing import Any
 
 from rhmtheory import RHM, InputError
 from rhmtheory.support.files import remove_abandoned, write_atomically
+from rhmvalidation.networks.spec import NetworkSpec
 from rhmvalidation.studies.preset import Preset
-from rhmvalidation.studies.runs import Outcome, Run, Settings, as_arguments, curve_of
+from rhmvalidation.studies.runs import Run, curve_of
+from rhmvalidation.training.outcome import Outcome
+from rhmvalidation.training.settings import Settings
 
 _CHECKPOINTS = "checkpoints"
 
@@ -65,7 +68,7 @@ class ResultFolder:
         if not file.exists():
             return self._recorded[run.key][1] if run.key in self._recorded else None
         try:
-            return _from_json(file.read_text(encoding="utf-8"), str(file))[1]
+            return parse_run(file.read_text(encoding="utf-8"), str(file))[1]
         except (InputError, UnicodeDecodeError) as error:
             warnings.warn(f"its run is trained again: {error}", stacklevel=2)
             return None
@@ -127,7 +130,15 @@ def write_tables(folder: Path, finished: Sequence[tuple[Run, Outcome]]) -> None:
     write_atomically(folder / "runs.jsonl", "".join(_as_json(*pair) + "\n" for pair in finished))
     rows = []
     for run, outcome in finished:
-        row = {**asdict(run.rhm), **asdict(run), **asdict(outcome), **asdict(run.settings), "key": run.key}
+        network = {"network": run.network.name, "arguments": json.dumps(dict(run.network.arguments))}
+        row = {
+            **asdict(run.rhm),
+            **asdict(run),
+            **network,
+            **asdict(outcome),
+            **asdict(run.settings),
+            "key": run.key,
+        }
         rows.append({name: row[name] for name in row if name not in ("rhm", "settings", "curve", "divergence")})
     table = io.StringIO(newline="")
     writer = csv.DictWriter(table, fieldnames=list(rows[0]) if rows else ["key"])
@@ -144,8 +155,9 @@ def _settings(content: dict[str, Any]) -> dict[str, Any]:
     found = {}
     for sweep in content["sweeps"]:
         settings = Settings(**sweep["settings"])
-        curve = json.dumps(curve_of(sweep["rhm"], sweep["network"], settings))
-        found[curve] = settings, as_arguments(sweep.get("arguments", ()))
+        network = NetworkSpec(**sweep["network"])
+        curve = json.dumps(curve_of(sweep["rhm"], network.name, settings))
+        found[curve] = settings, network
     return found
 
 
@@ -167,7 +179,7 @@ def recorded_runs(folder: Path) -> list[tuple[Run, Outcome]]:
 
 def _lines_of(path: Path) -> list[tuple[Run, Outcome]]:
     lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
-    return [_from_json(line, f"{path}, line {number}") for number, line in enumerate(lines, start=1)]
+    return [parse_run(line, f"{path}, line {number}") for number, line in enumerate(lines, start=1)]
 
 
 def all_runs(folder: Path) -> list[tuple[Run, Outcome]]:
@@ -175,7 +187,7 @@ def all_runs(folder: Path) -> list[tuple[Run, Outcome]]:
     runs = {run.key: (run, outcome) for run, outcome in recorded_runs(folder)}
     for file in sorted((folder / "runs").glob("*.json")):
         try:
-            run, outcome = _from_json(file.read_text(encoding="utf-8"), str(file))
+            run, outcome = parse_run(file.read_text(encoding="utf-8"), str(file))
         except OldFormatError:
             raise
         except (InputError, UnicodeDecodeError) as error:
@@ -189,7 +201,8 @@ class OldFormatError(InputError):
     """A run recorded by an earlier version, whose settings mean something else."""
 
 
-def _from_json(text: str, source: str) -> tuple[Run, Outcome]:
+def parse_run(text: str, source: str) -> tuple[Run, Outcome]:
+    """Read one line of ``runs.jsonl``; ``source`` names it in messages."""
     try:
         content = json.loads(text)
         if "rhm" not in content["run"] and "v" in content["run"]:
@@ -199,7 +212,8 @@ def _from_json(text: str, source: str) -> tuple[Run, Outcome]:
                 "version of rhmtheory that comparison.json beside it names"
             )
         rhm, settings = RHM(**content["run"].pop("rhm")), Settings(**content["run"].pop("settings"))
-        return Run(rhm, settings=settings, **content["run"]), Outcome(**content["outcome"])
+        network = NetworkSpec(**content["run"].pop("network"))
+        return Run(rhm, network, settings=settings, **content["run"]), Outcome(**content["outcome"])
     except OldFormatError:
         raise
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:

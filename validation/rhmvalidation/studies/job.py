@@ -115,7 +115,7 @@ def more_grammars(preset: Preset, found: Study, until_width: float, most: int, o
     def grown(sweep: Sweep) -> Sweep:
         if only not in sweep.title:
             return sweep
-        label = networks.label(sweep.network, sweep.settings.objective, _names(preset))
+        label = networks.label(sweep.network.name, sweep.settings.objective, _names(preset))
         measured = widths.get((sweep.rhm, label, sweep.settings.protocol))
         here = len(sweep.seeds)
         if measured is None or measured.at_least or math.isnan(measured.best) or measured.width < until_width:
@@ -130,7 +130,7 @@ def more_grammars(preset: Preset, found: Study, until_width: float, most: int, o
 
 
 def _names(preset: Preset) -> set[str]:
-    return {sweep.network for sweep in preset.sweeps}
+    return {sweep.network.name for sweep in preset.sweeps}
 
 
 def _train(

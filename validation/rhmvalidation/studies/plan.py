@@ -12,9 +12,9 @@ import torch
 from rhmtheory.support.parallel import thread_count
 from rhmvalidation.studies.execution import Shard, check_memory, groups, memory
 from rhmvalidation.studies.preset import load_preset
+from rhmvalidation.studies.programs import train_runs
 from rhmvalidation.studies.runs import Run
 from rhmvalidation.training.devices import pick_device
-from rhmvalidation.training.trainer import train_runs
 
 _WARM_UP, _TIMED = 2, 6
 
@@ -40,7 +40,7 @@ def dry_run(
     programs, estimates = [], [0.0]
     for runs in groups(preset, Shard.parse(shard)):
         first = runs[0]
-        kind = first.network, first.rhm, first.settings, first.arguments, len(runs)
+        kind = first.network, first.rhm, first.settings, len(runs)
         check_memory(runs, chosen)
         if kind not in measured:
             measured[kind] = _seconds_a_step(runs, chosen), _bytes(runs, chosen)
@@ -48,7 +48,7 @@ def dry_run(
         estimates.append(per_step * first.steps)
         programs.append(
             {
-                "network": first.network,
+                "network": first.network.name,
                 "ensemble": str(first.rhm),
                 "P": sorted({run.P for run in runs}),
                 "replicas": len(runs),

@@ -12,8 +12,10 @@ from typing import Any
 
 from rhmtheory import RHM, InputError
 from rhmtheory.support.checks import as_choice, as_int
-from rhmvalidation.networks import registry as networks
-from rhmvalidation.studies.runs import Arguments, Run, Settings, as_arguments, curve_of
+from rhmvalidation.networks.registry import custom_class
+from rhmvalidation.networks.spec import NetworkSpec
+from rhmvalidation.studies.runs import Run, curve_of
+from rhmvalidation.training.settings import Settings
 
 _LONGEST_SENTENCE, _MOST_RUNS = 1 << 20, 100_000
 
@@ -23,7 +25,7 @@ class Sweep:
     """One network on one ensemble: a ladder of training-set sizes (online: one long run) times some grammars."""
 
     rhm: RHM
-    network: str
+    network: NetworkSpec
     seeds: tuple[int, ...]
     """Of the grammars."""
     sizes: tuple[int, ...]
@@ -35,13 +37,11 @@ class Sweep:
     """Runs per grammar and size, which differ in initial weights and sentences."""
     learning_rates: tuple[float, ...] = ()
     """A scan: all runs at each of these instead of the settings' own."""
-    arguments: Arguments = ()
-    """What a network of one's own is called with, beside the ensemble."""
 
     @property
     def title(self) -> str:
         """Network, ensemble and protocol."""
-        return f"{self.network} {self.rhm} {self.settings.protocol}"
+        return f"{self.network.name} {self.rhm} {self.settings.protocol}"
 
     def runs(self) -> list[Run]:
         """All runs; the first of each grammar has the grammar's seed."""
@@ -55,7 +55,6 @@ class Sweep:
                 seed + i,
                 replace(self.settings, learning_rate=rate),
                 self.seed_rule,
-                self.arguments,
             )
             for rate in rates
             for P in self.sizes
@@ -133,7 +132,7 @@ def load_preset(name: str | PathLike[str]) -> Preset:
 
 
 def _curve(sweep: Sweep) -> tuple[Any, ...]:
-    return curve_of(sweep.rhm, sweep.network, sweep.settings)
+    return curve_of(sweep.rhm, sweep.network.name, sweep.settings)
 
 
 def _sweep(where: str, table: Any) -> Sweep:
@@ -156,6 +155,7 @@ def _sweep(where: str, table: Any) -> Sweep:
             training = training | {"learning_rate": scan[0]}
         seeds, seed_rule = _seeds(table)
         rhm, settings = RHM(**ensemble), Settings(**training)
+        network = NetworkSpec(table["network"], arguments)
         _check_sizes(rhm, table, len(seeds), len(scan) or 1)
         if rhm.f == 1:
             raise InputError(f"{rhm} has f = 1: every sentence is grammatical, and there is nothing to learn")
@@ -167,19 +167,18 @@ def _sweep(where: str, table: Any) -> Sweep:
             sizes = ladder(**samples)
         sweep = Sweep(
             rhm=rhm,
-            network=table["network"],
+            network=network,
             seeds=seeds,
             sizes=sizes,
             settings=settings,
-            replicas=as_int("replicas", table.get("replicas", networks.find(table["network"]).replicas), low=1),
+            replicas=as_int("replicas", table.get("replicas", network.record.replicas), low=1),
             seed_rule=seed_rule,
             run_seeds=as_int("run_seeds", table.get("run_seeds", 1), low=1),
             learning_rates=tuple(scan),
-            arguments=as_arguments(arguments),
         )
         sweep.runs()  # checks that network and settings go together
-        if networks.is_own(sweep.network):
-            networks.own_class(sweep.network)
+        if network.record.custom:
+            custom_class(network.name)
     except InputError as error:
         raise InputError(f"{where}: {error}") from None
     return sweep

@@ -59,7 +59,7 @@ class Display:
         self._show_time_left()
         if not self._console.is_terminal and runs[0].key not in self._found:
             self._console.print(
-                f"{runs[0].network}, P = {', '.join(map(str, sorted({run.P for run in runs})))}: "
+                f"{runs[0].network.name}, P = {', '.join(map(str, sorted({run.P for run in runs})))}: "
                 f"{len(runs)} runs finished, {len(self._left)} to go{self._time_left()}"
             )
 

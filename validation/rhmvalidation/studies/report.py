@@ -21,7 +21,9 @@ from rhmtheory.support.types import FloatArray
 from rhmvalidation.networks import registry as networks
 from rhmvalidation.studies.folder import all_runs, read_json, write_tables
 from rhmvalidation.studies.published import published_curves
-from rhmvalidation.studies.runs import Outcome, Run, Settings, curve_of, lost, sample_points
+from rhmvalidation.studies.runs import Run, curve_of
+from rhmvalidation.training.outcome import Outcome, lost, points
+from rhmvalidation.training.settings import Settings
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -129,10 +131,10 @@ def learning_curves(finished: Sequence[tuple[Run, Outcome]], beside: Iterable[st
     InputError
         Where the runs of one curve differ in any other setting or argument, such as the width.
     """
-    names = {run.network for run, _ in finished}.union(beside)
+    names = {run.network.name for run, _ in finished}.union(beside)
     curves: dict[Any, dict[float, list[tuple[Run, Outcome]]]] = {}
     for run, outcome in finished:
-        rates = curves.setdefault(curve_of(run.rhm, run.network, run.settings), {})
+        rates = curves.setdefault(curve_of(run.rhm, run.network.name, run.settings), {})
         rates.setdefault(run.settings.learning_rate, []).append((run, outcome))
     out = []
     for rates in curves.values():
@@ -141,12 +143,15 @@ def learning_curves(finished: Sequence[tuple[Run, Outcome]], beside: Iterable[st
             if all(lost(run.settings, outcome) for run, outcome in members):
                 run = members[0][0]
                 warnings.warn(
-                    f"left out: all {len(members)} runs of {run.network} on {run.rhm} at rate {rate:g} diverged",
+                    f"left out: all {len(members)} runs of {run.network.name} on {run.rhm} at rate {rate:g} "
+                    "diverged",
                     stacklevel=2,
                 )
                 continue
             first = members[0][0]
-            out.append(_curves(members, networks.label(first.network, first.settings.objective, names), variant))
+            out.append(
+                _curves(members, networks.label(first.network.name, first.settings.objective, names), variant)
+            )
     return out
 
 
@@ -155,10 +160,10 @@ def divergences(finished: Sequence[tuple[Run, Outcome]]) -> dict[RHM, list[tuple
 
     At the best step offline, along training online; only for runs that were probed.
     """
-    names = {run.network for run, _ in finished}
+    names = {run.network.name for run, _ in finished}
     found: dict[tuple[RHM, str], dict[int, list[list[float]]]] = {}
     for run, outcome in finished:
-        label = networks.label(run.network, run.settings.objective, names)
+        label = networks.label(run.network.name, run.settings.objective, names)
         for step, values in outcome.divergence:
             sizes = found.setdefault((run.rhm, label), {})
             if run.settings.protocol == "online":
@@ -187,9 +192,9 @@ def _curves(members: Sequence[tuple[Run, Outcome]], label: str, variant: str) ->
             diverged += 1
             continue
         row = run.seed_rule, run.grammar_seed, run.run_seed
-        points = rows.setdefault(row, {})
-        for P, value in sample_points(run, outcome):
-            points[P] = min(value, points.get(P, np.inf))
+        here = rows.setdefault(row, {})
+        for P, value in points(run.settings, run.P, outcome):
+            here[P] = min(value, here.get(P, np.inf))
         if offline:
             times[*row, run.P] = _step_times(run, outcome, H[row[:2]])
     keys, sizes = sorted(rows), sorted({P for points in rows.values() for P in points})
@@ -199,7 +204,7 @@ def _curves(members: Sequence[tuple[Run, Outcome]], label: str, variant: str) ->
     return LearningCurves(
         rhm=first.rhm,
         label=label,
-        laws=networks.find(first.network).laws,
+        laws=first.network.record.laws,
         grammars=tuple(
             f"published seed {seed}" if rule == "published" else f"seed {seed}" for rule, seed, _ in keys
         ),
@@ -246,10 +251,11 @@ def _check_alike(first: Run, runs: Sequence[Run]) -> None:
     # when to stop, and on how many sentences to test, changes no curve
     free = ("max_steps", "patience", "after_last_step", "context_probe")
     given = {field.name: {str(getattr(run.settings, field.name)) for run in runs} for field in fields(Settings)}
-    given["arguments"] = {str(dict(run.arguments)) for run in runs}
+    for name in {name for run in runs for name, _ in run.network.arguments}:
+        given[name] = {str(run.network.get(name)) for run in runs}
     for name, values in given.items():
         if len(values) > 1 and name not in free:
             raise InputError(
-                f"runs of {first.network} on {first.rhm} differ in {name} ({', '.join(sorted(values))}) and would "
-                "be mixed in one curve: keep each setting in a folder of its own, and report on each"
+                f"runs of {first.network.name} on {first.rhm} differ in {name} ({', '.join(sorted(values))}) and "
+                "would be mixed in one curve: keep each setting in a folder of its own, and report on each"
             )

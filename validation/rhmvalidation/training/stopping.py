@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from rhmvalidation.studies.runs import Outcome, Settings
+from rhmvalidation.training.outcome import Outcome
+from rhmvalidation.training.settings import Settings
 
 FIRST_EVALUATION = 8
 _EVALUATION_RATIO = 1.2
@@ -51,7 +52,13 @@ class Record:
     def outcome(self, seconds: float) -> Outcome:
         """The finished record."""
         return Outcome(
-            self.best_loss, self.best_step, self.steps, self.curve, self.diverged, seconds, self.divergence
+            self.best_loss,
+            self.best_step,
+            self.steps,
+            tuple(self.curve),
+            self.diverged,
+            seconds,
+            tuple(self.divergence),
         )
 
     def state(self) -> dict[str, Any]:

@@ -6,8 +6,7 @@ import copy
 import hashlib
 import io
 import time
-import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -22,14 +21,16 @@ from rhmtheory.support.checks import as_int
 from rhmtheory.support.files import write_atomically
 from rhmtheory.support.types import FloatArray
 from rhmtheory.theory import crossing_levels
-from rhmvalidation.diagnostics.context import ContextProbe
 from rhmvalidation.networks.custom import AdaptedNetwork
 from rhmvalidation.networks.fast import Network
-from rhmvalidation.studies.runs import Outcome, Run, Settings, points
+from rhmvalidation.networks.registry import find
+from rhmvalidation.networks.spec import NetworkSpec
 from rhmvalidation.training import examples as data
+from rhmvalidation.training.context import ContextProbe
 from rhmvalidation.training.devices import pick_device
 from rhmvalidation.training.optimisers import ReplicaOptimiser
-from rhmvalidation.training.signals import signals_held
+from rhmvalidation.training.outcome import Outcome, points
+from rhmvalidation.training.settings import Settings
 from rhmvalidation.training.stopping import FIRST_EVALUATION, Record, next_evaluation
 
 _EVALUATION_BATCH = 1024
@@ -72,7 +73,7 @@ class Trained:
 
 
 def train(
-    network: nn.Module | str,
+    network: nn.Module | NetworkSpec | str,
     grammar: Grammar,
     settings: Settings,
     samples: int | Sequence[int] = 2**20,
@@ -113,8 +114,8 @@ def train(
     --------
     >>> from rhmtheory import RHM
     >>> grammar = RHM(v=4, m=2, s=2, L=2).grammar(seed=0)
-    >>> settings = Settings(width=16, learning_rate=1.0, protocol="online", test_size=256)
-    >>> found = train("cnn", grammar, settings, samples=2560)
+    >>> settings = Settings(learning_rate=1.0, protocol="online", test_size=256)
+    >>> found = train(NetworkSpec("cnn", {"width": 16}), grammar, settings, samples=2560)
     >>> found.P.astype(int)
     array([1024, 1280, 1536, 1792, 2176, 2560])
     """
@@ -127,7 +128,9 @@ def train(
     seed, chosen = as_int("seed", seed, low=0), pick_device(device)
     tasks = [Task(grammar, P, seed, settings.learning_rate) for P in sizes]
     if isinstance(network, str):
-        stack = Run(grammar.rhm, network, sizes[-1], 0, seed, settings).build(len(sizes))
+        network = NetworkSpec(network, find(network).arguments)
+    if isinstance(network, NetworkSpec):
+        stack = network.build(grammar.rhm, len(sizes))
     elif not isinstance(network, nn.Module):
         raise InputError(f"network={network!r:.60} is no torch.nn.Module: give one, or the name of a network")
     else:
@@ -144,65 +147,6 @@ def train(
         best = network
     P, loss = np.array(curve, dtype=float).reshape(-1, 2).T
     return Trained(grammar, best.eval(), tuple(outcomes), P, loss)
-
-
-def train_runs(
-    runs: Sequence[Run],
-    device: torch.device,
-    on_step: Callable[[int], None] = lambda step: None,
-    checkpoint: Path | None = None,
-    checkpoint_seconds: float = 120.0,
-) -> list[Outcome]:
-    """Train runs that share a program as replicas; ``on_step`` is told the number of each finished step.
-
-    A replica whose loss is no longer finite is recorded as diverged, with the best loss it had before. With
-    ``checkpoint``, the state is kept in that file now and then, and training goes on from one that is there; the
-    caller removes it when the outcomes are safe.
-    """
-    keys = [run.key for run in runs]
-    trainer = _resumed(runs, device, checkpoint, keys)
-    saved = time.perf_counter()
-    with signals_held() as interrupted:
-        for step in trainer.run():
-            on_step(step)
-            stop = interrupted()
-            if checkpoint is not None and (stop or time.perf_counter() - saved > checkpoint_seconds):
-                try:
-                    trainer.save(checkpoint, keys)
-                except OSError as error:
-                    warnings.warn(f"no checkpoint in {checkpoint}: {error}; training goes on without", stacklevel=2)
-                saved = time.perf_counter()
-            if stop:
-                raise KeyboardInterrupt
-    return trainer.outcomes()
-
-
-def _resumed(runs: Sequence[Run], device: torch.device, checkpoint: Path | None, keys: Sequence[str]) -> Trainer:
-    """A trainer that goes on from a checkpoint, or starts anew where there is none that can be used."""
-    trainer = trainer_of(runs, device)
-    if checkpoint is None:
-        return trainer
-    try:
-        trainer.load(checkpoint, keys)
-    except Exception:  # a damaged file fails in many ways, and a fresh start costs time only
-        return trainer_of(runs, device)
-    return trainer
-
-
-def train_network(run: Run, device: torch.device | None = None) -> tuple[Outcome, Network]:
-    """Train one run, and return its outcome with the network (one replica) as it was at its best test loss."""
-    trainer = trainer_of([run], device or torch.device("cpu"), keep_best=True)
-    trainer.finish()
-    return trainer.outcomes()[0], trainer.best_network(0)
-
-
-def trainer_of(runs: Sequence[Run], device: torch.device, *, keep_best: bool = False) -> Trainer:
-    """A trainer of these runs; raises `InputError` where they cannot share a program."""
-    first = runs[0]
-    if not all(first.shares_program_with(run) for run in runs):
-        raise InputError("these runs cannot share a program: only grammar, seeds, P and learning rate may differ")
-    tasks = [Task(run.grammar(), run.P, run.run_seed, run.settings.learning_rate) for run in runs]
-    return Trainer(first.build(len(runs)), first.settings, tasks, device, keep_best=keep_best)
 
 
 class Trainer:

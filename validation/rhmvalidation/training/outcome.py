@@ -1,0 +1,60 @@
+"""The outcome of one training run, and the points of a learning curve that it gives."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from rhmtheory import InputError
+from rhmtheory.support.checks import as_int
+from rhmvalidation.training.settings import Settings, as_number
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Measurements of one run. Losses are means over the held-out set, in nats."""
+
+    best_loss: float
+    best_step: int
+    steps: int
+    curve: tuple[tuple[int, float], ...]
+    """(step, test loss) at log-spaced steps."""
+    diverged: bool
+    seconds: float
+    """Wall time of the replicas' program divided by their number."""
+    divergence: tuple[tuple[int, tuple[float, ...]], ...] = ()
+    """(step, KL divergence from the ideal predictor of context level k = 0..L), where it was asked for."""
+
+    def __post_init__(self) -> None:
+        for name in ("best_step", "steps"):
+            as_int(name, getattr(self, name), low=0)
+        if not isinstance(self.diverged, bool):
+            raise InputError("diverged", self.diverged, "must be true or false")
+        for name in ("best_loss", "seconds"):
+            as_number(name, getattr(self, name))
+        # JSON turns pairs into lists
+        curve = tuple((as_int("step", x), as_number("loss", y)) for x, y in self.curve)
+        object.__setattr__(self, "curve", curve)
+        divergence = (
+            (as_int("step", x), tuple(as_number("divergence", y) for y in ys)) for x, ys in self.divergence
+        )
+        object.__setattr__(self, "divergence", tuple(divergence))
+
+
+def lost(settings: Settings, outcome: Outcome) -> bool:
+    """Return whether a run diverged before it gave its result.
+
+    Offline, one that diverged only when its patience was over anyway has given its best loss.
+    """
+    spent = settings.protocol == "offline" and outcome.steps > settings.patience * outcome.best_step > 0
+    return outcome.diverged and not spent
+
+
+def points(settings: Settings, P: int, outcome: Outcome) -> list[tuple[int, float]]:
+    """Return the (samples, best test loss) of a run of size P: one offline, its whole history online."""
+    if settings.protocol == "offline":
+        return [] if lost(settings, outcome) else [(P, outcome.best_loss)]
+    curve = [(step, loss) for step, loss in outcome.curve if step > 0]
+    best = np.minimum.accumulate([loss for _, loss in curve]).tolist()
+    return [(step * settings.batch_size, loss) for (step, _), loss in zip(curve, best, strict=True)]
