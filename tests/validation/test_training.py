@@ -150,15 +150,15 @@ def test_online_training_stops_after_its_last_step():
 
 
 def test_runs_stop_after_the_last_step_of_their_own_grammar():
-    online = replace(FAST, protocol="online", batch_size=128, width=32)
+    online = replace(FAST, protocol="online", batch_size=128)
     full, cut = (
-        train_runs([make_run(P=600 * 128, settings=replace(online, after_last_step=after))], CPU)[0]
+        train_runs([make_run(P=600 * 128, settings=replace(online, after_last_step=after), width=32)], CPU)[0]
         for after in (None, 1.2)
     )
     H = make_run().grammar().plateaus()
     crossed = next(step for step, loss in full.curve if loss < math.sqrt(H[-2] * H[-1]))
     assert full.steps == 600
-    assert cut.curve == [point for point in full.curve if point[0] <= cut.steps]
+    assert cut.curve == tuple(point for point in full.curve if point[0] <= cut.steps)
     assert cut.steps == next(step for step, _ in full.curve if step >= 1.2 * crossed) < 600
 
 
