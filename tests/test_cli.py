@@ -304,10 +304,10 @@ def test_thresholds_are_those_of_the_library(capsys, monkeypatch):
 
 def test_tree(capsys):
     grammar = rt.RHM(8, 2, 2, 3).grammar(0)
-    levels = grammar.sample(1, 3, trees=True)
+    levels = grammar.sample_trees(1, 3).levels
     code, out, _ = run(capsys, "tree", *ENSEMBLE, "--sample-seed", "3")
     assert code == 0
-    assert out == f"{grammar.draw(levels)}\n"
+    assert out == f"{grammar.tree(levels)}\n"
     sentence = " ".join(map(str, levels[0][0]))
     assert run(capsys, "tree", *ENSEMBLE, "--tokens", sentence)[1] == out
     content = run_json(capsys, "tree", *ENSEMBLE, "--tokens", sentence.replace(" ", ","))
@@ -338,7 +338,7 @@ def test_tree(capsys):
         (["sample", *DEEP, "--count", "1000000", "--out", "x.npy"], "GiB, more than there is: draw fewer"),
         (
             ["thresholds", *DEEP],
-            "samples of 134217727 symbols need 2.5e+03 GiB, more than there is: lower --L or --most",
+            "samples=20000 of 134217727 symbols need 2.5e+03 GiB, more than there is: lower --L or --most",
         ),
         (["correlations", *DEEP, "--seed", "1"], "operations: name no grammar, for the ensemble alone"),
         (["sample", *ENSEMBLE, "--trees", "--out", "x.npy"], "--out writes the tokens alone"),

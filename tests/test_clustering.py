@@ -48,7 +48,7 @@ def test_recovers_the_grammar_up_to_names(sharing, profile):
     rhm = RHM(v=16, m=4, s=2, L=3)
     grammar = rhm.grammar(seed=0)
     model = learn(rhm, grammar.sample(1_600_000, seed=1), sharing=sharing, profile=profile)
-    trees = grammar.sample(5000, seed=2, trees=True)
+    trees = grammar.sample_trees(5000, seed=2).levels
     for score in model.score(trees):
         assert score.pair_f1 > 0.98
         assert score.adjusted_rand > 0.98
@@ -87,7 +87,7 @@ def test_thresholds_of_the_theory():
         for seed in range(8):
             grammar = rhm.grammar(seed=seed)
             model = learn(rhm, grammar.sample(P, seed=1), sharing=sharing, predictor=False)
-            scores.append([x.pair_f1 for x in model.score(grammar.sample(5000, seed=2, trees=True))])
+            scores.append([x.pair_f1 for x in model.score(grammar.sample_trees(5000, seed=2).levels)])
         return np.mean(scores, axis=0)
 
     assert mean_f1(1000, True)[0] < 0.5 < mean_f1(3000, True)[0]
@@ -130,7 +130,7 @@ def test_spine_targets_need_fewer_samples():
         for seed in range(4):
             grammar = rhm.grammar(seed=seed)
             model = learn(rhm, grammar.sample(P, seed=1), sharing=False, targets=targets, predictor=False)
-            scores.append(model.score(grammar.sample(5000, seed=2, trees=True))[1].tuple_f1)
+            scores.append(model.score(grammar.sample_trees(5000, seed=2).levels)[1].tuple_f1)
         return np.mean(scores)
 
     assert mean_f1(16_000, "token") < 0.35 < 0.55 < mean_f1(16_000, "spine")
@@ -145,7 +145,7 @@ def true_model(grammar, P):
     for level in range(1, rhm.L + 1):
         codes = encode_tuples(rhm, level, below)
         spine.append(spine_counts(rhm, level, codes))
-        below = grammar.parse(tokens)[level]
+        below = grammar.parse(tokens).level(level)
         if level < rhm.L:
             v, base, s = rhm.n_symbols(level), rhm.n_symbols(level - 1) + 1, rhm.n_children(level)
             table = np.full(base**s, v)
@@ -196,7 +196,7 @@ def test_three_children_levels_that_differ_and_threads(sharing):
     for a, b in zip(one.tables, two.tables, strict=True):
         assert np.array_equal(a, b)
     assert [table.shape[0] for table in one.tables] == ([2, 2] if sharing else [4, 2])
-    assert one.score(grammar.sample(3000, seed=2, trees=True))[0].pair_f1 > 0.9
+    assert one.score(grammar.sample_trees(3000, seed=2).levels)[0].pair_f1 > 0.9
 
 
 def test_only_the_first_levels():
@@ -220,7 +220,7 @@ def test_few_samples_and_many_tuples(monkeypatch):
     assert 0 < model.loss(grammar.sample(100, seed=2)) < 4
     monkeypatch.setattr("rhmtheory.learner._grouping._LARGEST_LINKAGE", 4)
     model = learn(rhm, grammar.sample(20_000, seed=1), sharing=True)
-    assert model.score(grammar.sample(1000, seed=2, trees=True))[0].pair_f1 > 0.5
+    assert model.score(grammar.sample_trees(1000, seed=2).levels)[0].pair_f1 > 0.5
 
 
 def test_profiles_that_look_like_distances_are_none():
@@ -240,7 +240,7 @@ def test_rule_probabilities_of_their_own():
     assert isinstance(grammar, Grammar)
     tokens = grammar.sample(200_000, seed=1)
     hellinger = learn(rhm, tokens, sharing=True, profile="hellinger")
-    assert hellinger.score(grammar.sample(2000, seed=2, trees=True))[0].pair_f1 == 1
+    assert hellinger.score(grammar.sample_trees(2000, seed=2).levels)[0].pair_f1 == 1
     assert hellinger.loss(grammar.sample(50_000, seed=3)) == pytest.approx(grammar.plateaus()[2], abs=0.02)
 
 

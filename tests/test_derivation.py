@@ -19,18 +19,18 @@ def grammar():
 
 
 def test_tokens_one_row_or_all_levels_give_the_same_tree(grammar):
-    levels = grammar.sample(1, seed=1, trees=True)
-    derivation = grammar.draw(levels)
+    levels = list(grammar.sample_trees(1, seed=1).levels)
+    derivation = grammar.tree(levels)
     for given in (levels[0], levels[0][0], levels[0][0].tolist(), [level[0] for level in levels]):
-        assert str(grammar.draw(given)) == str(derivation)
+        assert str(grammar.tree(given)) == str(derivation)
     for found, true in zip(derivation.levels, levels, strict=True):
         np.testing.assert_array_equal(found, true[0])
-    assert repr(derivation) == f"<Derivation of {' '.join(map(str, levels[0][0]))}>"
+    assert repr(derivation) == f"<Trees: {' '.join(map(str, levels[0][0]))}>"
 
 
 def test_text_holds_each_node_once_and_children_below_their_parent(grammar):
-    levels = [level[0] for level in grammar.sample(1, seed=2, trees=True)]
-    lines = str(grammar.draw(levels)).splitlines()
+    levels = [level[0] for level in grammar.sample_trees(1, seed=2).levels]
+    lines = str(grammar.tree(levels)).splitlines()
     assert lines[0] == str(levels[3][0])
     read = {2: [], 1: [], 0: []}
     for line in lines[1:]:
@@ -47,21 +47,21 @@ def test_text_holds_each_node_once_and_children_below_their_parent(grammar):
 def test_one_level_and_a_tuple_without_parent():
     grammar = RHM(v=4, m=2, s=2, L=1).grammar(seed=0)
     tokens = grammar.rules(1)[3, 0].tolist()
-    assert str(grammar.draw(tokens)) == f"3 → {tokens[0]} {tokens[1]}"
+    assert str(grammar.tree(tokens)) == f"3 → {tokens[0]} {tokens[1]}"
     pairs = np.array([divmod(code, 4) for code in range(16)])
     bad = pairs[grammar.parents(1, pairs) < 0][0]
-    assert str(grammar.draw(bad)) == f"? → {bad[0]} {bad[1]}"
+    assert str(grammar.tree(bad)) == f"? → {bad[0]} {bad[1]}"
 
 
 def test_picture_and_figure_show_every_symbol(grammar):
-    levels = [level[0] for level in grammar.sample(1, seed=3, trees=True)]
+    levels = [level[0] for level in grammar.sample_trees(1, seed=3).levels]
     symbols = [str(x) for level in levels for x in level]
-    svg = ET.fromstring(grammar.draw(levels)._repr_svg_())
+    svg = ET.fromstring(grammar.tree(levels)._repr_html_())
     name = "{http://www.w3.org/2000/svg}"
     assert [text.text for text in svg.iter(f"{name}text")] == symbols
     assert len(list(svg.iter(f"{name}circle"))) == len(symbols)
     assert len(list(svg.iter(f"{name}path"))) == len(symbols) - 1  # one line up from all but the root
-    for given in (grammar.draw(levels).plot, lambda ax: plot_tree(grammar, levels[0], ax)):
+    for given in (grammar.tree(levels).plot, lambda ax: plot_tree(grammar, levels[0], ax)):
         ax = Figure().subplots()
         assert given(ax) is ax
         assert [text.get_text() for text in ax.texts] == symbols
@@ -70,7 +70,7 @@ def test_picture_and_figure_show_every_symbol(grammar):
 
 def test_a_user_plots_the_tree_of_a_sample(grammar):
     ax = Figure().subplots()
-    plot_tree(grammar, grammar.sample(1, seed=0, trees=True), ax)
+    plot_tree(grammar, grammar.sample_trees(1, seed=0), ax)
     assert len(ax.texts) == sum(MIXED.width(level) for level in range(4))
 
 
@@ -97,14 +97,14 @@ def test_the_nodes_of_the_largest_tree_do_not_overlap():
 )
 def test_bad_sentences(grammar, sentence, message):
     with pytest.raises(InputError, match=message):
-        grammar.draw(sentence)
+        grammar.tree(sentence)
 
 
 def test_trees_that_nobody_can_read_are_refused():
     grammar = RHM(v=4, m=2, s=2, L=7).grammar(seed=0)
-    for draw in (grammar.draw, lambda tokens: plot_tree(grammar, tokens, Figure().subplots())):
+    for read in (grammar.tree, lambda tokens: plot_tree(grammar, tokens, Figure().subplots())):
         with pytest.raises(InputError, match="d=128 tokens cannot be read when drawn: at most 64"):
-            draw(grammar.sample(1))
+            read(grammar.sample(1))
 
 
 def test_notebooks_show_ensembles_and_grammars():
@@ -124,4 +124,4 @@ def test_notebooks_show_ensembles_and_grammars():
 @pytest.mark.parametrize("sentence", [[[1, 2], [3]], [[1, [2]], [3], [4]], [[1, 2], 3]])
 def test_ragged_sentences_are_refused_in_words(sentence):
     with pytest.raises(InputError, match=r"ragged|have shape"):
-        RHM(8, 2, 2, 2).grammar(0).draw(sentence)
+        RHM(8, 2, 2, 2).grammar(0).tree(sentence)

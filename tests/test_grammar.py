@@ -553,7 +553,7 @@ def test_bad_tuples(level, tuples, message):
 
 def test_parse_inverts_every_derivation(tiny):
     bottom_up = [levels[::-1] for levels, _ in tiny.trees]
-    parsed = tiny.grammar.parse([levels[0] for levels in bottom_up])
+    parsed = tiny.grammar.parse([levels[0] for levels in bottom_up]).levels
     assert len(parsed) == tiny.rhm.L + 1
     for level, symbols in enumerate(parsed):
         assert symbols.tolist() == [list(levels[level]) for levels in bottom_up]
@@ -565,14 +565,14 @@ def test_parse_refuses_what_the_grammar_cannot_say(name):
     case = tiny_case(name)
     strings = list(product(range(case.sizes[0]), repeat=case.rhm.d))[:: 1 if case.rhm.d < 8 else 3]
     sayable = {levels[-1] for levels, _ in case.trees}
-    roots = case.grammar.parse(strings)[-1][:, 0]
+    roots = case.grammar.parse(strings).levels[-1][:, 0]
     assert [root != UNGRAMMATICAL for root in roots] == [string in sayable for string in strings]
-    assert case.grammar.parse(strings[5])[-1].tolist() == [roots[5]]
+    assert case.grammar.parse(strings[5]).levels[-1].tolist() == [roots[5]]
 
 
 def test_parse_keeps_the_grammatical_parts():
     g = Grammar.from_rules([ROOT, LEAVES], v=4)
-    tokens, hidden, root = g.parse([0, 3, 0, 0])
+    tokens, hidden, root = g.parse([0, 3, 0, 0]).levels
     assert tokens.tolist() == [0, 3, 0, 0]
     assert hidden.tolist() == [0, UNGRAMMATICAL]
     assert root.tolist() == [UNGRAMMATICAL]
@@ -580,7 +580,7 @@ def test_parse_keeps_the_grammatical_parts():
 
 def test_parse_of_no_sentence():
     g = RHM(v=4, m=2, s=2, L=3).grammar()
-    assert [level.shape for level in g.parse(g.sample(0))] == [(0, 8), (0, 4), (0, 2), (0, 1)]
+    assert [level.shape for level in g.parse(g.sample(0)).levels] == [(0, 8), (0, 4), (0, 2), (0, 1)]
 
 
 @pytest.mark.parametrize(

@@ -81,7 +81,7 @@ def test_a_symbol_seen_above_tokens_that_are_all_hidden(tiny):
 
 def test_symbols_in_one_row_are_those_of_all_sentences():
     grammar = RHM(v=4, m=2, s=2, L=2).grammar(seed=0)
-    trees = grammar.sample(200, seed=1, trees=True)
+    trees = grammar.sample_trees(200, seed=1).levels
     tokens, roots = trees[0], trees[-1]
     of_one_root = tokens[roots[:, 0] == roots[0, 0]][:5]
     shared = grammar.posterior(of_one_root, symbols={2: roots[:1]})
@@ -312,7 +312,7 @@ def test_masks_of_all_shapes_agree(grammar):
 @pytest.mark.parametrize("k", range(4))
 def test_the_last_token_is_that_of_all_nodes(grammar, k):
     """Of every context level, with symbols given and without."""
-    trees = grammar.sample(50, seed=1, trees=True)
+    trees = grammar.sample_trees(50, seed=1).levels
     given = {
         level: np.where(np.arange(trees[level].shape[1]) % 2, trees[level].astype(int), -1) for level in (1, 2)
     }
@@ -329,13 +329,13 @@ def test_a_context_level_sees_no_contradiction_beyond_it(grammar):
     """A sentence of two halves that no root produces is explained below level 2; a bad pair is not."""
     halves = [grammar.sample(50, seed=seed)[:, :4] for seed in (1, 2)]
     tokens = np.concatenate([halves[0], halves[1][::-1]], axis=1)
-    impossible = np.flatnonzero(grammar.parse(tokens)[3][:, 0] < 0)
+    impossible = np.flatnonzero(grammar.parse(tokens).level(3)[:, 0] < 0)
     assert len(impossible) > 0
     one, none = tokens[impossible[0]], np.zeros(8, bool)
     with pytest.raises(InputError, match="no derivation explains"):
         grammar.posteriors(one, level=1, mask=none)
     found = grammar.posteriors(one, level=1, mask=none, context_level=2)
-    np.testing.assert_array_equal(found.argmax(axis=1), grammar.parse(one)[1])
+    np.testing.assert_array_equal(found.argmax(axis=1), grammar.parse(one).level(1))
     pairs = np.array([divmod(code, 8) for code in range(64)])
     bad = one.copy()
     bad[6:] = pairs[grammar.parents(1, pairs) < 0][0]
@@ -442,7 +442,7 @@ def test_floats_and_logarithms_agree(monkeypatch):
     rhm, rng = RHM(v=(9, 7, 6), m=(3, 4, 2), s=(2, 3, 2), L=3, n=5), np.random.default_rng(0)
     weights = [rng.dirichlet(np.full(m, 0.5), size=v) for v, m in ((5, 2), (6, 4), (7, 3))]
     grammar = rhm.grammar(seed=0).reweighted(weights, prior=rng.dirichlet(np.ones(5)))
-    trees = grammar.sample(2000, seed=1, trees=True)
+    trees = grammar.sample_trees(2000, seed=1).levels
     mask = rng.random(trees[0].shape) < rng.random((2000, 1))
     symbols = {
         level: np.where(rng.random(trees[level].shape) < 0.8, -1, trees[level].astype(int)) for level in (1, 2)
@@ -471,7 +471,7 @@ def test_last_token_is_read_off_the_spine():
         belief = np.full(32, 1 / 32)
         for level in range(4, 0, -1):
             start = 16 - 2**level
-            left = grammar.parse(np.concatenate([row[start : start + 2 ** (level - 1)]] * 2 ** (5 - level)))
+            left = grammar.parse(np.concatenate([row[start : start + 2 ** (level - 1)]] * 2 ** (5 - level))).levels
             rules, observed = grammar.rules(level), left[level - 1][0]
             below = np.zeros(32)
             for a, r in zip(*np.nonzero(rules[:, :, 0] == observed), strict=True):
@@ -520,7 +520,7 @@ def test_contradictions_higher_up(grammar):
     tokens = grammar.sample(200, seed=1)
     # right halves of one sentence with left halves of another: most have no root
     mixed = np.concatenate([tokens[:100, :4], tokens[100:, 4:]], axis=1)
-    bad = grammar.parse(mixed)[3][:, 0] < 0
+    bad = grammar.parse(mixed).level(3)[:, 0] < 0
     assert bad.any()
     found = grammar.posteriors(mixed, level=3, mask=np.zeros(8, bool), impossible="nan")
     np.testing.assert_array_equal(np.isnan(found).any(axis=(1, 2)), bad)
@@ -539,7 +539,7 @@ def test_ungrammatical_prefix(grammar):
 
 @pytest.mark.usefixtures("arithmetic")
 def test_symbols_that_contradict_the_tokens(grammar):
-    trees = grammar.sample(20, seed=1, trees=True)
+    trees = grammar.sample_trees(20, seed=1).levels
     labels = trees[3]
     certain = grammar.posteriors(trees[0], level=3, mask=np.zeros(8, bool), symbols={3: labels})
     np.testing.assert_array_equal(certain[:, 0], np.eye(4)[labels[:, 0]])
@@ -622,9 +622,9 @@ def test_draws_keep_what_is_observed_and_parse(grammar):
     assert drawn.shape == (100, 7, 8)
     assert drawn.dtype == tokens.dtype
     np.testing.assert_array_equal(np.where(mask[:, None], tokens[:, None], drawn), np.tile(tokens[:, None], (7, 1)))
-    assert (grammar.parse(drawn)[3] >= 0).all()
+    assert (grammar.parse(drawn).level(3) >= 0).all()
     trees = grammar.sample_posterior_trees(tokens, mask=mask, samples=7, seed=2)
-    for level, symbols in zip(trees, grammar.parse(drawn), strict=True):
+    for level, symbols in zip(trees, grammar.parse(drawn).levels, strict=True):
         np.testing.assert_array_equal(level, symbols)
 
 
@@ -640,7 +640,7 @@ def test_draws_are_reproducible(grammar):
     assert (draw(seed=rng) != draw(seed=rng)).any()
     # draws are independent of the sentences that the same seed makes
     many = grammar.sample_posterior_trees(np.zeros((4000, 8), int), mask=mask, seed=1)[3][:, 0]
-    sentences = grammar.sample(4000, seed=1, trees=True)[3][:, 0]
+    sentences = grammar.sample_trees(4000, seed=1).levels[3][:, 0]
     assert abs((many == sentences).mean() - 1 / 4) < 4.5 * np.sqrt(3 / 16 / 4000)
 
 

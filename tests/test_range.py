@@ -37,10 +37,10 @@ def test_sentences_of_one_rule_a_symbol(L):
     """A whole sentence follows from its class: one choice among one, at more nodes than an array has axes."""
     rhm = RHM(v=2, m=1, s=2, L=L)
     grammar = rhm.grammar(seed=0)
-    tokens, *_, classes = grammar.sample(20, seed=1, trees=True)
+    tokens, *_, classes = grammar.sample_trees(20, seed=1).levels
     assert len(np.unique(tokens, axis=0)) == len(np.unique(classes)) == 2
     assert np.array_equal(tokens, grammar.sample(20, seed=1))
-    for known, parsed in zip(grammar.sample(20, seed=1, trees=True), grammar.parse(tokens), strict=True):
+    for known, parsed in zip(grammar.sample_trees(20, seed=1).levels, grammar.parse(tokens).levels, strict=True):
         assert np.array_equal(known, parsed)
 
 
@@ -49,7 +49,11 @@ def test_sentences_of_one_rule_a_symbol(L):
 def test_sentences_too_long_are_refused_before_anything_is_made(L, m):
     grammar = RHM(v=4, m=m, s=2, L=L).grammar(seed=0)
     tokens = r"1\.\d+e\+1[29] tokens"
-    for draw in (lambda: grammar.sample(1), lambda: next(grammar.stream(1)), lambda: grammar.sample(1, trees=True)):
+    for draw in (
+        lambda: grammar.sample(1),
+        lambda: next(grammar.stream(1)),
+        lambda: grammar.sample_trees(1).levels,
+    ):
         with pytest.raises(InputError, match=tokens + r": at most 2\.68e\+08 can be drawn, so lower L"):
             draw()
     for entropies in (grammar.next_token_entropies, grammar.estimate_next_token_entropies):

@@ -97,7 +97,7 @@ def test_choices_that_share_a_word_are_uniform_exactly(outcomes):
         for N in outcomes:
             choice = np.empty((1, 1), np.int64)
             none = np.empty(0, np.uint64)
-            kernels.choose(choice, np.zeros((1, 1), np.uint8), words, (0, 1, 0, 1, 0), N, none, none)
+            kernels.choose(choice, np.zeros((1, 1), np.uint8), words, kernels.Place(0, 1, 0, 1, 0), N, none, none)
             taken.append(int(choice[0, 0]))
         counts[tuple(taken)] += 1
     assert counts.min() == counts.max() == 2**12 // together
@@ -121,8 +121,9 @@ def grammar(request):
 @pytest.mark.parametrize("trees", [False, True])
 def test_the_same_bytes_on_any_number_of_threads(grammar, trees):
     n = 3 * sampling._LEAST_TOKENS_A_THREAD // grammar.rhm.d + 12345  # enough for several threads
-    one, *others = (np.hstack(grammar.sample(n, seed=5, trees=trees, threads=t)) for t in (1, 2, 3, 7))
-    assert all((one == other).all() for other in others)
+    draw = grammar.sample_trees if trees else grammar.sample
+    one, *others = (draw(n, seed=5, threads=t) for t in (1, 2, 3, 7))
+    assert all(one == other if trees else (one == other).all() for other in others)
 
 
 def test_threads_from_the_environment(monkeypatch, grammar):
@@ -155,23 +156,23 @@ def test_batches_on_any_number_of_threads():
 
 
 def test_trees_end_in_the_same_tokens(grammar):
-    trees = grammar.sample(5000, seed=2, trees=True)
+    trees = grammar.sample_trees(5000, seed=2).levels
     assert [t.shape for t in trees] == [(5000, grammar.rhm.width(level)) for level in range(grammar.rhm.L + 1)]
     assert (trees[0] == grammar.sample(5000, seed=2)).all()
 
 
 def test_every_sample_parses_to_its_own_tree(grammar):
-    trees = grammar.sample(5000, seed=2, trees=True)
-    for drawn, parsed in zip(trees, grammar.parse(trees[0]), strict=True):
+    trees = grammar.sample_trees(5000, seed=2).levels
+    for drawn, parsed in zip(trees, grammar.parse(trees[0]).levels, strict=True):
         assert (drawn == parsed).all()
 
 
 @given(grammars(derivations=10**6))
 def test_trees_of_any_grammar(g):
     """Every shape of tree: whatever the number of nodes, all of them are drawn."""
-    trees = g.sample(200, seed=0, trees=True)
+    trees = g.sample_trees(200, seed=0).levels
     assert (g.sample(200, seed=0) == trees[0]).all()
-    for drawn, parsed in zip(trees, g.parse(trees[0]), strict=True):
+    for drawn, parsed in zip(trees, g.parse(trees[0]).levels, strict=True):
         assert (drawn == parsed).all()
 
 
@@ -180,7 +181,7 @@ def test_trees_of_any_grammar(g):
 def test_tokens_of_trees_of_every_size(s, L):
     """The words of a tree come in blocks of four: sizes of the tree just below, at and above a whole block."""
     g = RHM(v=4, m=3, s=s, L=L).grammar(seed=0)
-    assert (g.sample(300, seed=1) == g.sample(300, seed=1, trees=True)[0]).all()
+    assert (g.sample(300, seed=1) == g.sample_trees(300, seed=1).levels[0]).all()
 
 
 @pytest.mark.parametrize(
@@ -191,18 +192,18 @@ def test_the_smallest_dtype_that_holds_the_symbols(v, dtype):
     tokens = g.sample(50, seed=0)
     assert tokens.dtype == dtype
     assert {tuple(t) for t in tokens[:, :2].tolist()} <= {tuple(r) for r in g.rules(1).reshape(-1, 2).tolist()}
-    assert all(level.dtype == dtype for level in g.sample(5, seed=0, trees=True))
+    assert all(level.dtype == dtype for level in g.sample_trees(5, seed=0).levels)
 
 
 def test_many_symbols_above_few_tokens():
     """The tokens need one byte, the hidden symbols two."""
     g = RHM(v=(40, 400), m=2, s=2, L=2).grammar(seed=0)
-    tokens, hidden, root = g.sample(1000, seed=0, trees=True)
+    tokens, hidden, root = g.sample_trees(1000, seed=0).levels
     assert g.sample(10, seed=0).dtype == np.uint8
     assert hidden.dtype == np.uint16
     assert hidden.max() > 255
-    assert (g.parse(tokens)[1] == hidden).all()
-    assert (g.parse(tokens)[2] == root).all()
+    assert (g.parse(tokens).level(1) == hidden).all()
+    assert (g.parse(tokens).level(2) == root).all()
 
 
 def test_seeds(grammar):
@@ -249,7 +250,7 @@ def test_no_sample(grammar):
     tokens = grammar.sample(0)
     assert tokens.shape == (0, grammar.rhm.d)
     assert tokens.dtype == grammar.sample(1).dtype
-    assert [level.shape for level in grammar.sample(0, trees=True)] == [
+    assert [level.shape for level in grammar.sample_trees(0).levels] == [
         (0, grammar.rhm.width(level)) for level in range(grammar.rhm.L + 1)
     ]
 
@@ -257,9 +258,9 @@ def test_no_sample(grammar):
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda g: sample(g, -1), "n=-1 is too small: it must be at least 0"),
-        (lambda g: sample(g, 2.0), "n=2.0 is not an integer"),
-        (lambda g: sample(g, True), "n=True is a truth value"),
+        (lambda g: sample(g, -1), "samples=-1 is too small: it must be at least 0"),
+        (lambda g: sample(g, 2.0), "samples=2.0 is not an integer"),
+        (lambda g: sample(g, True), "samples=True is a truth value"),
         (lambda g: sample(g, 2**61), r"need 1.72e\+10 GiB, more .* draw fewer, or use stream\(\)"),
         (lambda g: sample(g, 1, -1), "seed=-1 is too small"),
         (lambda g: sample(g, 1, 0.5), "seed=0.5 is not an integer"),
@@ -369,7 +370,7 @@ def test_frequencies_at_real_sizes(rhm, weights):
             [np.tile(zipf(rhm.m, 0.3), (rhm.n_symbols(level), 1)) for level in range(rhm.L, 0, -1)], prior
         )
     n = 200_000
-    trees = g.sample(n, seed=4, trees=True)
+    trees = g.sample_trees(n, seed=4).levels
     values = []
     for level in range(rhm.L + 1):
         size = rhm.n_symbols(level)
@@ -391,8 +392,8 @@ def test_frequencies_at_real_sizes(rhm, weights):
 def test_samples_are_independent_of_each_other():
     """The class of a sample and of the next one, and of the sample of the same number under the next seed."""
     g = RHM(v=5, m=3, s=2, L=2).grammar(seed=0)
-    roots = g.sample(200_000, seed=1, trees=True)[-1][:, 0].astype(int)
-    others = g.sample(200_000, seed=2, trees=True)[-1][:, 0].astype(int)
+    roots = g.sample_trees(200_000, seed=1).levels[-1][:, 0].astype(int)
+    others = g.sample_trees(200_000, seed=2).levels[-1][:, 0].astype(int)
     for a, b in ((roots[::2], roots[1::2]), (roots, others)):
         assert p_value(np.bincount(a * 5 + b, minlength=25), np.full(25, len(a) / 25)) > 1e-3
 
@@ -401,7 +402,7 @@ def test_nodes_of_a_tree_choose_their_rules_independently():
     """Ranks of the rules that all pairs of nodes of one tree took, at the same level and across levels."""
     g = RHM(v=4, m=3, s=2, L=3).grammar(seed=0)
     n = 100_000
-    trees = g.sample(n, seed=8, trees=True)
+    trees = g.sample_trees(n, seed=8).levels
     ranks = []
     for level in (3, 2, 1):
         codes = strings(g.rules(level).reshape(-1, 2), 4).reshape(4, 3)
@@ -417,7 +418,7 @@ def test_rules_of_probability_zero_are_never_taken():
     g = RHM(v=4, m=3, s=2, L=2).grammar(seed=0)
     weights = np.tile([0.5, 0.0, 0.5], (4, 1))
     w = g.reweighted([weights, weights], prior=[0, 0.5, 0.5, 0])
-    tokens, _, root = w.sample(100_000, seed=0, trees=True)
+    tokens, _, root = w.sample_trees(100_000, seed=0).levels
     assert set(root[:, 0].tolist()) == {1, 2}
     allowed = {tuple(rule) for rule in g.rules(1)[:, [0, 2]].reshape(-1, 2).tolist()}
     assert {tuple(t) for t in tokens.reshape(-1, 2).tolist()} <= allowed
@@ -447,9 +448,9 @@ def test_stages_of_any_size_draw_sentences_by_their_law(monkeypatch, tiny, size)
     monkeypatch.setattr(sampling, "_LARGEST_TABLE", size)
     sampling._plan.cache_clear()
     assert p_value(*law_of_sentences(tiny, 50_000, seed=31)) > 1e-3
-    trees = tiny.grammar.sample(500, seed=32, trees=True)
+    trees = tiny.grammar.sample_trees(500, seed=32).levels
     assert (trees[0] == tiny.grammar.sample(500, seed=32)).all()
-    for drawn, parsed in zip(trees, tiny.grammar.parse(trees[0]), strict=True):
+    for drawn, parsed in zip(trees, tiny.grammar.parse(trees[0]).levels, strict=True):
         assert (drawn == parsed).all()
     sampling._plan.cache_clear()
 
@@ -490,7 +491,7 @@ def test_more_than_the_memory_is_refused_before_it_is_asked_for(monkeypatch):
     """Also where the system would give it: the process would end when it is filled."""
     grammar = RHM(8, 2, 2, 3).grammar(0)
     monkeypatch.setattr(memory, "memory_size", lambda: 1000)
-    with pytest.raises(InputError, match=r"n=200 samples of 8 symbols need .* GiB"):
+    with pytest.raises(InputError, match=r"samples=200 of 8 symbols need .* GiB"):
         grammar.sample(200)
     with pytest.raises(InputError, match=r"a result of .* GiB does not fit in memory"):
         grammar.sample_posterior(grammar.sample(1)[0], mask=[False] * 4 + [True] * 4, samples=200)

@@ -6,6 +6,8 @@ the low half ends as word * M mod 2**32, and the outcomes are jointly uniform on
 are refused (Lemire's method, for several choices at once): nothing is refused where M divides 2**32.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 from numba import njit
 
@@ -14,6 +16,17 @@ _SHIFT = np.uint64(32)
 # multipliers and key increments of Philox-4x32 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3")
 _M0, _M1 = np.uint64(0xD2511F53), np.uint64(0xCD9E8D57)
 _W0, _W1 = np.uint64(0x9E3779B9), np.uint64(0xBB67AE85)
+
+
+class Place(NamedTuple):
+    """Where the choices of a stage lie: node c of sample r takes its own from word start + r * stride + first +
+    c // share, and its alias from word start + r * stride + weigh + c."""
+
+    start: int
+    stride: int
+    first: int
+    share: int
+    weigh: int
 
 
 @njit(inline="always")
@@ -87,27 +100,25 @@ def expand(children, parents, table, words, place, outcomes, accept, alias):
     """Children of every node of a stage, as one number or as a row of symbols for each.
 
     children (samples, width) or (samples, width, span); parents (samples, width) symbols; table
-    (symbols * outcomes,) or (symbols * outcomes, span). place = (start, stride, first, share, weigh): node c of
-    sample r takes its choice from word start + r * stride + first + c // share, and its alias from word
-    start + r * stride + weigh + c.
+    (symbols * outcomes,) or (symbols * outcomes, span); place a Place.
     """
-    start, stride, first, share, weigh = place
     N = np.uint64(outcomes)
     for c in range(parents.shape[1]):
         for r in range(parents.shape[0]):
-            k = start + r * stride
+            k = place.start + r * place.stride
             slot = np.uint64(parents[r, c]) * N
-            children[r, c] = table[_choose(words, k + first + c // share, N, slot, accept, alias, k + weigh + c)]
+            word, second = k + place.first + c // place.share, k + place.weigh + c
+            children[r, c] = table[_choose(words, word, N, slot, accept, alias, second)]
 
 
 @njit(nogil=True, cache=True)
 def choose(choice, parents, words, place, outcomes, accept, alias):
     """The choices themselves, (samples, width): what `expand` looks up in its table."""
-    start, stride, first, share, weigh = place
     N = np.uint64(outcomes)
     for c in range(parents.shape[1]):
         for r in range(parents.shape[0]):
-            k = start + r * stride
+            k = place.start + r * place.stride
             slot = np.uint64(parents[r, c]) * N
-            at = _choose(words, k + first + c // share, N, slot, accept, alias, k + weigh + c)
+            word, second = k + place.first + c // place.share, k + place.weigh + c
+            at = _choose(words, word, N, slot, accept, alias, second)
             choice[r, c] = at - slot

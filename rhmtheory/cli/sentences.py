@@ -47,8 +47,8 @@ def sample_command(
     as_int("sample_seed", sample_seed, low=0)
     if not out:
         _check_printable(count * rhm.d, "fewer sentences, or write them to a file with --out")
-    levels = grammar.sample(count, sample_seed, trees=True) if trees or plot else None
-    tokens = grammar.sample(count, sample_seed) if levels is None else levels[0]
+    levels = grammar.sample_trees(count, sample_seed).levels if trees or plot else ()
+    tokens = levels[0] if levels else grammar.sample(count, sample_seed)
     if plot:
         from rhmtheory.plotting import plot_tree
 
@@ -93,7 +93,7 @@ def tree_command(
         sentence: Any = grammar.sample(1, as_int("sample_seed", sample_seed, low=0))[0]
     else:
         sentence = _parsed(tokens)
-    derivation = grammar.draw(sentence)
+    derivation = grammar.tree(sentence)
     if plot:
         save_figure(plot, derivation.plot)
     if as_json:

@@ -6,19 +6,23 @@ import csv
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from rhmtheory.comparison.curves import LearningCurves
 from rhmtheory.comparison.measurement import Measurement, measure
-from rhmtheory.language.grammar import Grammar
 from rhmtheory.language.quenched import usual_plateaus
 from rhmtheory.language.rhm import RHM
 from rhmtheory.support.checks import as_choice, as_numbers
 from rhmtheory.support.errors import InputError
 from rhmtheory.support.types import FloatArray
 from rhmtheory.theory import ARCHITECTURES
+from rhmtheory.tree.tables import Tables
+
+if TYPE_CHECKING:
+    from rhmtheory.language.grammar import Grammar
 
 _BELOW = 0.9
 """Part of the floor of its own grammar below which no test loss falls by noise."""
@@ -120,8 +124,8 @@ def _languages(grammar: Grammar | RHM | Sequence[Grammar], rows: int) -> tuple[R
     """Ensemble, names of the grammars and plateaus of each row."""
     if isinstance(grammar, RHM):
         return grammar, tuple(f"row {i}" for i in range(rows)), np.tile(usual_plateaus(grammar), (rows, 1))
-    grammars = [grammar] * rows if isinstance(grammar, Grammar) else list(grammar)
-    if not all(isinstance(one, Grammar) for one in grammars):
+    grammars = [grammar] * rows if isinstance(grammar, Tables) else list(grammar)
+    if not all(isinstance(one, Tables) for one in grammars):
         raise InputError("grammar must be a Grammar, a list of them (one per row of loss), or an RHM")
     if len(grammars) != rows:
         raise InputError(f"{len(grammars)} grammars for {rows} rows of loss: give one per row, or one for all")

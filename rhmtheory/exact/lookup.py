@@ -7,10 +7,10 @@ import numpy.typing as npt
 
 from rhmtheory.exact import residuals
 from rhmtheory.fitting.levels import crossings
-from rhmtheory.language.grammar import Grammar
 from rhmtheory.support.checks import as_int, as_numbers
 from rhmtheory.support.errors import InputError
 from rhmtheory.support.types import FloatArray, IntArray
+from rhmtheory.tree.tables import Tables
 
 TESTS_FROM = 3.0
 """How far the null must lie above a measured step before that step tests a law."""
@@ -18,7 +18,7 @@ _BLOCK = 4096
 _GRID = 1.1
 
 
-def lookup_loss(grammar: Grammar, P: npt.ArrayLike, *, samples: int = 2**13, seed: int = 0) -> FloatArray:
+def lookup_loss(grammar: Tables, P: npt.ArrayLike, *, samples: int = 2**13, seed: int = 0) -> FloatArray:
     r"""Return a lower bound for the test loss of any look-up table after P sentences.
 
     The most favourable table knows ``p(h_0 | x_k)`` exactly as soon as it has seen the context ``x_k`` once: the
@@ -51,7 +51,7 @@ def lookup_loss(grammar: Grammar, P: npt.ArrayLike, *, samples: int = 2**13, see
     return _loss(sizes.ravel(), log_p, H).reshape(sizes.shape)
 
 
-def lookup_thresholds(grammar: Grammar, *, samples: int = 2**13, seed: int = 0) -> FloatArray:
+def lookup_thresholds(grammar: Tables, *, samples: int = 2**13, seed: int = 0) -> FloatArray:
     """Return the samples at which the loss of the look-up null crosses ``sqrt(H_k H_(k+1))``.
 
     Parameters
@@ -103,23 +103,23 @@ def _loss(P: FloatArray, log_p: FloatArray, H: FloatArray) -> FloatArray:
     return np.array([H[:, 0].mean() + (np.expm1(size * log_unseen) * gain).sum(axis=1).mean() for size in P])
 
 
-def _drawn_contexts(grammar: Grammar, samples: int, seed: int) -> tuple[FloatArray, FloatArray]:
+def _drawn_contexts(grammar: Tables, samples: int, seed: int) -> tuple[FloatArray, FloatArray]:
     tokens = grammar.sample(as_int("samples", samples, low=1), seed)
     parts = [_contexts(grammar, tokens[i : i + _BLOCK]) for i in range(0, len(tokens), _BLOCK)]
     log_p, H = (np.concatenate(of) for of in zip(*parts, strict=True))
     return log_p, H
 
 
-def _contexts(grammar: Grammar, tokens: IntArray) -> tuple[FloatArray, FloatArray]:
+def _contexts(grammar: Tables, tokens: IntArray) -> tuple[FloatArray, FloatArray]:
     """``ln p(x_k)`` and ``H(h_0 | x_k)`` of the contexts of sentences, each (n, L + 1)."""
-    rhm, n, v = grammar.rhm, len(tokens), grammar.rhm.n_symbols(0)
+    shape, n, v = grammar.shape, len(tokens), grammar.shape.n_symbols(0)
     symbols, inside = tokens.astype(np.int64), np.zeros(tokens.shape)  # of one level; ln p(subtree | symbol)
     spine, weight = np.tile(np.arange(v), (n, 1)), np.ones((n, v))  # h_k above each possible last token
     outside = np.zeros(n)
-    log_p, H = np.empty((n, rhm.L + 1)), np.empty((n, rhm.L + 1))
-    for level in range(rhm.L + 1):
+    log_p, H = np.empty((n, shape.L + 1)), np.empty((n, shape.L + 1))
+    for level in range(shape.L + 1):
         if level:
-            s, base = rhm.n_children(level), rhm.n_symbols(level - 1)
+            s, base = shape.n_children(level), shape.n_symbols(level - 1)
             parent, probability = residuals._parents(grammar, level, base ** (s - 1))
             children, of_child = symbols.reshape(n, -1, s), inside.reshape(n, -1, s)
             siblings = children[:, :, :-1] @ base ** np.arange(s - 1)
@@ -128,7 +128,7 @@ def _contexts(grammar: Grammar, tokens: IntArray) -> tuple[FloatArray, FloatArra
             spine = parent[siblings[:, -1:], spine]
             symbols = parent[siblings, children[:, :, -1]]
             inside = np.log(probability[siblings, children[:, :, -1]]) + of_child.sum(axis=2)
-        p = weight * grammar.marginal(level, rhm.width(level) - 1)[spine]
+        p = weight * grammar.marginal(level, shape.width(level) - 1)[spine]
         total = p.sum(axis=1)
         log_p[:, level] = np.log(total) + outside
         p /= total[:, None]

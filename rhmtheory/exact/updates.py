@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 
 from rhmtheory.exact import residuals
-from rhmtheory.language.grammar import Grammar
 from rhmtheory.support.checks import as_int
 from rhmtheory.support.errors import InputError
+from rhmtheory.tree.tables import Tables
 
 
-def table_entries(grammar: Grammar, k: int) -> float:
+def table_entries(grammar: Tables, k: int) -> float:
     r"""Return the effective number of entries of the table that step k fills.
 
     Step k learns the law of the last token given the siblings of the spine up to level k. An entry is one
@@ -38,17 +38,17 @@ def table_entries(grammar: Grammar, k: int) -> float:
     >>> round(table_entries(RHM(v=16, m=4, s=2, L=3).grammar(seed=0), 2))
     1024
     """
-    k = as_int("k", k, low=0, high=grammar.rhm.L - 1)
+    k = as_int("k", k, low=0, high=grammar.shape.L - 1)
     level = k + 1
-    squares = grammar.marginal(level, grammar.rhm.width(level) - 1) ** 2
+    squares = grammar.marginal(level, grammar.shape.width(level) - 1) ** 2
     for below in range(level, 0, -1):
         of_rules = squares[:, None] * grammar.rule_probabilities(below) ** 2
         last = grammar.rules(below)[:, :, -1]
-        squares = np.bincount(last.ravel(), of_rules.ravel(), grammar.rhm.n_symbols(below - 1))
+        squares = np.bincount(last.ravel(), of_rules.ravel(), grammar.shape.n_symbols(below - 1))
     return float(1 / squares.sum())
 
 
-def updates_ratio(grammar: Grammar, k: int) -> float:
+def updates_ratio(grammar: Tables, k: int) -> float:
     r"""Return ``D_k``, the updates of step k without weight sharing over those with it, at the same table.
 
     Gradient flow from small weights finds the direction of the largest singular value of the covariance of inputs
@@ -80,7 +80,7 @@ def updates_ratio(grammar: Grammar, k: int) -> float:
     >>> [round(updates_ratio(g, k), 2) for k in (1, 2, 3)]
     [1.0, 1.76, 3.05]
     """
-    k = as_int("k", k, low=0, high=grammar.rhm.L - 1)
+    k = as_int("k", k, low=0, high=grammar.shape.L - 1)
     if k <= 1:
         return 1.0
     known, tokens = (tuple_strength(grammar, k, tuple_level=level) for level in (k, 1))
@@ -89,7 +89,7 @@ def updates_ratio(grammar: Grammar, k: int) -> float:
     return known / tokens
 
 
-def tuple_strength(grammar: Grammar, k: int, *, tuple_level: int = 1) -> float:
+def tuple_strength(grammar: Tables, k: int, *, tuple_level: int = 1) -> float:
     """Return the top singular value of the residual of the last token against the tuples below ``sigma_k``.
 
     Parameters

@@ -7,39 +7,23 @@ import random
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from os import PathLike
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from rhmtheory.exact import correlations, entropy, inference
 from rhmtheory.language.rhm import PER_SYMBOL, RHM
-from rhmtheory.support.checks import as_generator, as_int, as_integers, as_probabilities, smallest_unsigned
+from rhmtheory.support.checks import as_generator, as_int, as_probabilities, smallest_unsigned
 from rhmtheory.support.errors import InputError
-from rhmtheory.support.facade import Forward
 from rhmtheory.support.files import write_atomically
 from rhmtheory.support.html import html_table
 from rhmtheory.support.reading import check_archive, strict_headers
 from rhmtheory.support.types import FloatArray, IntArray
+from rhmtheory.tree import sampling, trees
 from rhmtheory.tree._tuples import count, decode, encode
 from rhmtheory.tree.shape import Shape
 from rhmtheory.tree.tables import Tables
-
-if TYPE_CHECKING:
-    from rhmtheory.exact.correlations import correlation_function as _correlation_function
-    from rhmtheory.exact.correlations import covariance as _covariance
-    from rhmtheory.exact.entropy import estimate_next_token_entropies as _estimate_next_token_entropies
-    from rhmtheory.exact.entropy import estimate_plateaus as _estimate_plateaus
-    from rhmtheory.exact.entropy import next_token_entropies as _next_token_entropies
-    from rhmtheory.exact.entropy import plateaus as _plateaus
-    from rhmtheory.exact.entropy import sequence_entropy as _sequence_entropy
-    from rhmtheory.exact.inference import next_token as _next_token
-    from rhmtheory.exact.inference import posterior as _posterior
-    from rhmtheory.exact.inference import posteriors as _posteriors
-    from rhmtheory.exact.inference import sample_posterior as _sample_posterior
-    from rhmtheory.exact.inference import sample_posterior_trees as _sample_posterior_trees
-    from rhmtheory.tree.sampling import sample as _sample
-    from rhmtheory.tree.sampling import stream as _stream
-    from rhmtheory.tree.trees import draw as _draw
 
 _FILE_FORMAT = 1
 _SHOWN = 4
@@ -255,27 +239,6 @@ class Grammar(Tables):
         np.savez_compressed(content, format=_FILE_FORMAT, L=self.rhm.L, v=self.rhm.n_symbols(0), **arrays)
         write_atomically(path, content.getvalue())
 
-    def parse(self, tokens: npt.ArrayLike) -> list[npt.NDArray[np.int64]]:
-        """Read the hidden symbols of every level off the tokens; the grammar is unambiguous, so they are unique.
-
-        Parameters
-        ----------
-        tokens : integer array, shape (..., d)
-
-        Returns
-        -------
-        list of L + 1 int64 arrays
-            Entry ``l`` has shape (..., d / s**l); a node above an ungrammatical tuple is `UNGRAMMATICAL`.
-        """
-        array = as_integers("tokens", tokens)
-        if array.ndim == 0 or array.shape[-1] != self.rhm.d:
-            raise InputError(f"tokens have shape {array.shape}: the last axis must hold d={self.rhm.d} tokens")
-        levels = [array.astype(np.int64)]
-        for level in range(1, self.rhm.L + 1):
-            nodes = (*array.shape[:-1], self.rhm.width(level), self.rhm.n_children(level))
-            levels.append(self.parents(level, levels[-1].reshape(nodes)))
-        return levels
-
     def __reduce__(self) -> tuple[Any, ...]:
         # by way of the constructor: arrays restored by pickle or copy would be writable
         return Grammar, (self.rhm, self._rules, self._probabilities, self.prior)
@@ -297,40 +260,24 @@ class Grammar(Tables):
     def __repr__(self) -> str:
         return f"<Grammar {self.fingerprint[:12]} of {self.rhm}>"
 
-    # --- what is computed from one grammar, on the floors above ----------------------------------------
+    parse = trees.parse
+    tree = trees.tree
+    sample = sampling.sample
+    sample_trees = sampling.sample_trees
+    stream = sampling.stream
 
-    if TYPE_CHECKING:
-        draw = _draw
-        sample = _sample
-        stream = _stream
-        covariance = _covariance
-        correlation_function = _correlation_function
-        estimate_next_token_entropies = _estimate_next_token_entropies
-        estimate_plateaus = _estimate_plateaus
-        next_token_entropies = _next_token_entropies
-        plateaus = _plateaus
-        sequence_entropy = _sequence_entropy
-        next_token = _next_token
-        posterior = _posterior
-        posteriors = _posteriors
-        sample_posterior = _sample_posterior
-        sample_posterior_trees = _sample_posterior_trees
-    else:
-        draw = Forward("rhmtheory.tree.trees:draw")
-        sample = Forward("rhmtheory.tree.sampling:sample")
-        stream = Forward("rhmtheory.tree.sampling:stream")
-        covariance = Forward("rhmtheory.exact.correlations:covariance")
-        correlation_function = Forward("rhmtheory.exact.correlations:correlation_function")
-        estimate_next_token_entropies = Forward("rhmtheory.exact.entropy:estimate_next_token_entropies")
-        estimate_plateaus = Forward("rhmtheory.exact.entropy:estimate_plateaus")
-        next_token_entropies = Forward("rhmtheory.exact.entropy:next_token_entropies")
-        plateaus = Forward("rhmtheory.exact.entropy:plateaus")
-        sequence_entropy = Forward("rhmtheory.exact.entropy:sequence_entropy")
-        next_token = Forward("rhmtheory.exact.inference:next_token")
-        posterior = Forward("rhmtheory.exact.inference:posterior")
-        posteriors = Forward("rhmtheory.exact.inference:posteriors")
-        sample_posterior = Forward("rhmtheory.exact.inference:sample_posterior")
-        sample_posterior_trees = Forward("rhmtheory.exact.inference:sample_posterior_trees")
+    covariance = correlations.covariance
+    correlation_function = correlations.correlation_function
+    plateaus = entropy.plateaus
+    estimate_plateaus = entropy.estimate_plateaus
+    next_token_entropies = entropy.next_token_entropies
+    estimate_next_token_entropies = entropy.estimate_next_token_entropies
+    sequence_entropy = entropy.sequence_entropy
+    next_token = inference.next_token
+    posterior = inference.posterior
+    posteriors = inference.posteriors
+    sample_posterior = inference.sample_posterior
+    sample_posterior_trees = inference.sample_posterior_trees
 
 
 def _checked_rules(rhm: RHM, level: int) -> tuple[int, int]:

@@ -6,16 +6,19 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
 from math import sqrt
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from rhmtheory.language.grammar import Grammar
 from rhmtheory.language.rhm import RHM
 from rhmtheory.support.checks import as_choice, as_int
 from rhmtheory.support.errors import InputError
 from rhmtheory.support.parallel import for_ranges
 from rhmtheory.support.progress import progress as shown_progress
 from rhmtheory.support.types import FloatArray
+
+if TYPE_CHECKING:
+    from rhmtheory.language.grammar import Grammar
 
 _MOST_GRAMMARS = 100_000
 """Grammars of one average."""

@@ -116,7 +116,7 @@ class ClusterModel(ByValue):
         Parameters
         ----------
         trees : list of L + 1 arrays
-            Symbols of all levels, as from ``grammar.sample(n, trees=True)`` or ``grammar.parse(tokens)``.
+            Symbols of all levels, as from ``grammar.sample_trees(n).levels`` or ``grammar.parse(tokens).levels``.
 
         Returns
         -------
@@ -128,7 +128,7 @@ class ClusterModel(ByValue):
             raise InputError(
                 "trees",
                 rule=f"hold {len(trees)} levels",
-                way_out=f"give all {self.rhm.L + 1}, tokens first, as from grammar.sample(n, trees=True)",
+                way_out=f"give all {self.rhm.L + 1}, tokens first, as from grammar.sample_trees(n).levels",
             )
         recovered = self.symbols(trees[0])
         arrays = [np.asarray(level) for level in trees]
@@ -274,7 +274,7 @@ def learn(
     >>> rhm = RHM(v=16, m=4, s=2, L=3)
     >>> grammar = rhm.grammar(seed=0)
     >>> model = learn(rhm, grammar.sample(200000, seed=1), sharing=True)
-    >>> [round(score.pair_f1, 2) for score in model.score(grammar.sample(2000, seed=2, trees=True))]
+    >>> [round(score.pair_f1, 2) for score in model.score(grammar.sample_trees(2000, seed=2).levels)]
     [1.0, 1.0]
     """
     as_choice("profile", profile, PROFILES)

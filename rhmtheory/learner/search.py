@@ -112,7 +112,7 @@ class _Task:
         grammar = self.rhm.grammar(seed=self.seed)
         # children of one seed: sentences to learn from, sentences to judge by
         learn_seed, test_seed = (int(x) for x in np.random.SeedSequence(self.seed).generate_state(2))
-        truth = grammar.sample(_TEST_SAMPLES, test_seed, trees=True, threads=threads)
+        truth = grammar.sample_trees(_TEST_SAMPLES, test_seed, threads=threads).levels
 
         def reached(P: float) -> bool:
             model = learn(

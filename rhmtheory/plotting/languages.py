@@ -14,7 +14,7 @@ from rhmtheory.plotting.style import STYLES, ensemble_name, new_figure
 from rhmtheory.support.errors import InputError
 from rhmtheory.theory.predictions import Prediction
 from rhmtheory.tree.tables import UNGRAMMATICAL
-from rhmtheory.tree.trees import Derivation, draw
+from rhmtheory.tree.trees import Trees, tree
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -101,34 +101,34 @@ def plot_plateau_methods(rows: Mapping[str, npt.ArrayLike], rhm: RHM, ax: Axes) 
 
 
 def plot_tree(grammar: Grammar, sentence: npt.ArrayLike | Sequence[npt.ArrayLike], ax: Axes) -> Axes:
-    """Derivation tree of a sentence, root at the top; ``sentence`` as for `Grammar.draw`.
+    """Derivation tree of a sentence, root at the top; ``sentence`` as for `Grammar.tree`.
 
     The ``grammar`` reads the sentence; the tree goes into ``ax``, which is returned.
     """
-    return plot_derivation(draw(grammar, sentence), ax)
+    return plot_derivation(tree(grammar, sentence), ax)
 
 
-def plot_derivation(derivation: Derivation, ax: Axes) -> Axes:
+def plot_derivation(derivation: Trees, ax: Axes) -> Axes:
     """One derivation tree, root at the top; "?" stands where no rule produces the tuple below.
 
     The tree goes into ``ax``, which is returned.
     """
-    rhm = derivation.grammar.rhm
+    shape = derivation.tables.shape
     # a width of about half an inch a token, at most that of 16, holds symbols of two digits
-    size = 8 if rhm.d <= 16 else max(3.5, 128 / rhm.d)
+    size = 8 if shape.d <= 16 else max(3.5, 128 / shape.d)
     for level, symbols in enumerate(derivation.levels):
         # a node stands above the middle of its tokens
-        x = (np.arange(rhm.width(level)) + 0.5) * rhm.span(level)
-        if level < rhm.L:
-            above = (np.arange(rhm.width(level + 1)) + 0.5) * rhm.span(level + 1)
-            above = np.repeat(above, rhm.n_children(level + 1))
+        x = (np.arange(shape.width(level)) + 0.5) * shape.span(level)
+        if level < shape.L:
+            above = (np.arange(shape.width(level + 1)) + 0.5) * shape.span(level + 1)
+            above = np.repeat(above, shape.n_children(level + 1))
             ax.plot(np.stack([x, above]), [[level], [level + 1]], color="0.7", lw=1, zorder=0)
         for position, symbol in zip(x, symbols.tolist(), strict=True):
             ax.text(position, level, "?" if symbol == UNGRAMMATICAL else str(symbol),
                     ha="center", va="center", fontsize=size,
                     bbox={"boxstyle": "circle,pad=0.2", "facecolor": "white", "edgecolor": "0.4"})  # fmt: skip
-    ax.set(xlim=(0, rhm.d), ylim=(-0.5, rhm.L + 0.5), ylabel="level", xticks=[], yticks=range(rhm.L + 1))
-    ax.set_title(f"derivation tree, {ensemble_name(rhm)}", fontsize=10)
+    ax.set(xlim=(0, shape.d), ylim=(-0.5, shape.L + 0.5), ylabel="level", xticks=[], yticks=range(shape.L + 1))
+    ax.set_title(f"derivation tree, {ensemble_name(shape)}", fontsize=10)
     return ax
 
 

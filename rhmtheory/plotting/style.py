@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rhmtheory.language.rhm import RHM
 from rhmtheory.support.errors import InputError
 from rhmtheory.support.files import whole_file
+from rhmtheory.tree.shape import Shape
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -92,9 +92,9 @@ def save_figure(figure: Figure, path: str | os.PathLike[str]) -> None:
         raise InputError(f"cannot write the figure {path}: {error}") from error
 
 
-def ensemble_name(rhm: RHM) -> str:
+def ensemble_name(shape: Shape) -> str:
     """The parameters of an ensemble, as in a title."""
     return ", ".join(
         f"weights {value}" if name == "weights" else f"${name}={value}$"
-        for name, value in rhm.short_parameters().items()
+        for name, value in shape.short_parameters().items()
     )

@@ -1,14 +1,6 @@
-from .interventions import Intervention as Intervention
-from .interventions import paired_sentences as paired_sentences
-from .interventions import redraw_rule as redraw_rule
-from .interventions import redraw_symbol as redraw_symbol
-from .interventions import rules_used as rules_used
-from .sampling import sample as sample
-from .sampling import stream as stream
 from .shape import Level as Level
 from .shape import Shape as Shape
 from .tables import UNGRAMMATICAL as UNGRAMMATICAL
 from .tables import Parents as Parents
 from .tables import Tables as Tables
-from .trees import Derivation as Derivation
-from .trees import draw as draw
+from .trees import Trees as Trees

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import lru_cache
-from typing import Any, Literal, NamedTuple, overload
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from rhmtheory._kernels import sampling as kernels
-from rhmtheory.language.grammar import Grammar
-from rhmtheory.language.rhm import equally_likely
 from rhmtheory.support.checks import as_int, smallest_unsigned
 from rhmtheory.support.draws import Key, random_key
 from rhmtheory.support.errors import InputError
 from rhmtheory.support.memory import allocate
 from rhmtheory.support.parallel import for_ranges
 from rhmtheory.support.types import FloatArray, IntArray
+from rhmtheory.tree.tables import Tables, equally_likely
+from rhmtheory.tree.trees import Trees
 
 _LEAST_TOKENS_A_THREAD = 1 << 17
 _LARGEST_BLOCK = 1 << 18
@@ -30,53 +30,27 @@ _MOST_OUTCOMES = 1 << 28
 """Joint outcomes of the choices that share a word of 32 bits; at most one word in 16 is refused."""
 
 
-@overload
 def sample(
-    grammar: Grammar,
-    n: int,
-    seed: int | np.random.Generator = ...,
-    *,
-    trees: Literal[False] = ...,
-    threads: int | None = ...,
-) -> IntArray: ...
-@overload
-def sample(
-    grammar: Grammar,
-    n: int,
-    seed: int | np.random.Generator = ...,
-    *,
-    trees: Literal[True],
-    threads: int | None = ...,
-) -> list[IntArray]: ...
-def sample(
-    grammar: Grammar,
-    n: int,
-    seed: int | np.random.Generator = 0,
-    *,
-    trees: bool = False,
-    threads: int | None = None,
-) -> IntArray | list[IntArray]:
-    """Draw ``n`` sentences of a grammar.
+    tables: Tables, samples: int, seed: int | np.random.Generator = 0, *, threads: int | None = None
+) -> IntArray:
+    """Draw sentences of a tables.
 
-    Sample ``i`` is a function of (grammar, seed, i) alone: asking for more samples, or using more threads,
+    Sample ``i`` is a function of (tables, seed, i) alone: asking for more samples, or using more threads,
     leaves the earlier ones as they are.
 
     Parameters
     ----------
-    grammar : Grammar
-    n : int
-        Number of samples.
+    tables : Tables
+    samples : int
     seed : int or numpy.random.Generator
         A generator is advanced, so that a second call draws new sentences.
-    trees : bool
-        Return the symbols of all levels instead of the tokens only.
     threads : int, optional
         By default all cores (or ``NUMBA_NUM_THREADS``).
 
     Returns
     -------
-    array, shape (n, d), of the smallest unsigned dtype that holds the token symbols; with ``trees=True`` a
-    list over levels 0..L of arrays of shape (n, s**(L - l)), of one dtype that holds the symbols of any level.
+    array, shape (samples, d)
+        Of the smallest unsigned dtype that holds the token symbols.
 
     Examples
     --------
@@ -85,31 +59,58 @@ def sample(
     >>> tokens.shape, tokens.dtype
     ((1000, 8), dtype('uint8'))
     """
-    n = as_int("n", n, low=0)
-    drawn = _draw(grammar, n, 0, random_key(seed), trees=trees, threads=threads)
-    return drawn if trees else drawn[0]
+    samples = as_int("samples", samples, low=0)
+    return _draw(tables, samples, 0, random_key(seed), trees=False, threads=threads)[0]
+
+
+def sample_trees(
+    tables: Tables, samples: int, seed: int | np.random.Generator = 0, *, threads: int | None = None
+) -> Trees:
+    """Draw derivations: the sentences of `sample`, with their hidden symbols.
+
+    Parameters
+    ----------
+    tables : Tables
+    samples : int
+    seed, threads
+        As in `sample`.
+
+    Returns
+    -------
+    Trees
+        The arrays of all levels have the smallest unsigned dtype that holds the symbols of any level.
+
+    Examples
+    --------
+    >>> from rhmtheory import RHM
+    >>> trees = RHM(v=8, m=2, s=2, L=3).grammar(seed=0).sample_trees(1000, seed=1)
+    >>> len(trees), trees.level(3).shape
+    (1000, (1000, 1))
+    """
+    samples = as_int("samples", samples, low=0)
+    return Trees(tables, _draw(tables, samples, 0, random_key(seed), trees=True, threads=threads), check=False)
 
 
 def stream(
-    grammar: Grammar, batch_size: int, seed: int | np.random.Generator = 0, *, threads: int | None = None
+    tables: Tables, batch_size: int, seed: int | np.random.Generator = 0, *, threads: int | None = None
 ) -> Iterator[IntArray]:
     """Yield batches of shape (batch_size, d) without end; joined, they are the rows of one long `sample`.
 
     Parameters
     ----------
-    grammar : Grammar
+    tables : Tables
     batch_size : int
     seed, threads
         As in `sample`.
     """
     batch_size = as_int("batch_size", batch_size, low=1)
-    return _batches(grammar, batch_size, random_key(seed), threads)
+    return _batches(tables, batch_size, random_key(seed), threads)
 
 
-def _batches(grammar: Grammar, size: int, key: Key, threads: int | None) -> Iterator[IntArray]:
+def _batches(tables: Tables, size: int, key: Key, threads: int | None) -> Iterator[IntArray]:
     first = 0
     while True:
-        yield _draw(grammar, size, first, key, trees=False, threads=threads)[0]
+        yield _draw(tables, size, first, key, trees=False, threads=threads)[0]
         first += size
 
 
@@ -131,29 +132,29 @@ class _Stage(NamedTuple):
 class _Plan(NamedTuple):
     """How the sentences of a grammar are made: the stages from the root down, and the words of their choices."""
 
-    grammar: Grammar
+    tables: Tables
     stages: list[_Stage]
-    places: list[tuple[int, int, int]]
-    """For each stage its first word, the number of choices that share a word, and its first word for aliases."""
+    places: list[kernels.Place]
+    """Words of the choices of each stage, in the first sample."""
     outcomes: npt.NDArray[np.uint64]
     """(words of a sample,) joint outcomes of the choices that share a word; 1 for the word of an alias."""
 
 
 @lru_cache(maxsize=8)
-def _plan(grammar: Grammar) -> _Plan:
+def _plan(tables: Tables) -> _Plan:
     """Cut the levels into stages, from the tokens up, and hand out the words, from the root down."""
-    L = grammar.rhm.L
+    L = tables.shape.L
     stages: list[_Stage] = []
     bottom = 0
     while bottom <= L:
         top = bottom + 1
-        while top <= L and _fits(grammar, top + 1, bottom):
+        while top <= L and _fits(tables, top + 1, bottom):
             top += 1
-        stages.insert(0, _stage(grammar, top, bottom))
+        stages.insert(0, _stage(tables, top, bottom))
         bottom = top
-    places, words = [], [1]
+    found, words = [], [1]
     for stage in stages:
-        width, N, aliases = _nodes(grammar, stage.top), stage.outcomes, len(words)
+        width, N, aliases = _nodes(tables, stage.top), stage.outcomes, len(words)
         if len(stage.accept):
             words += [1] * (width + 1)
         elif _sharing(words[-1], N, width) < width:
@@ -161,8 +162,9 @@ def _plan(grammar: Grammar) -> _Plan:
         first, share = len(words) - 1, max(1, _sharing(words[-1], N, width))
         words[-1] *= N**share
         words += [N ** min(share, width - begun) for begun in range(share, width, share)]
-        places.append((first, share, aliases))
-    return _Plan(grammar, stages, places, np.array(words, np.uint64))
+        found.append((first, share, aliases))
+    places = [kernels.Place(0, len(words), *where) for where in found]
+    return _Plan(tables, stages, places, np.array(words, np.uint64))
 
 
 def _sharing(taken: int, outcomes: int, width: int) -> int:
@@ -177,47 +179,47 @@ def _fits_a_word(outcomes: int) -> bool:
     return outcomes <= _MOST_OUTCOMES or (outcomes <= 2**32 and outcomes & (outcomes - 1) == 0)
 
 
-def _nodes(grammar: Grammar, level: int) -> int:
+def _nodes(tables: Tables, level: int) -> int:
     """Nodes of a level; above the root stands one more."""
-    return grammar.rhm.width(min(level, grammar.rhm.L))
+    return tables.shape.width(min(level, tables.shape.L))
 
 
-def _fits(grammar: Grammar, top: int, bottom: int) -> bool:
+def _fits(tables: Tables, top: int, bottom: int) -> bool:
     """Whether one stage can lead from one level to the other: few expansions, all equally likely."""
-    rhm = grammar.rhm
-    nodes, outcomes = _nodes(grammar, top), 1
+    shape = tables.shape
+    nodes, outcomes = _nodes(tables, top), 1
     for level in range(bottom + 1, top + 1):
-        if not equally_likely(grammar.prior if level > rhm.L else grammar.rule_probabilities(level)):
+        if not equally_likely(tables.prior if level > shape.L else tables.rule_probabilities(level)):
             return False
         # a power that cannot be small is not computed
-        exponent = min(_nodes(grammar, level) // nodes, 64)
-        outcomes *= (rhm.n_symbols(rhm.L) if level > rhm.L else rhm.n_rules(level)) ** exponent
-    symbols = rhm.n_symbols(top) if top <= rhm.L else 1
-    size = symbols * outcomes * rhm.width(bottom) // nodes
+        exponent = min(_nodes(tables, level) // nodes, 64)
+        outcomes *= (shape.n_symbols(shape.L) if level > shape.L else shape.n_rules(level)) ** exponent
+    symbols = shape.n_symbols(top) if top <= shape.L else 1
+    size = symbols * outcomes * shape.width(bottom) // nodes
     return size <= _LARGEST_TABLE and _fits_a_word(outcomes)
 
 
-def _stage(grammar: Grammar, top: int, bottom: int) -> _Stage:
-    rhm = grammar.rhm
+def _stage(tables: Tables, top: int, bottom: int) -> _Stage:
+    shape = tables.shape
     table: IntArray
-    if top > rhm.L:
-        weights, table = grammar.prior[None], np.arange(rhm.n_symbols(rhm.L))[None, :, None]
+    if top > shape.L:
+        weights, table = tables.prior[None], np.arange(shape.n_symbols(shape.L))[None, :, None]
     else:
-        weights, table = grammar.rule_probabilities(top), np.arange(rhm.n_symbols(top))[:, None, None]
+        weights, table = tables.rule_probabilities(top), np.arange(shape.n_symbols(top))[:, None, None]
     # (symbols, outcomes, nodes), one level further down each time; the choices of its nodes from left to right
-    for level in range(min(top, rhm.L), bottom, -1):
-        nodes, m = table.shape[2], rhm.n_rules(level)
+    for level in range(min(top, shape.L), bottom, -1):
+        nodes, m = table.shape[2], shape.n_rules(level)
         # (m**nodes, nodes): every choice of a rule at each node, that of the last node running first
         rule = np.arange(m**nodes)[:, None] // m ** np.arange(nodes)[::-1] % m
-        table = grammar.rules(level)[table[:, :, None, :], rule]
+        table = tables.rules(level)[table[:, :, None, :], rule]
         table = table.reshape(len(table), -1, nodes * table.shape[-1])
     accept, alias = _alias_tables(weights)
-    rows = np.ascontiguousarray(table.reshape(-1, table.shape[2]), _dtype(grammar, bottom))
+    rows = np.ascontiguousarray(table.reshape(-1, table.shape[2]), _dtype(tables, bottom))
     return _Stage(top, bottom, table.shape[1], _numbers(rows, 1)[:, 0], accept, alias)
 
 
-def _dtype(grammar: Grammar, level: int) -> np.dtype[Any]:
-    return smallest_unsigned(grammar.rhm.n_symbols(level))
+def _dtype(tables: Tables, level: int) -> np.dtype[Any]:
+    return smallest_unsigned(tables.shape.n_symbols(level))
 
 
 def _numbers(rows: IntArray, nodes: int) -> IntArray:
@@ -249,21 +251,21 @@ def _alias_tables(weights: FloatArray) -> tuple[npt.NDArray[np.uint64], npt.NDAr
     return accept.ravel(), alias.ravel()
 
 
-def _draw(grammar: Grammar, n: int, first: int, key: Key, *, trees: bool, threads: int | None) -> list[IntArray]:
+def _draw(tables: Tables, n: int, first: int, key: Key, *, trees: bool, threads: int | None) -> list[IntArray]:
     """Samples first .. first + n - 1: the symbols of all levels, or of the tokens alone."""
-    rhm = grammar.rhm
-    if rhm.d > _MOST_TOKENS:
-        raise InputError(
-            f"a sentence of {rhm} has {rhm.d:.3g} tokens: at most {_MOST_TOKENS:.3g} can be drawn, so lower L"
-        )
-    plan = _plan(grammar)
-    levels = range(rhm.L + 1 if trees else 1)
-    dtype = smallest_unsigned(max(rhm.n_symbols(level) for level in levels))
-    columns = sum(rhm.width(level) for level in levels)
+    shape = tables.shape
+    if shape.d > _MOST_TOKENS:
+        rule = f"has {shape.d:.3g} tokens"
+        way_out = f"at most {_MOST_TOKENS:.3g} can be drawn, so lower `L`"
+        raise InputError(f"a sentence of {shape}", rule=rule, way_out=way_out)
+    plan = _plan(tables)
+    levels = range(shape.L + 1 if trees else 1)
+    dtype = smallest_unsigned(max(shape.n_symbols(level) for level in levels))
+    columns = sum(shape.width(level) for level in levels)
     out = allocate(
-        [(n, rhm.width(level)) for level in levels],
+        [(n, shape.width(level)) for level in levels],
         dtype,
-        f"n={n} samples of {columns} symbols need {{size}}, more than there is: draw fewer, or use stream()",
+        f"samples={n} of {columns} symbols need {{size}}, more than there is: draw fewer, or use stream()",
     )
     size = max(1, _LARGEST_BLOCK // columns)
 
@@ -291,12 +293,12 @@ def _words(plan: _Plan, first: int, samples: int, key: Key) -> tuple[npt.NDArray
 def _fill_tokens(plan: _Plan, rows: list[IntArray], words: npt.NDArray[np.uint32], skipped: int) -> None:
     """Expand stage after stage by the tables."""
     tokens = rows[0]
-    rhm = plan.grammar.rhm
+    shape = plan.tables.shape
     parents: IntArray = np.zeros((len(tokens), 1), np.uint8)
-    for stage, (first, share, aliases) in zip(plan.stages, plan.places, strict=True):
-        dtype, width = _dtype(plan.grammar, stage.bottom), rhm.width(stage.bottom)
+    for stage, at in zip(plan.stages, plan.places, strict=True):
+        dtype, width = _dtype(plan.tables, stage.bottom), shape.width(stage.bottom)
         children = tokens if stage.bottom == 0 else np.empty((len(tokens), width), dtype)
-        place = skipped, len(plan.outcomes), first, share, aliases
+        place = at._replace(start=skipped)
         out = _numbers(children, parents.shape[1])
         kernels.expand(out, parents, stage.table, words, place, stage.outcomes, stage.accept, stage.alias)
         parents = children
@@ -304,24 +306,24 @@ def _fill_tokens(plan: _Plan, rows: list[IntArray], words: npt.NDArray[np.uint32
 
 def _fill_trees(plan: _Plan, rows: list[IntArray], words: npt.NDArray[np.uint32], skipped: int) -> None:
     """The plain form: the same choices, taken apart into those of each level and followed rule by rule."""
-    rhm = plan.grammar.rhm
+    shape = plan.tables.shape
     parents: IntArray = np.zeros((len(rows[0]), 1), np.uint8)
-    for stage, (first, share, aliases) in zip(plan.stages, plan.places, strict=True):
+    for stage, at in zip(plan.stages, plan.places, strict=True):
         choice: npt.NDArray[np.int64] = np.empty(parents.shape, np.int64)
-        place = skipped, len(plan.outcomes), first, share, aliases
+        place = at._replace(start=skipped)
         kernels.choose(choice, parents, words, place, stage.outcomes, stage.accept, stage.alias)
         left = stage.outcomes
-        if stage.top > rhm.L:
-            left //= rhm.n_symbols(rhm.L)
-            rows[rhm.L][:], choice = np.divmod(choice, left)
-            parents = rows[rhm.L]
-        for level in range(min(stage.top, rhm.L), stage.bottom, -1):
+        if stage.top > shape.L:
+            left //= shape.n_symbols(shape.L)
+            rows[shape.L][:], choice = np.divmod(choice, left)
+            parents = rows[shape.L]
+        for level in range(min(stage.top, shape.L), stage.bottom, -1):
             # (samples, nodes of the stage, nodes of the level below each)
-            m, nodes = rhm.n_rules(level), rhm.width(level) // choice.shape[1]
+            m, nodes = shape.n_rules(level), shape.width(level) // choice.shape[1]
             left //= m**nodes
             here, choice = np.divmod(choice, left)
             rule = here[:, :, None] // m ** np.arange(nodes - 1, -1, -1) % m
-            rows[level - 1][:] = plan.grammar.rules(level)[parents, rule.reshape(parents.shape)].reshape(
+            rows[level - 1][:] = plan.tables.rules(level)[parents, rule.reshape(parents.shape)].reshape(
                 len(parents), -1
             )
             parents = rows[level - 1]

@@ -130,6 +130,10 @@ class Shape:
         rule = f"rules x `{what}`={v} symbols{where} need {v * m} tuples, but {lower}**s = {below**s}"
         raise InputError("m", m, rule, f"lower `m` to at most {most}" if most else f"lower `{what}` or raise `s`")
 
+    def short_parameters(self) -> dict[str, Any]:
+        """Return what tells it from others, for names of files and rows; n only where it is unusual."""
+        return self._shown()
+
     # --- level by level ------------------------------------------------------------------------------
 
     @cached_property

@@ -114,10 +114,10 @@ class Tables:
         int64 array, shape (...)
             The one symbol with a rule for the tuple, or `UNGRAMMATICAL` (-1) where there is none.
         """
-        return self._found(level, tuples)[0]
+        return self.look_up(level, tuples)[0]
 
-    def _found(self, level: int, tuples: npt.ArrayLike) -> tuple[_Numbers, _Numbers]:
-        """Parents and rules of tuples (..., s), -1 where there are none."""
+    def look_up(self, level: int, tuples: npt.ArrayLike) -> tuple[_Numbers, _Numbers]:
+        """Parents and the numbers of their rules, as `parents`, for tuples (..., s); -1 where there are none."""
         level = as_int("level", level, low=1, high=self.shape.L)
         base, s = self.shape.n_symbols(level - 1), self.shape.n_children(level)
         array = as_integers("tuples", tuples)

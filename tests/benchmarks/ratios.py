@@ -30,7 +30,7 @@ def sampling(rhm):
     """Expansion tables against the same choices followed rule by rule (which also fills the upper levels)."""
     grammar, n = rhm.grammar(seed=0), 1_000_000 // rhm.d
     return (
-        seconds(lambda: grammar.sample(n, trees=True, threads=1))
+        seconds(lambda: grammar.sample_trees(n, threads=1).levels)
         / seconds(lambda: [grammar.sample(n, threads=1) for _ in range(10)])
         * 10
     )

@@ -45,7 +45,7 @@ def drawn():
         yield f"grammar, {name}", g.fingerprint
         yield f"first sentences, {name}", g.sample(2, seed=5).tolist()
         yield f"sentences, {name}", digest(g.sample(MANY, seed=5))
-        yield f"trees, {name}", digest(*g.sample(MANY // 8, seed=6, trees=True))
+        yield f"trees, {name}", digest(*g.sample_trees(MANY // 8, seed=6).levels)
         yield (
             f"stream, {name}",
             digest(*(batch for batch, _ in zip(g.stream(1000, seed=7), range(3), strict=False))),

@@ -9,7 +9,6 @@ torch = pytest.importorskip("torch")
 from own_models import ResidualMLP
 
 from rhmtheory import RHM, InputError
-from rhmtheory.tree import redraw_symbol
 from rhmvalidation.diagnostics import probes
 from rhmvalidation.networks import fast as models
 
@@ -25,7 +24,7 @@ class Oracle(models.LayeredNetwork):
         self.weight = torch.nn.Parameter(torch.zeros(1, 1))
 
     def layers(self, tokens):
-        levels = self.grammar.parse(tokens[0].numpy())[1:]
+        levels = self.grammar.parse(tokens[0].numpy()).levels[1:]
         return [torch.nn.functional.one_hot(torch.from_numpy(x) % 7, 7)[None].float() for x in levels]
 
 
@@ -168,11 +167,12 @@ def test_published_normalisation_is_that_of_each_neuron():
     network.initialise([torch.Generator().manual_seed(0)])
     found = probes.sensitivity(network, grammar, normalise="standardise", sentences=400, seed=2)
     rng = np.random.default_rng(2)
-    trees = grammar.sample(400, rng, trees=True)
-    after = redraw_symbol(grammar, trees, 1, RHM_.width(1) - 2, rng)[0]
+    trees = grammar.sample_trees(400, rng)
+    after = trees.redraw_symbol(1, RHM_.width(1) - 2, seed=rng).tokens
     with torch.no_grad():
         a, b = (
-            network.layers(torch.from_numpy(x)[None])[0][0].flatten(1).double().numpy() for x in (trees[0], after)
+            network.layers(torch.from_numpy(x)[None])[0][0].flatten(1).double().numpy()
+            for x in (trees.tokens, after)
         )
     std = a.std(axis=0, ddof=1)
     z = [(x - a.mean(axis=0)) / np.where(std > 0, std, np.inf) for x in (a, b)]

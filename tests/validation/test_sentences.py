@@ -30,7 +30,7 @@ def test_symbols_and_rules_are_those_that_wrote_the_tokens(make):
     batch = next(iter(loader))
     assert [level.shape for level in batch["symbols"]] == [(32, 6), (32, 3), (32, 1)]
     assert [level.shape for level in batch["rules"]] == [(32, 3), (32, 1)]
-    levels = GRAMMAR.parse(batch["tokens"].numpy())
+    levels = GRAMMAR.parse(batch["tokens"].numpy()).levels
     for level, symbols in enumerate(batch["symbols"]):
         np.testing.assert_array_equal(symbols, levels[level])
         if level:

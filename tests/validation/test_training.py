@@ -13,7 +13,6 @@ from specs import spec
 torch = pytest.importorskip("torch")
 
 from rhmtheory import RHM, Grammar, InputError, zipf
-from rhmtheory.tree.interventions import rules_used
 from rhmvalidation.networks.spec import NetworkSpec
 from rhmvalidation.studies.programs import train_runs, trainer_of
 from rhmvalidation.studies.runs import Run
@@ -197,7 +196,7 @@ def test_fresh_sentences_have_the_exact_distribution():
     assert batches.dtype == torch.uint8
     for r, grammar in enumerate(grammars):
         tokens = batches[r].numpy()
-        assert all((level >= 0).all() for level in grammar.parse(tokens))
+        assert all((level >= 0).all() for level in grammar.parse(tokens).levels)
         n = len(tokens)
         for position in range(4):
             expected = grammar.marginal(0, position)
@@ -222,16 +221,16 @@ def test_fresh_sentences_follow_rule_probabilities(grammar):
     source = data.FreshSentences([grammar], [7], 512, CPU)
     tokens = torch.cat([source.batch() for _ in range(64)], dim=1)[0].numpy()
     n = len(tokens)
-    levels = grammar.parse(tokens)
-    for level, symbols in enumerate(levels):
+    trees = grammar.parse(tokens).levels
+    for level, symbols in enumerate(trees.levels):
         for node in range(grammar.rhm.width(level)):
             p = grammar.marginal(level, node)
             found = np.bincount(symbols[:, node], minlength=len(p)) / n
             assert (np.abs(found - p) < 5 * np.sqrt(p * (1 - p) / n) + 1e-12).all()
     for level in range(1, grammar.rhm.L + 1):
-        used = rules_used(grammar, levels, level)[:, 0]
+        used = trees.rules(level)[:, 0]
         for symbol, p in enumerate(grammar.rule_probabilities(level)):
-            mine = used[levels[level][:, 0] == symbol]
+            mine = used[trees.level(level)[:, 0] == symbol]
             found = np.bincount(mine, minlength=len(p)) / len(mine)
             assert (np.abs(found - p) < 5 * np.sqrt(p * (1 - p) / len(mine))).all()
 

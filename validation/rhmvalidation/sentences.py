@@ -13,7 +13,6 @@ from torch.utils.data import Dataset, IterableDataset, get_worker_info
 from rhmtheory import Grammar
 from rhmtheory.support.checks import as_int
 from rhmtheory.support.types import IntArray
-from rhmtheory.tree.interventions import rules_used
 
 _BLOCK = 1024
 
@@ -108,12 +107,12 @@ class _Drawn:
         if not symbols and not rules:
             self._tokens = _as_ids(grammar.sample(n, rng))
             return
-        trees = grammar.sample(n, rng, trees=True)
-        self._tokens = _as_ids(trees[0])
+        trees = grammar.sample_trees(n, rng)
+        self._tokens = _as_ids(trees.tokens)
         if symbols:
-            self._symbols = [_as_ids(level) for level in trees]
+            self._symbols = [_as_ids(level) for level in trees.levels]
         if rules:
-            self._rules = [_as_ids(rules_used(grammar, trees, level)) for level in range(1, grammar.rhm.L + 1)]
+            self._rules = [_as_ids(trees.rules(level)) for level in range(1, grammar.shape.L + 1)]
 
     def item(self, i: int) -> Item:
         if not self._symbols and not self._rules:

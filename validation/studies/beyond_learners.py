@@ -22,7 +22,7 @@ def main(v: int, m: int, first: int, count: int) -> None:
         file.write(json.dumps({"provenance": provenance()}) + "\n")
         for seed in range(GRAMMARS):
             grammar = rhm.grammar(seed=seed)
-            test = grammar.sample(TEST, stream_seed(seed, 1), trees=True)
+            test = grammar.sample_trees(TEST, stream_seed(seed, 1)).levels
             ideal = CONDITIONS["whole"].losses(grammar, test)
             for P in (first << i for i in range(count)):
                 training = grammar.sample(P, stream_seed(seed, 0))

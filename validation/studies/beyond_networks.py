@@ -80,12 +80,12 @@ class Data:
             return torch.from_numpy(seen), torch.from_numpy(trees[level][:, -1].astype(np.int64))
 
         grammars = {seed: rhm.grammar(seed=seed) for seed, _ in pairs}
-        test = {s: g.sample(TEST, stream_seed(s, 1), trees=True) for s, g in grammars.items()}
+        test = {s: g.sample_trees(TEST, stream_seed(s, 1)).levels for s, g in grammars.items()}
         ideal = {s: condition.losses(g, test[s]) for s, g in grammars.items()}
         self.ideal = [ideal[s] for s, _ in pairs]
         held_out = [split(test[s]) for s, _ in pairs]
         self.test = torch.stack([x for x, _ in held_out]), torch.stack([y for _, y in held_out])
-        training = [split(grammars[s].sample(P, stream_seed(s, 0), trees=True)) for s, P in pairs]
+        training = [split(grammars[s].sample_trees(P, stream_seed(s, 0)).levels) for s, P in pairs]
         self._tokens, self._targets = (torch.cat(parts) for parts in zip(*training, strict=True))
         self._size = torch.tensor([P for _, P in pairs])[:, None]
         self._start = torch.cumsum(self._size, 0) - self._size

@@ -13,7 +13,6 @@ from torch import Tensor, nn
 from rhmtheory import Grammar, InputError
 from rhmtheory.support.checks import as_choice, as_int
 from rhmtheory.support.types import FloatArray, IntArray
-from rhmtheory.tree.interventions import redraw_rule, redraw_symbol
 from rhmvalidation.diagnostics.activations import activations
 from rhmvalidation.diagnostics.figures import plot_linear_probes
 
@@ -58,7 +57,7 @@ def sensitivity(
 
     The node of hidden level k is the left neighbour of the target's own ancestor of that level. Redrawing its
     *symbol* replaces it by another one and draws a new subtree; redrawing its *rule* keeps the symbol and
-    draws another rule and new subtrees below, a synonym (see `rhmtheory.tree.interventions`). Activations of a
+    draws another rule and new subtrees below, a synonym (see `rhmtheory.tree.Trees`). Activations of a
     layer are normalised over the batch and compared by cosine similarity.
 
     Parameters
@@ -90,19 +89,19 @@ def sensitivity(
     if any(rhm.n_rules(k) < 2 for k in range(1, rhm.L)):
         raise InputError("m=1 gives a symbol one rule: without synonyms there is nothing to redraw")
     rng = np.random.default_rng(seed)
-    trees = grammar.sample(sentences, rng, trees=True)
+    trees = grammar.sample_trees(sentences, rng)
 
     def flat(tokens: IntArray) -> dict[str, Tensor]:
         found = activations(network, tokens, layers, replica)
         return {name: layer.flatten(1).double() for name, layer in found.items()}
 
-    before = flat(trees[0])
+    before = flat(trees.tokens)
     scale = {name: _normalisation(x, normalise) for name, x in before.items()}
     out = np.empty((2, len(before), rhm.L - 1))
     for k in range(1, rhm.L):
-        for row, redraw in enumerate((redraw_symbol, redraw_rule)):
-            tokens = redraw(grammar, trees, k, rhm.width(k) - 2, rng)[0]
-            for layer, (name, after) in enumerate(flat(tokens).items()):
+        for row, redraw in enumerate((trees.redraw_symbol, trees.redraw_rule)):
+            changed = redraw(k, rhm.width(k) - 2, seed=rng)
+            for layer, (name, after) in enumerate(flat(changed.tokens).items()):
                 mean, matrix = scale[name]
                 a, b = (before[name] - mean) @ matrix, (after - mean) @ matrix
                 out[row, layer, k - 1] = 1 - torch.cosine_similarity(a, b, dim=1).mean().item()
