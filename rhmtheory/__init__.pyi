@@ -9,6 +9,7 @@ from . import learner as learner
 from . import plotting as plotting
 from . import theory as theory
 from . import tree as tree
+from .comparison.bills import two_bills as two_bills
 from .comparison.entry import compare_curve as compare_curve
 from .corpus.decays import analyse_corpus as analyse_corpus
 from .corpus.pairs import count_pairs as count_pairs

@@ -1,3 +1,8 @@
+from .bill_fits import Bills as Bills
+from .bill_fits import StepBill as StepBill
+from .bill_runs import Run as Run
+from .bills import TwoBills as TwoBills
+from .bills import two_bills as two_bills
 from .curves import LearningCurves as LearningCurves
 from .curves import UnitCrossings as UnitCrossings
 from .curves import step_levels as step_levels

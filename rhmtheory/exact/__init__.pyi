@@ -9,11 +9,16 @@ from .entropy import sequence_entropy as sequence_entropy
 from .entropy import shannon as shannon
 from .inference import next_token as next_token
 from .inference import posterior as posterior
+from .inference import posterior_sample as posterior_sample
 from .inference import posteriors as posteriors
 from .inference import sample_posterior as sample_posterior
 from .inference import sample_posterior_trees as sample_posterior_trees
+from .lookup import lookup_loss as lookup_loss
+from .lookup import lookup_thresholds as lookup_thresholds
 from .populations import Overlaps as Overlaps
 from .populations import overlaps as overlaps
 from .residuals import Detection as Detection
 from .residuals import spine_covariance as spine_covariance
 from .residuals import tuple_detection as tuple_detection
+from .updates import table_entries as table_entries
+from .updates import updates_ratio as updates_ratio

@@ -81,7 +81,8 @@ def lookup_thresholds(grammar: Tables, *, samples: int = 2**13, seed: int = 0) -
     # the levels of the same sentences, so that both have the same sampling error
     real = (means[:-1] > means[1:] * 1.01) & (means[1:] > 0)
     levels = np.where(real, np.sqrt(means[:-1] * means[1:]), np.nan)
-    return crossings(sizes, _loss(sizes, log_p, H)[None], levels[None]).at[0]
+    found: FloatArray = crossings(sizes, _loss(sizes, log_p, H)[None], levels[None]).at[0]
+    return found
 
 
 def beyond_lookup(measured: npt.ArrayLike, null: npt.ArrayLike) -> npt.NDArray[np.bool_]:

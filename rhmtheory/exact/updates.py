@@ -7,6 +7,7 @@ import numpy as np
 from rhmtheory.exact import residuals
 from rhmtheory.support.checks import as_int
 from rhmtheory.support.errors import InputError
+from rhmtheory.support.types import FloatArray
 from rhmtheory.tree.tables import Tables
 
 
@@ -40,11 +41,11 @@ def table_entries(grammar: Tables, k: int) -> float:
     """
     k = as_int("k", k, low=0, high=grammar.shape.L - 1)
     level = k + 1
-    squares = grammar.marginal(level, grammar.shape.width(level) - 1) ** 2
+    squares: FloatArray = grammar.marginal(level, grammar.shape.width(level) - 1) ** 2
     for below in range(level, 0, -1):
         of_rules = squares[:, None] * grammar.rule_probabilities(below) ** 2
         last = grammar.rules(below)[:, :, -1]
-        squares = np.bincount(last.ravel(), of_rules.ravel(), grammar.shape.n_symbols(below - 1))
+        squares = np.bincount(last.ravel(), of_rules.ravel(), grammar.shape.n_symbols(below - 1)).astype(float)
     return float(1 / squares.sum())
 
 

@@ -1,3 +1,4 @@
+from .bills import plot_bills as plot_bills
 from .clocks import clock_pairs as clock_pairs
 from .clocks import plot_clocks as plot_clocks
 from .languages import plot_correlations as plot_correlations
