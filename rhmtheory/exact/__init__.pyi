@@ -9,7 +9,6 @@ from .entropy import sequence_entropy as sequence_entropy
 from .entropy import shannon as shannon
 from .inference import next_token as next_token
 from .inference import posterior as posterior
-from .inference import posterior_sample as posterior_sample
 from .inference import posteriors as posteriors
 from .inference import sample_posterior as sample_posterior
 from .inference import sample_posterior_trees as sample_posterior_trees
