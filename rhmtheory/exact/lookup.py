@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from rhmtheory.exact import residuals
 from rhmtheory.fitting.levels import crossings
 from rhmtheory.support.checks import as_int, as_numbers
 from rhmtheory.support.errors import InputError
 from rhmtheory.support.types import FloatArray, IntArray
+from rhmtheory.tree import sampling
 from rhmtheory.tree.tables import Tables
 
 TESTS_FROM = 3.0
@@ -105,7 +105,7 @@ def _loss(P: FloatArray, log_p: FloatArray, H: FloatArray) -> FloatArray:
 
 
 def _drawn_contexts(grammar: Tables, samples: int, seed: int) -> tuple[FloatArray, FloatArray]:
-    tokens = grammar.sample(as_int("samples", samples, low=1), seed)
+    tokens = sampling.sample(grammar, as_int("samples", samples, low=1), seed)
     parts = [_contexts(grammar, tokens[i : i + _BLOCK]) for i in range(0, len(tokens), _BLOCK)]
     log_p, H = (np.concatenate(of) for of in zip(*parts, strict=True))
     return log_p, H
@@ -120,18 +120,25 @@ def _contexts(grammar: Tables, tokens: IntArray) -> tuple[FloatArray, FloatArray
     log_p, H = np.empty((n, shape.L + 1)), np.empty((n, shape.L + 1))
     for level in range(shape.L + 1):
         if level:
-            s, base = shape.n_children(level), shape.n_symbols(level - 1)
-            parent, probability = residuals._parents(grammar, level, base ** (s - 1))
+            s = shape.n_children(level)
             children, of_child = symbols.reshape(n, -1, s), inside.reshape(n, -1, s)
-            siblings = children[:, :, :-1] @ base ** np.arange(s - 1)
             outside += of_child[:, -1, :-1].sum(axis=1)
-            weight = weight * probability[siblings[:, -1:], spine]
-            spine = parent[siblings[:, -1:], spine]
-            symbols = parent[siblings, children[:, :, -1]]
-            inside = np.log(probability[siblings, children[:, :, -1]]) + of_child.sum(axis=2)
+            ends = np.concatenate([np.repeat(children[:, -1:, :-1], v, axis=1), spine[:, :, None]], axis=2)
+            spine, possible = _parents(grammar, level, ends)
+            weight = weight * possible
+            symbols, probability = _parents(grammar, level, children)
+            inside = np.log(probability) + of_child.sum(axis=2)
         p = weight * grammar.marginal(level, shape.width(level) - 1)[spine]
         total = p.sum(axis=1)
         log_p[:, level] = np.log(total) + outside
         p /= total[:, None]
         H[:, level] = -(p * np.log(np.where(p > 0, p, 1))).sum(axis=1)
     return log_p, H
+
+
+def _parents(tables: Tables, level: int, tuples: IntArray) -> tuple[IntArray, FloatArray]:
+    """Parents of tuples (..., s) and the probabilities of their rules; 0 and 0 without a parent."""
+    parent, rule = tables.look_up(level, tuples)
+    found = parent >= 0
+    probability = tables.rule_probabilities(level)[np.where(found, parent, 0), np.where(found, rule, 0)]
+    return np.where(found, parent, 0), np.where(found, probability, 0.0)

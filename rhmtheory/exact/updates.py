@@ -107,7 +107,7 @@ def tuple_strength(grammar: Tables, k: int, *, tuple_level: int = 1) -> float:
         Root mean square over the nodes of that level below ``sigma_k``, of the singular values of
         ``Cov(residual, tuple)``, an array (v_0, tuples).
     """
-    K = residuals.spine_covariance(grammar, k, target=0, context=k)
+    K = residuals.spine_covariance(grammar, k, target_level=0, context_level=k)
     # the tuples of one symbol share its covariance in the proportion of their probabilities
     share = np.sqrt((grammar.rule_probabilities(tuple_level) ** 2).sum(axis=1))
     laws = residuals._laws_below_siblings(grammar, k, tuple_level)
