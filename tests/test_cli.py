@@ -127,7 +127,7 @@ COMMANDS = {
     "tree": ENSEMBLE,
     "thresholds": ENSEMBLE,
     "corpus": [__file__],
-    "compare": [],
+    "study": ["quick"],
     "fit": [__file__, *ENSEMBLE],
     "report": ["results"],
 }
@@ -147,7 +147,7 @@ def test_a_figure_that_cannot_be_written_is_refused_before_anything_is_computed(
     monkeypatch.setattr(options, "_ensemble", computed)
     monkeypatch.setattr("rhmtheory.corpus.decays.analyse_corpus", computed)
     monkeypatch.setattr("rhmtheory.comparison.entry.read_curves", computed)
-    monkeypatch.setattr("rhmtheory.cli.networks._validation", computed)
+    monkeypatch.setattr("rhmvalidation.studies.cli._check_torch", computed)
     code, out, err = run(capsys, command, *COMMANDS[command], "--plot", path)
     assert (code, out) == (2, "")
     assert message in err
@@ -344,7 +344,7 @@ def test_tree(capsys):
         (["sample", *ENSEMBLE, "--trees", "--out", "x.npy"], "--out writes the tokens alone"),
         (["sample", *DEEP, "--trees", "--out", "x.npy", "--json"], "leave out --trees"),
         (["report", "results", "--format", "pdf"], "--format is that of the figures that --out writes"),
-        (["compare", "--dry-run", "--plot", "x.png"], "--dry-run trains nothing that --plot could draw"),
+        (["study", "quick", "--dry-run", "--plot", "x.png"], "--dry-run trains nothing that --plot could draw"),
         (["tree", *DEEP], "67108864 tokens are more than the 16777216 that are printed: ask for fewer levels"),
         (["plateaus", *ENSEMBLE, "--grammars", "1000000"], "--grammars=1000000 is too large"),
         (["sample", *ENSEMBLE, "--count", "0", "--plot", "x.png"], "--count=0 is too small: it must be at least 1"),
@@ -365,7 +365,7 @@ def test_tree(capsys):
         (["tree", *ENSEMBLE, "--tokens", "1 2"], "tokens have shape (2,): give one sentence, (8,)"),
         (["forecast"], "No such command"),
         pytest.param(
-            ["compare", "--preset", "nonsense"],
+            ["study", "nonsense"],
             "preset='nonsense' is unknown",
             marks=pytest.mark.skipif(find_spec("torch") is None, reason="torch is not installed"),
         ),
@@ -429,13 +429,24 @@ def test_fit_takes_a_grammar_by_seed_or_file_or_none(capsys, curve_file, tmp_pat
     assert "neither a seed nor a .npz file" in err
 
 
-def test_compare_without_the_extra_says_how_to_get_it(capsys, monkeypatch):
+@pytest.mark.parametrize("args", [["study", "quick"], ["report", "."], ["presets"]])
+def test_networks_without_the_extra_say_how_to_get_it(capsys, monkeypatch, args):
     monkeypatch.setitem(sys.modules, "torch", None)
     for name in [name for name in sys.modules if name.split(".")[0] == "rhmvalidation"]:
         monkeypatch.delitem(sys.modules, name)
-    code, _, err = run(capsys, "compare")
+    code, _, err = run(capsys, *args)
     assert code == 2
     assert "pip install 'rhmtheory[validation]'" in err
+
+
+def test_presets_are_listed_with_their_summaries(capsys):
+    pytest.importorskip("torch")
+    code, out, _ = run(capsys, "presets")
+    assert code == 0
+    assert "quick            CNN, locally connected network and GPT-like decoder" in out
+    listed = json.loads(run(capsys, "presets", "--json")[1])
+    assert listed["quick"]["sweeps"] == 3
+    assert len(listed) == len(out.splitlines())
 
 
 def test_interrupted_comparison_says_what_is_kept(capsys, monkeypatch, tmp_path):
@@ -446,7 +457,7 @@ def test_interrupted_comparison_says_what_is_kept(capsys, monkeypatch, tmp_path)
         raise KeyboardInterrupt
 
     monkeypatch.setattr(job, "execute", interrupted)
-    code, _, err = run(capsys, "compare", "--out", str(tmp_path))
+    code, _, err = run(capsys, "study", "quick", "--out", str(tmp_path))
     assert code == 130
     assert f"runs are kept in {tmp_path}: the same command goes on from there" in err
     assert "interrupted" in err
@@ -456,5 +467,5 @@ def test_version_and_help(capsys):
     assert run(capsys, "--version")[:2] == (0, f"rhmtheory, version {rt.__version__}\n")
     code, out, _ = run(capsys, "--help")
     assert code == 0
-    for command in ("predict", "correlations", "plateaus", "sample", "compare", "fit", "report"):
+    for command in ("predict", "correlations", "plateaus", "sample", "study", "fit", "report", "presets"):
         assert command in out

@@ -55,6 +55,10 @@ class LearningCurves:
         Online the time is P itself.
     remarks : tuple of str
         What else a reader must know of these runs.
+    batch : int, optional
+        Sentences per update, where all rows have the same.
+    rate : float, optional
+        Learning rate, where all rows have the same.
     known : bool
         Whether the names in ``grammars`` are those of known grammars, so that other curves may have met them, too.
     """
@@ -73,6 +77,8 @@ class LearningCurves:
     time: FloatArray | None = None
     remarks: tuple[str, ...] = ()
     known: bool = True
+    batch: int | None = None
+    rate: float | None = None
 
     def __post_init__(self) -> None:
         rows, sizes = len(self.grammars), len(self.P)

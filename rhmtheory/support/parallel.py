@@ -17,11 +17,12 @@ def thread_count(threads: int | None = None) -> int:
         return as_int("threads", threads, low=1)
     asked = os.environ.get("NUMBA_NUM_THREADS")
     if asked:
-        if not asked.strip().isdecimal():
+        digits = asked.strip()
+        if not (digits.isdecimal() and len(digits) < 10 and int(digits)):
             raise InputError(
-                f"NUMBA_NUM_THREADS={asked!r} is no number of threads: set it to 1 or more, or unset it"
+                "NUMBA_NUM_THREADS", asked, "is no number of threads", "set it to 1 or more, or unset it"
             )
-        return as_int("NUMBA_NUM_THREADS", int(asked), low=1)
+        return int(digits)
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 

@@ -57,8 +57,8 @@ VALID = (
     ("corpus", "text.txt", "--plot", "figure.png"),
     ("corpus", "tokens.npy"),
     ("fit", "curve.csv", *inputs.CURVE_ENSEMBLE, "--plot", "figure.png"),
-    ("compare", "--preset", "tiny.toml", "--out", "results", "--workers", "1", "--device", "cpu"),
-    ("compare", "--preset", "tiny.toml", "--dry-run", "--device", "cpu"),
+    ("study", "tiny.toml", "--out", "results", "--workers", "1", "--device", "cpu"),
+    ("study", "tiny.toml", "--dry-run", "--device", "cpu"),
     ("report", "results", "--plot", "figure.pdf"),
     ("report", "published", "--json"),
 )  # fmt: skip
@@ -212,10 +212,8 @@ def record_file(rng: np.random.Generator) -> Case:
 def preset_file(rng: np.random.Generator) -> Case:
     """A preset: what it would cost, or trained."""
     if rng.random() < 0.5:
-        return _file(
-            "presets (.toml)", "tiny.toml", ("compare", "--preset", "tiny.toml", "--dry-run", "--json"), rng
-        )
-    args = ("compare", "--preset", "tiny.toml", "--out", "new", "--workers", "1", "--device", "cpu")
+        return _file("presets (.toml)", "tiny.toml", ("study", "tiny.toml", "--dry-run", "--json"), rng)
+    args = ("study", "tiny.toml", "--out", "new", "--workers", "1", "--device", "cpu")
     return _file("presets (.toml)", "tiny.toml", args, rng, ("new",))
 
 
@@ -227,7 +225,7 @@ def results_folder(rng: np.random.Generator) -> Case:
     )
     if rng.random() < 0.5:
         return _file("results folders", name, ("report", "results", "--json"), rng)
-    args = ("compare", "--preset", "tiny.toml", "--out", "results", "--workers", "1", "--device", "cpu")
+    args = ("study", "tiny.toml", "--out", "results", "--workers", "1", "--device", "cpu")
     return _file("results folders", name, args, rng, ("results",))
 
 

@@ -108,7 +108,7 @@ def of_training() -> Iterator[Row]:
         runs = loaded.runs()
 
         def outcomes(folder: Path, workers: int = 1, shards: int = 1) -> list[Any]:
-            kept = results.ResultFolder(folder, loaded)
+            kept = results.ResultFolder.open(folder, loaded)
             for i in range(1, shards + 1):
                 programs = execution.groups(loaded, execution.Shard(i, shards))
                 execution.execute(programs, kept, cpu, workers=workers)

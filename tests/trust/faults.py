@@ -89,7 +89,7 @@ class Sweep:
     def args(self, out: Path, *more: str) -> list[str]:
         """The command of the sweep."""
         more = more or ("--workers", "1")
-        return ["compare", "--preset", str(self.preset), "--out", str(out), "--device", "cpu", *more]
+        return ["study", str(self.preset), "--out", str(out), "--device", "cpu", *more]
 
     def start(self, out: Path, before: Callable[[], None] = lambda: None) -> int:
         """Run the sweep in a copy of this process, without figures; returns its number."""

@@ -46,7 +46,7 @@ def make(folder: Path) -> None:
     (folder / "text.txt").write_text(" ".join(rng.choice(words, size=1500)), encoding="utf-8")
     _curves(folder / "curve.csv")
     (folder / "tiny.toml").write_text(PRESET)
-    command("compare", "--preset", "tiny.toml", "--out", "results", "--device", "cpu", "--workers", "1")
+    command("study", "tiny.toml", "--out", "results", "--device", "cpu", "--workers", "1")
     command(
         "thresholds",
         *ENSEMBLE,

@@ -6,8 +6,8 @@ from trust.cases import Case
 
 THREE = ("--m", "2", "--s", "2", "--L", "3")
 SMALL = ("--v", "8", *THREE)
-COMPARE = ("compare", "--preset", "tiny.toml", "--out", "results", "--workers", "1", "--device", "cpu")
-TRAIN = ("compare", "--preset", "tiny.toml", "--out", "results/new", "--workers", "1", "--device", "cpu")
+COMPARE = ("study", "tiny.toml", "--out", "results", "--workers", "1", "--device", "cpu")
+TRAIN = ("study", "tiny.toml", "--out", "results/new", "--workers", "1", "--device", "cpu")
 
 
 def known(args, message, spoil=lambda: None):

@@ -1,4 +1,4 @@
-"""``rhmtheory compare`` and ``report`` from end to end, on networks that train in a moment."""
+"""``rhmtheory study`` and ``report`` from end to end, on networks that train in a moment."""
 
 import json
 
@@ -36,17 +36,17 @@ def preset(tmp_path_factory):
 @pytest.fixture(scope="module")
 def folder(preset, tmp_path_factory):
     out = tmp_path_factory.mktemp("results") / "tiny"
-    assert main(["compare", "--preset", preset, "--out", str(out)]) == 0
+    assert main(["study", preset, "--out", str(out)]) == 0
     return out
 
 
 def test_a_plan_is_told_and_nothing_trained(preset, capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert main(["compare", "--preset", preset, "--dry-run", "--json"]) == 0
+    assert main(["study", preset, "--dry-run", "--json"]) == 0
     plan = json.loads(capsys.readouterr().out)
     assert sum(program["replicas"] for program in plan["programs"]) == 2
     assert plan["seconds"] > 0
-    assert main(["compare", "--preset", preset, "--dry-run"]) == 0
+    assert main(["study", preset, "--dry-run"]) == 0
     told = capsys.readouterr().out
     assert "(v=4, m=2, s=2, L=2)" in told
     assert f"{len(plan['programs'])} programs, about" in told
@@ -57,12 +57,18 @@ def test_a_plan_is_of_the_part_that_is_asked_for(preset, tmp_path, capsys):
     both = tmp_path / "both.toml"
     sweep = PRESET.split("[[sweep]]")[1]
     both.write_text(PRESET + "[[sweep]]" + sweep.replace('"cnn"', '"lcn"'))
-    for only, planned in (("lcn", {"lcn"}), ("v=4", {"cnn", "lcn"})):
-        assert main(["compare", "--preset", str(both), "--dry-run", "--only", only, "--json"]) == 0
+    for part, planned in (
+        (["--network", "lcn"], {"lcn"}),
+        (["--network", "LCN", "--network", "cnn"], {"cnn", "lcn"}),
+        (["--v", "4", "--protocol", "online", "--width", "8"], {"cnn", "lcn"}),
+    ):
+        assert main(["study", str(both), "--dry-run", *part, "--json"]) == 0
         programs = json.loads(capsys.readouterr().out)["programs"]
         assert {program["network"] for program in programs} == planned
-    assert main(["compare", "--preset", str(both), "--dry-run", "--only", "rnn"]) == 2
-    assert "only='rnn' is in the title of no sweep" in capsys.readouterr().err.replace("--only", "only")
+    assert main(["study", str(both), "--dry-run", "--network", "rnn", "--m", "16"]) == 2
+    told = capsys.readouterr().err
+    assert "rnn" in told
+    assert "agrees with no sweep of both: there are cnn(" in told
 
 
 def test_a_study_leaves_runs_tables_and_figures(folder):
@@ -72,7 +78,7 @@ def test_a_study_leaves_runs_tables_and_figures(folder):
 
 def test_the_same_command_reports_again_and_trains_nothing(preset, folder, capsys):
     before = {path.name: path.stat().st_mtime_ns for path in (folder / "runs").iterdir()}
-    assert main(["compare", "--preset", preset, "--out", str(folder)]) == 0
+    assert main(["study", preset, "--out", str(folder)]) == 0
     assert f"runs, comparison and figures are in {folder}" in capsys.readouterr().out
     assert {path.name: path.stat().st_mtime_ns for path in (folder / "runs").iterdir()} == before
 

@@ -7,6 +7,7 @@ import platform
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 
@@ -15,6 +16,7 @@ torch = pytest.importorskip("torch")
 from presets import TINY
 
 from rhmtheory import InputError
+from rhmtheory.support.errors import ResourceError
 from rhmvalidation.networks import registry as networks
 from rhmvalidation.studies import execution, job, plan, preset
 from rhmvalidation.studies import folder as results
@@ -58,17 +60,52 @@ def test_ladder_has_the_sizes_of_an_octave():
 
 
 def test_two_sweeps_that_would_be_one_curve_are_refused(preset_file):
-    preset_file.write_text(TINY + TINY.replace('summary = "tiny"', "").replace("width = 8", "width = 9"))
+    preset_file.write_text(TINY + TINY.replace('summary = "tiny"', "").replace("test_size = 64", "test_size = 65"))
     with pytest.raises(InputError, match="sweeps 1 and 2 train the same network on the same ensemble"):
+        load(preset_file)
+
+
+def test_one_preset_may_hold_several_widths_batch_sizes_and_rates(preset_file, tmp_path):
+    lists = {"width = 8": "width = [8, 4]", "batch_size = 16": "batch_size = [16, 8]"}
+    text = TINY
+    for one, several in lists.items():
+        text = text.replace(one, several)
+    more = TINY.replace('summary = "tiny"', "").replace("learning_rate = 1.0", "learning_rate = [2.0, 0.5]")
+    preset_file.write_text(text + more)
+    loaded = load(preset_file)
+    told = [(s.network.get("width"), s.settings.batch_size, s.learning_rates) for s in loaded.sweeps]
+    assert told == [(8, 16, ()), (8, 8, ()), (4, 16, ()), (4, 8, ()), (8, 16, (2.0, 0.5))]
+    assert len({run.key for run in loaded.runs()}) == len(loaded.runs()) == 36
+    part = replace(loaded.select(width=8, batch=16))
+    report = job.study(part, tmp_path / "out", device="cpu", workers=1, progress=False)
+    found = [(m.curves.name, m.curves.batch, m.curves.rate) for m in report.study.measurements]
+    assert found == [("cnn, rate 0.5", 16, 0.5), ("cnn, rate 1", 16, 1.0), ("cnn, rate 2", 16, 2.0)]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("width = 8", "width = []", "width=.. is empty: give at least one value"),
+        ("batch_size = 16", "batch_size = [16, 16]", "batch_size=.* has 16 twice: give each value once"),
+        ("learning_rate = 1.0", "learning_rate = []", "learning_rate=.. is empty"),
+        ("grammars = 2", "seeds = [4, 4, 4]", r"seeds=\[4, 4, 4\] has 4 twice"),
+    ],
+)
+def test_lists_hold_each_value_once(preset_file, old, new, message):
+    preset_file.write_text(TINY.replace(old, new))
+    with pytest.raises(InputError, match=message):
         load(preset_file)
 
 
 def test_one_preset_may_hold_both_clocks(preset_file, tmp_path):
     preset_file.write_text(TINY + ONLINE.replace("attention", "cnn").replace('1e-3, optimiser = "adamw"', "1.0"))
     both = load(preset_file)
-    assert [sweep.title for sweep in both.only("online").sweeps] == ["cnn RHM(v=4, m=2, s=2, L=2) online"]
-    results.ResultFolder(tmp_path / "out", both)
-    results.ResultFolder(tmp_path / "out", both.only("offline"))  # a part of it has the same settings
+    online = both.select(protocol="online")
+    assert [sweep.title for sweep in online.sweeps] == ["cnn(width=8) RHM(v=4, m=2, s=2, L=2) online, batch 16"]
+    results.ResultFolder.open(tmp_path / "out", both)
+    results.ResultFolder.open(
+        tmp_path / "out", both.select(protocol="offline")
+    )  # a part of it has the same settings
 
 
 @pytest.mark.parametrize("name", preset.preset_names())
@@ -128,39 +165,43 @@ def test_a_scan_repeats_every_run_at_every_learning_rate(preset_file, tmp_path):
     plain = [(run.P, run.grammar_seed) for run in load(preset_file).runs()]
     assert list(by_rate.values()) == [plain] * 3
     # one program trains several rates, and the folder keeps them apart
-    folder = results.ResultFolder(tmp_path / "out", scan)
+    folder = results.ResultFolder.open(tmp_path / "out", scan)
     execution.execute(execution.groups(scan), folder, CPU, workers=1)
     assert len({folder.load(run).best_loss for run in runs}) > 6
 
 
-def test_only_picks_sweeps_by_their_title(preset_file):
+def test_a_part_is_picked_by_what_the_sweeps_are(preset_file):
     preset_file.write_text(TINY + ONLINE)
     loaded = load(preset_file)
-    assert [s.network.name for s in loaded.only("attention").sweeps] == ["attention"]
-    assert loaded.only("v=4").sweeps == loaded.sweeps
-    with pytest.raises(InputError, match=r"only='rnn' is in the title of no sweep: cnn RHM\(v=4.*, attention RHM"):
-        loaded.only("rnn")
+    assert [s.network.name for s in loaded.select(network="attention").sweeps] == ["attention"]
+    assert loaded.select(v=4, L=2).sweeps == loaded.sweeps
+    assert [s.settings.protocol for s in loaded.select(protocol="offline", width=8, batch=16).sweeps] == ["offline"]
+    with pytest.raises(InputError, match=r"network=rnn agrees with no sweep of tiny: there are cnn.*; attention"):
+        loaded.select(network="rnn")
+    with pytest.raises(InputError, match="m=16 agrees with no sweep"):  # not found in m=1
+        loaded.select(m=16)
 
 
 def test_grammars_are_added_to_the_part_that_is_trained(preset_file, tmp_path, monkeypatch):
     preset_file.write_text(TINY + ONLINE)
     asked = []
 
-    def spy(preset, found, width, most, only):
-        asked.append((preset, only))
+    def spy(preset, found, width, most):
+        asked.append(preset)
         return preset
 
     monkeypatch.setattr(job, "more_grammars", spy)
-    job.run(preset_file, tmp_path, "cpu", workers=1, only="cnn", until_width=0.1, progress=False)
-    assert asked == [(load(preset_file), "cnn")]
+    part = load(preset_file).select(network="cnn")
+    job.study(part, tmp_path, device="cpu", workers=1, until_width=0.1, progress=False)
+    assert asked == [part]
 
 
 def test_part_of_a_study_trains_that_part_and_reports_all_there_is(preset_file, tmp_path):
     preset_file.write_text(TINY + ONLINE)
     out = tmp_path / "out"
-    first = job.run(preset_file, out, "cpu", workers=1, only="cnn", progress=False)
+    first = job.study(load(preset_file).select(network="cnn"), out, device="cpu", workers=1, progress=False)
     assert {run.network.name for run, _ in first.finished} == {"cnn"}
-    second = job.run(preset_file, out, "cpu", workers=1, only="attention", progress=False)
+    second = job.study(load(preset_file).select(network="attention"), out, device="cpu", workers=1, progress=False)
     assert {run.network.name for run, _ in second.finished} == {"cnn", "attention"}
 
 
@@ -190,19 +231,19 @@ def test_replicas_are_those_of_the_network_unless_said_and_leave_results_alone(p
     ]
     assert {len(runs) for runs in execution.groups(loaded)} == {1, 2, 4}
     preset_file.write_text(text.replace("grammars = 2", "grammars = 2\nreplicas = 3"))
-    folder = results.ResultFolder(tmp_path / "said", load(preset_file))
+    folder = results.ResultFolder.open(tmp_path / "said", load(preset_file))
     execution.execute(execution.groups(load(preset_file)), folder, CPU, workers=1)
 
-    again = results.ResultFolder(tmp_path / "said", loaded)
+    again = results.ResultFolder.open(tmp_path / "said", loaded)
     trained = []
     execution.execute(execution.groups(loaded), again, CPU, workers=1, on_step=lambda *a: trained.append(a))
     assert not trained
-    default = results.ResultFolder(tmp_path / "default", loaded)
+    default = results.ResultFolder.open(tmp_path / "default", loaded)
     execution.execute(execution.groups(loaded), default, CPU, workers=1)
     for run in loaded.runs():
-        assert default.load(run).curve == [
+        assert default.load(run).curve == tuple(
             (step, pytest.approx(loss, rel=1e-4)) for step, loss in again.load(run).curve
-        ]
+        )
 
 
 @pytest.mark.parametrize("text", ["0/3", "4/3", "1", "a/b", "1/0"])
@@ -214,10 +255,10 @@ def test_shards_that_cannot_be(text):
 def test_interrupted_sweep_goes_on_and_ends_with_the_results_of_an_uninterrupted_one(preset_file, tmp_path):
     loaded = load(preset_file)
     programs = execution.groups(loaded)
-    whole = results.ResultFolder(tmp_path / "whole", loaded)
+    whole = results.ResultFolder.open(tmp_path / "whole", loaded)
     execution.execute(programs, whole, CPU, workers=1)
 
-    parts = results.ResultFolder(tmp_path / "parts", loaded)
+    parts = results.ResultFolder.open(tmp_path / "parts", loaded)
 
     def stop(runs, step):
         if runs == programs[1] and step == 7:
@@ -225,7 +266,7 @@ def test_interrupted_sweep_goes_on_and_ends_with_the_results_of_an_uninterrupted
 
     with pytest.raises(KeyboardInterrupt):
         execution.execute(programs, parts, CPU, workers=1, on_step=stop)
-    assert [run for run, _ in parts.finished(loaded.runs())] == programs[0]
+    assert [run for run, _ in parts.finished()] == programs[0]
 
     execution.execute(programs, parts, CPU, workers=1)
     assert outcomes(parts, loaded.runs()) == outcomes(whole, loaded.runs())
@@ -234,17 +275,17 @@ def test_interrupted_sweep_goes_on_and_ends_with_the_results_of_an_uninterrupted
 def test_processes_and_shards_give_the_results_of_one_process(preset_file, tmp_path):
     preset_file.write_text(TINY + ONLINE)
     loaded = load(preset_file)
-    one = results.ResultFolder(tmp_path / "one", loaded)
+    one = results.ResultFolder.open(tmp_path / "one", loaded)
     execution.execute(execution.groups(loaded), one, CPU, workers=1)
 
-    two = results.ResultFolder(tmp_path / "two", loaded)
+    two = results.ResultFolder.open(tmp_path / "two", loaded)
     execution.execute(execution.groups(loaded), two, CPU, workers=2)
     for run in loaded.runs():
         assert two.load(run).best_loss == pytest.approx(one.load(run).best_loss, rel=1e-5)
 
-    merged = results.ResultFolder(tmp_path / "merged", loaded)
+    merged = results.ResultFolder.open(tmp_path / "merged", loaded)
     for i in (1, 2):
-        part = results.ResultFolder(tmp_path / f"part{i}", loaded)
+        part = results.ResultFolder.open(tmp_path / f"part{i}", loaded)
         execution.execute(execution.groups(loaded, execution.Shard(i, 2)), part, CPU, workers=1)
         shutil.copytree(part.path / "runs", merged.path / "runs", dirs_exist_ok=True)
     assert outcomes(merged, loaded.runs()) == outcomes(one, loaded.runs())
@@ -254,9 +295,9 @@ def test_processes_and_shards_give_the_results_of_one_process(preset_file, tmp_p
 def test_a_dask_cluster_gives_the_results_of_one_process(preset_file, tmp_path):
     distributed = pytest.importorskip("distributed")
     loaded = load(preset_file)
-    one = results.ResultFolder(tmp_path / "one", loaded)
+    one = results.ResultFolder.open(tmp_path / "one", loaded)
     execution.execute(execution.groups(loaded), one, CPU, workers=1)
-    cluster_folder = results.ResultFolder(tmp_path / "cluster", loaded)
+    cluster_folder = results.ResultFolder.open(tmp_path / "cluster", loaded)
     with distributed.LocalCluster(
         n_workers=2, threads_per_worker=1, processes=False, dashboard_address=None
     ) as cluster:
@@ -270,8 +311,10 @@ def test_scheduler_that_is_not_there(preset_file, tmp_path, monkeypatch):
     distributed = pytest.importorskip("distributed")
     monkeypatch.setattr(distributed, "Client", lambda address, timeout: distributed_client_fails(address))
     loaded = load(preset_file)
-    folder = results.ResultFolder(tmp_path / "out", loaded)
-    with pytest.raises(InputError, match=r"no Dask scheduler answers at tcp://127\.0\.0\.1:9 .*dask scheduler"):
+    folder = results.ResultFolder.open(tmp_path / "out", loaded)
+    with pytest.raises(
+        InputError, match=r"scheduler='tcp://127\.0\.0\.1:9' does not answer .*dask scheduler --host 127"
+    ):
         execution.execute(execution.groups(loaded), folder, CPU, scheduler="tcp://127.0.0.1:9")
 
 
@@ -300,17 +343,18 @@ def test_programs_that_do_not_fit_the_memory_are_halved(preset_file, monkeypatch
         raise torch.OutOfMemoryError("CUDA out of memory")
 
     monkeypatch.setattr(execution, "train_runs", never)
-    with pytest.raises(InputError, match=r"one replica of cnn.* does not fit .* lower width or batch_size"):
+    with pytest.raises(ResourceError, match=r"one replica of cnn.* does not fit .* lower width or batch_size"):
         list(execution.train_in_parts(runs, CPU))
 
 
 def test_half_written_results_are_trained_again(preset_file, tmp_path):
     loaded = load(preset_file)
-    folder = results.ResultFolder(tmp_path / "out", loaded)
+    folder = results.ResultFolder.open(tmp_path / "out", loaded)
     execution.execute(execution.groups(loaded), folder, CPU, workers=1)
     before = outcomes(folder, loaded.runs())
     run = loaded.runs()[0]
     (tmp_path / "out" / "runs" / f"{run.key}.json").write_text('{"run": {"v": 4')
+    folder = results.ResultFolder.open(tmp_path / "out", loaded)
     with pytest.warns(UserWarning, match=r"trained again: .*is damaged"):
         assert folder.load(run) is None
     with pytest.warns(UserWarning, match="damaged"):
@@ -321,7 +365,7 @@ def test_half_written_results_are_trained_again(preset_file, tmp_path):
 
 def test_what_killed_sweeps_had_begun_is_removed(preset_file, tmp_path):
     out, loaded = tmp_path / "out", load(preset_file)
-    results.ResultFolder(out, loaded)
+    results.ResultFolder.open(out, loaded)
     (out / "checkpoints").mkdir()
     process = subprocess.Popen([sys.executable, "-c", ""])
     process.wait()
@@ -332,41 +376,41 @@ def test_what_killed_sweeps_had_begun_is_removed(preset_file, tmp_path):
     for file in begun:
         file.write_text("half")
         os.utime(file, (0, 0))
-    results.ResultFolder(out, loaded)
+    results.ResultFolder.open(out, loaded)
     assert not any(file.exists() for file in begun)
 
 
 def test_full_disk_is_told(preset_file, tmp_path, monkeypatch):
     loaded = load(preset_file)
-    folder = results.ResultFolder(tmp_path / "out", loaded)
+    folder = results.ResultFolder.open(tmp_path / "out", loaded)
     (outcome,) = train_runs(loaded.runs()[:1], CPU)
 
     def full(path, text):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(results, "write_atomically", full)
-    with pytest.raises(InputError, match=r"No space left.*make room, and give the same command again"):
+    with pytest.raises(ResourceError, match=r"No space left.*make room, and give the same command again"):
         folder.save(loaded.runs()[0], outcome)
 
 
 def test_folder_of_another_preset_is_refused(preset_file, tmp_path):
-    results.ResultFolder(tmp_path / "out", load(preset_file))
+    results.ResultFolder.open(tmp_path / "out", load(preset_file))
     preset_file.write_text(TINY.replace("width = 8", "width = 9"))
     with pytest.raises(InputError, match="holds results of another preset"):
-        results.ResultFolder(tmp_path / "out", load(preset_file))
+        results.ResultFolder.open(tmp_path / "out", load(preset_file))
 
 
 def test_a_longer_ladder_goes_on_in_the_same_folder(preset_file, tmp_path):
     out = tmp_path / "out"
-    job.run(preset_file, out, "cpu", workers=1, progress=False)
+    job.study(preset_file, out, device="cpu", workers=1, progress=False)
     preset_file.write_text(TINY.replace("highest = 64", "highest = 128").replace('"tiny"', '"longer"'))
-    longer = job.run(preset_file, out, "cpu", workers=1, progress=False)
+    longer = job.study(preset_file, out, device="cpu", workers=1, progress=False)
     assert {run.P for run, _ in longer.finished} == {16, 32, 64, 128}
 
 
 def test_the_job_leaves_runs_comparison_and_figures(preset_file, tmp_path):
     out = tmp_path / "out"
-    first = job.run(str(preset_file), out, "cpu", workers=1)
+    first = job.study(str(preset_file), out, device="cpu", workers=1)
     with open(out / "runs.csv", newline="") as file:
         rows = list(csv.DictReader(file))
     assert len(rows) == 6
@@ -380,7 +424,7 @@ def test_the_job_leaves_runs_comparison_and_figures(preset_file, tmp_path):
     assert first.study.comparisons[0].ratio is None  # no transformer to compare with
 
     # asked again, nothing is trained and nothing about its making is lost
-    second = job.run(preset_file, str(out), "cpu", workers=1, progress=False)
+    second = job.study(preset_file, str(out), device="cpu", workers=1, progress=False)
     assert second.provenance == first.provenance
 
     # a recorded study keeps runs.jsonl alone, and the single files add nothing
@@ -388,7 +432,7 @@ def test_the_job_leaves_runs_comparison_and_figures(preset_file, tmp_path):
     again = reports.report(out)
     assert json.dumps(again.to_dict()) == json.dumps(content)
     trained = []
-    folder = results.ResultFolder(out, load(preset_file))
+    folder = results.ResultFolder.open(out, load(preset_file))
     execution.execute(
         execution.groups(load(preset_file)), folder, CPU, workers=1, on_step=lambda *a: trained.append(a)
     )
@@ -398,18 +442,18 @@ def test_the_job_leaves_runs_comparison_and_figures(preset_file, tmp_path):
 def test_a_report_of_merged_shards_writes_the_tables(preset_file, tmp_path):
     out = tmp_path / "out"
     for i in (1, 2):
-        job.run(preset_file, out, "cpu", shard=f"{i}/2", workers=1)
+        job.study(preset_file, out, device="cpu", shard=f"{i}/2", workers=1)
     reports.report(out).write()
     with open(out / "runs.csv", newline="") as file:
         assert len(list(csv.DictReader(file))) == 6
     with pytest.raises(InputError, match=r"shard 4/4 is empty: the preset has 2 programs"):
-        job.run(preset_file, out, "cpu", shard="4/4")
+        job.study(preset_file, out, device="cpu", shard="4/4")
 
 
 def test_report_of_damaged_and_missing_folders(preset_file, tmp_path):
     with pytest.raises(InputError, match="is no results folder"):
         reports.report(tmp_path / "nowhere")
-    job.run(str(preset_file), tmp_path / "out", "cpu", workers=1)
+    job.study(str(preset_file), tmp_path / "out", device="cpu", workers=1)
     with open(tmp_path / "out" / "runs.jsonl", "a") as file:
         file.write('{"run"\n')
     with pytest.raises(InputError, match=r"runs\.jsonl, line 7 is damaged"):
@@ -418,8 +462,8 @@ def test_report_of_damaged_and_missing_folders(preset_file, tmp_path):
 
 def test_folder_that_cannot_be_written(preset_file, tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(InputError, match=r"cannot write to .*file.*choose another folder with --out"):
-        job.run(str(preset_file), tmp_path / "file" / "out", "cpu")
+    with pytest.raises(InputError, match=r"out=.*file.* cannot be written .*choose another folder"):
+        job.study(str(preset_file), tmp_path / "file" / "out", device="cpu")
 
 
 def test_device_that_is_not_there():
@@ -429,7 +473,7 @@ def test_device_that_is_not_there():
 
 def test_dry_run_lists_every_program(preset_file):
     preset_file.write_text(TINY + ONLINE.replace("width = 8", "width = 64"))
-    planned = plan.dry_run(str(preset_file), "cpu", workers=1)
+    planned = plan.plan(str(preset_file), "cpu", workers=1)
     assert sorted(P for program in planned.programs for P in program["P"]) == [16, 32, 64, 640, 640]
     assert all(program["memory_MiB"] > 0 for program in planned.programs)
     assert planned.seconds == pytest.approx(sum(p["seconds"] for p in planned.programs), abs=0.05 * 4)
@@ -441,7 +485,7 @@ def test_dry_run_lists_every_program(preset_file):
 def test_a_stamp_that_is_no_preset_is_refused(tmp_path, content):
     (tmp_path / "preset.json").write_text(content)
     with pytest.raises(InputError, match="preset"):
-        results.ResultFolder(tmp_path, preset.load_preset("quick"))
+        results.ResultFolder.open(tmp_path, preset.load_preset("quick"))
 
 
 @pytest.mark.parametrize(
@@ -455,17 +499,17 @@ def test_a_stamp_that_is_no_preset_is_refused(tmp_path, content):
 def test_networks_of_sizes_beyond_64_bits_are_refused(preset_file, tmp_path, change, network):
     preset_file.write_text(TINY.replace(*change).replace("cnn", network))
     with pytest.raises(InputError, match=rf"{network} of this size cannot be built .* make it narrower"):
-        job.run(str(preset_file), tmp_path / "out", "cpu")
+        job.study(str(preset_file), tmp_path / "out", device="cpu")
 
 
 def test_a_stamp_with_arguments_that_are_none_is_refused(preset_file, tmp_path):
-    results.ResultFolder(tmp_path / "out", load(preset_file))
+    results.ResultFolder.open(tmp_path / "out", load(preset_file))
     stamp = tmp_path / "out" / "preset.json"
     content = json.loads(stamp.read_text())
     content["sweeps"][0]["network"]["arguments"] = [[]]
     stamp.write_text(json.dumps(content))
     with pytest.raises(InputError, match="is no preset of a results folder"):
-        results.ResultFolder(tmp_path / "out", load(preset_file))
+        results.ResultFolder.open(tmp_path / "out", load(preset_file))
 
 
 @pytest.mark.parametrize("name", ["hpu", "no such device", "cuda:99", ""])

@@ -123,7 +123,7 @@ def test_a_preset_names_a_class_of_ones_own(tmp_path):
     path = tmp_path / "own.toml"
     path.write_text(PRESET)
     loaded = preset.load_preset(path)
-    report = job.run(path, tmp_path / "out", "cpu", workers=1, progress=False)
+    report = job.study(path, tmp_path / "out", device="cpu", workers=1, progress=False)
     assert len(report.finished) == 6
     (measurement,) = report.study.measurements
     assert measurement.curves.label == "ResidualMLP"
@@ -131,19 +131,19 @@ def test_a_preset_names_a_class_of_ones_own(tmp_path):
     run = loaded.runs()[0]
     assert run.network.build(RHM_)._base[0].blocks[1][1].weight.shape == (8, 8)
     assert run.key != replace(run, network=NetworkSpec("own_models:ResidualMLP", {"width": 8})).key
-    folder = results.ResultFolder(tmp_path / "out", loaded)
+    folder = results.ResultFolder.open(tmp_path / "out", loaded)
     assert all(folder.load(run) is not None for run in loaded.runs())
     assert sum(execution.cost([run]) for run in loaded.runs()) > 0
     path.write_text(PRESET.replace("blocks = 2", "blocks = 3"))
     with pytest.raises(InputError, match="results of another preset"):
-        results.ResultFolder(tmp_path / "out", preset.load_preset(path))
+        results.ResultFolder.open(tmp_path / "out", preset.load_preset(path))
 
 
 def test_no_code_is_run_from_a_results_folder(tmp_path):
     """A report neither imports the class of a run nor looks for it in the folder."""
     path, out = tmp_path / "own.toml", tmp_path / "out"
     path.write_text(PRESET)
-    job.run(path, out, "cpu", workers=1, progress=False)
+    job.study(path, out, device="cpu", workers=1, progress=False)
     (out / "own_models.py").write_text("raise SystemExit('imported')")
     lines = (out / "runs.jsonl").read_text().replace("own_models:", "elsewhere.not_there:")
     (out / "runs.jsonl").write_text(lines)

@@ -14,8 +14,9 @@ from staircases import curves
 from rhmtheory import RHM, InputError
 from rhmtheory.comparison import study
 from rhmvalidation.networks.spec import NetworkSpec
-from rhmvalidation.studies.folder import write_tables
-from rhmvalidation.studies.job import more_grammars, run
+from rhmvalidation.studies.folder import ResultFolder
+from rhmvalidation.studies.job import more_grammars
+from rhmvalidation.studies.job import study as train_study
 from rhmvalidation.studies.preset import Preset, Sweep
 from rhmvalidation.studies.report import Report, divergences, learning_curves, report
 from rhmvalidation.studies.runs import Run
@@ -64,6 +65,22 @@ def test_a_scan_of_learning_rates_is_one_curve_each():
     assert [one.name for one in learning_curves(runs)] == ["cnn, rate 0.5", "cnn, rate 2"]
 
 
+def test_widths_and_batch_sizes_are_curves_of_their_own():
+    runs = [
+        finished("cnn", 0, P, 1 / P, width=width, batch_size=batch)
+        for width, batch in ((16, 8), (4, 64), (4, 8))
+        for P in (10, 20)
+    ]
+    found = learning_curves(runs)
+    assert [one.name for one in found] == [
+        "cnn, width 4, batch 8",
+        "cnn, width 4, batch 64",
+        "cnn, width 16, batch 8",
+    ]
+    assert [(one.batch, one.rate) for one in found] == [(8, 1.0), (64, 1.0), (8, 1.0)]
+    assert [one.name for one in learning_curves(runs[:2])] == ["cnn"]
+
+
 def test_several_runs_of_a_grammar_are_rows_of_it():
     runs = [finished("cnn", 0, P, 1 / P, run_seed=i) for i in (0, 1) for P in (10, 20)]
     (one,) = learning_curves([*runs, finished("cnn", 0, 10, 0.1, rule="published")])
@@ -90,13 +107,12 @@ def test_classes_of_one_name_are_two_networks():
 
 def test_other_arguments_are_no_points_of_the_same_curve():
     runs = [finished("mine:Net", seed, 10, 1.0, width=width) for seed, width in ((0, 8), (1, 16))]
-    with pytest.raises(InputError, match=r"differ in width \(16, 8\) and would be mixed"):
-        learning_curves(runs)
+    assert [one.name for one in learning_curves(runs)] == ["Net, width 8", "Net, width 16"]
 
 
 def test_mixed_settings_in_one_curve_are_refused():
-    runs = [finished("cnn", 0, 10, 1.0), finished("cnn", 1, 10, 1.0, width=8)]
-    with pytest.raises(InputError, match=r"differ in width \(4, 8\) and would be mixed in one curve: keep each"):
+    runs = [finished("cnn", 0, 10, 1.0), finished("cnn", 1, 10, 1.0, warmup=8)]
+    with pytest.raises(InputError, match=r"differ in warmup \(0, 8\) and would be mixed in one curve: keep each"):
         learning_curves(runs)
 
 
@@ -113,11 +129,10 @@ def test_divergences_are_means_over_grammars():
 
 
 def test_runs_of_an_older_format_are_refused(tmp_path):
-    write_tables(tmp_path, [finished("cnn", 0, 10, 0.5)])
+    ResultFolder(tmp_path).write_tables([finished("cnn", 0, 10, 0.5)])
     text = (tmp_path / "runs.jsonl").read_text()
     content = json.loads(text)
-    content["run"] |= {name: content["run"]["rhm"][name] for name in "vmsL"}
-    del content["run"]["rhm"]
+    content["run"]["network"] = "cnn"  # settings held what the arguments of the network hold now
     (tmp_path / "runs.jsonl").write_text(json.dumps(content) + "\n")
     with pytest.raises(InputError, match=r"of an older format.*train it anew"):
         report(tmp_path)
@@ -187,8 +202,8 @@ def test_grammars_are_added_until_the_interval_is_narrow():
     assert more_grammars(start, narrow, 0.4, 64) == start
     assert more_grammars(start, wide, 0.4, 4) == start
     assert more_grammars(start, wide, 0.4, 5).sweeps[0].seeds == (0, 1, 2, 3, 4)
-    assert more_grammars(start, wide, 0.4, 64, only="lcn") == start  # nobody trains it
-    assert more_grammars(start, wide, 0.4, 64, only="cnn").sweeps == (grown,)
+    both = replace(start, sweeps=(*start.sweeps, *preset_of("lcn", 4).sweeps))
+    assert more_grammars(both.select(network="cnn"), wide, 0.4, 64).sweeps == (grown,)
     online = replace(SETTINGS, protocol="online")
     for other in (preset_of("lcn", 4), preset_of("cnn", 4, online)):  # of another network, or by the other clock
         assert more_grammars(other, wide, 0.4, 64) == other
@@ -216,12 +231,12 @@ def test_a_lower_bound_gets_no_more_grammars_and_too_few_get_three():
     ("given", "message"),
     [
         ({"until_width": -1.0}, "until_width=-1.0 must be positive"),
-        ({"until_width": 0.2, "shard": "1/2"}, "shard=1/2"),
+        ({"until_width": 0.2, "shard": "1/2"}, "shard='1/2' sees a part of the grammars only"),
     ],
 )
 def test_bad_widths_are_refused(given, message, tmp_path):
     with pytest.raises(InputError, match=message):
-        run("quick", tmp_path / "out", "cpu", **given)
+        train_study("quick", tmp_path / "out", device="cpu", **given)
 
 
 def test_a_curve_whose_runs_all_diverged_is_left_out_and_said():
@@ -274,7 +289,7 @@ def test_folders_are_reported_on_together_with_the_two_clocks(tmp_path):
         ]
     for name, runs in both.items():
         (tmp_path / name).mkdir()
-        write_tables(tmp_path / name, runs)
+        ResultFolder(tmp_path / name).write_tables(runs)
     found = report(tmp_path / "offline", tmp_path / "online", tmp_path / "online")
     assert len(found.finished) == len(both["offline"]) + len(both["online"])
     assert [c.protocol for c in found.study.comparisons] == ["offline", "online"]
@@ -283,5 +298,5 @@ def test_folders_are_reported_on_together_with_the_two_clocks(tmp_path):
         path.name for path in (tmp_path / "out" / "deep").iterdir()
     }
     assert "clocks_v8_m2_s2_L3" not in report(tmp_path / "offline").figures()
-    with pytest.raises(InputError, match="cannot make the folder"):
+    with pytest.raises(InputError, match=r"the folder .* cannot be made"):
         found.write(tmp_path / "online" / "runs.csv" / "x")

@@ -9,7 +9,12 @@ from .diagnostics.probes import sensitivity as sensitivity
 from .networks.spec import NetworkSpec as NetworkSpec
 from .sentences import Sentences as Sentences
 from .sentences import SentenceStream as SentenceStream
-from .studies.job import run as run
+from .studies.job import study as study
+from .studies.plan import Plan as Plan
+from .studies.plan import plan as plan
+from .studies.preset import Preset as Preset
+from .studies.preset import load_preset as load_preset
+from .studies.preset import preset_names as preset_names
 from .studies.report import Report as Report
 from .studies.report import report as report
 from .training.settings import Settings as Settings

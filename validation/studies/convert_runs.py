@@ -1,22 +1,28 @@
-"""Rewrite results of the layout in which training settings held width, heads and depth of the network.
+"""Bring results of earlier code into one folder of the present format, of whatever batch sizes, rates and widths.
 
-`python convert_runs.py FOLDER...` rewrites preset.json, every .jsonl of runs, and runs/*.json under new names.
+    python convert_runs.py OLD [OLD ...] --out NEW
+
+Earlier code kept width, heads and depth of a network among the settings of training, and one batch size per folder.
+Of each old folder, which stays as it is, runs.jsonl and runs/*.json are read, finished or not; present formats are
+taken as they are. NEW may hold results already: the same runs are superseded, others stay. Then
+`rhmtheory report NEW` tells the curves apart.
 """
 
+import argparse
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
 from rhmtheory.support.files import write_atomically
-from rhmvalidation.studies.folder import parse_run
+from rhmvalidation.studies.folder import ResultFolder
+from rhmvalidation.studies.records import Finished, parse_run, settings_by_curve
 
 OF_THE_NETWORK = {"width": None, "heads": 1, "depth": None}
 
 
 def converted(content: dict[str, Any]) -> dict[str, Any]:
     """A run or a sweep whose network is name and arguments; one that is so already stays."""
-    if isinstance(content.get("network"), dict):
+    if isinstance(content["network"], dict):
         return content
     settings = dict(content["settings"])
     given = {name: settings.pop(name, default) for name, default in OF_THE_NETWORK.items()}
@@ -26,32 +32,47 @@ def converted(content: dict[str, Any]) -> dict[str, Any]:
     return out | {"network": {"name": content["network"], "arguments": arguments}, "settings": settings}
 
 
-def convert_line(text: str) -> str:
-    """One line of a .jsonl of runs; any other line stays."""
-    content = json.loads(text)
-    if not (isinstance(content, dict) and set(content) >= {"run", "outcome"}):
-        return text
-    return json.dumps({**content, "run": converted(content["run"])})
+def read(folder: Path) -> list[Finished]:
+    """All finished runs of an old folder."""
+    table = folder / "runs.jsonl"
+    lines = table.read_text().splitlines() if table.exists() else []
+    texts = [(f"{table}, line {number}", line) for number, line in enumerate(lines, start=1)]
+    texts += [(str(path), path.read_text()) for path in sorted((folder / "runs").glob("*.json"))]
+    found = []
+    for source, text in texts:
+        content = json.loads(text)
+        found.append(parse_run(json.dumps({**content, "run": converted(content["run"])}), source))
+    return found
 
 
-def main(*folders: str) -> None:
-    """Rewrite folders in place."""
-    for folder in map(Path, folders):
+def sweeps(folders: list[Path]) -> list[dict[str, Any]]:
+    """Sweeps of the presets of folders, each curve once."""
+    found, known = [], set[str]()
+    for folder in folders:
         stamp = folder / "preset.json"
-        if stamp.exists():
-            content = json.loads(stamp.read_text())
-            content["sweeps"] = [converted(sweep) for sweep in content["sweeps"]]
-            write_atomically(stamp, json.dumps(content, indent=1))
-        for path in folder.glob("*.jsonl"):
-            lines = path.read_text().splitlines()
-            write_atomically(path, "".join(convert_line(line) + "\n" for line in lines))
-        for path in (folder / "runs").glob("*.json"):
-            text = convert_line(path.read_text())
-            run, _ = parse_run(text, str(path))
-            write_atomically(path.with_name(f"{run.key}.json"), text)
-            if path.stem != run.key:
-                path.unlink()
+        for sweep in json.loads(stamp.read_text())["sweeps"] if stamp.exists() else []:
+            new = converted(sweep)
+            curves = settings_by_curve({"sweeps": [new]}, str(stamp)).keys()
+            if not curves <= known:
+                found.append(new)
+            known |= curves
+    return found
+
+
+def main() -> None:
+    """Read the old folders and write the new one."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("old", type=Path, nargs="+", help="results folders of earlier code")
+    parser.add_argument("--out", type=Path, required=True, help="the new folder, made if it is not there")
+    given = parser.parse_args()
+    runs = {run.key: (run, outcome) for folder in given.old for run, outcome in read(folder)}
+    given.out.mkdir(parents=True, exist_ok=True)
+    names = ", ".join(folder.name for folder in given.old)
+    stamp = {"name": given.out.name, "summary": f"Runs of {names}", "sweeps": sweeps([*given.old, given.out])}
+    write_atomically(given.out / "preset.json", json.dumps(stamp, indent=1))
+    ResultFolder(given.out).write_tables(list(runs.values()))
+    print(f"{len(runs)} runs of {len(given.old)} folders are in {given.out}")
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    main()

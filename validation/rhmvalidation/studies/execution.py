@@ -13,11 +13,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
+from typing import Protocol
 
 import torch
 
 from rhmtheory import InputError
 from rhmtheory.support.checks import as_int
+from rhmtheory.support.errors import ResourceError
 from rhmtheory.support.memory import memory_size
 from rhmtheory.support.parallel import thread_count
 from rhmvalidation.studies.folder import ResultFolder
@@ -40,10 +42,10 @@ class Shard:
 
     @classmethod
     def parse(cls, text: str) -> Shard:
-        """Read ``i/n``."""
+        """Read ``i/n``; raises `InputError` for anything else."""
         parts = text.split("/")
-        if len(parts) != 2 or not all(part.isdecimal() for part in parts):
-            raise InputError(f"shard={text!r} must have the form i/n, such as 2/8")
+        if len(parts) != 2 or not all(part.isdecimal() and len(part) < 10 for part in parts):
+            raise InputError("shard", text, "must have the form i/n with two numbers", "give one such as 2/8")
         count = as_int("n of the shard", int(parts[1]), low=1)
         return cls(as_int("i of the shard", int(parts[0]), low=1, high=count), count)
 
@@ -79,15 +81,16 @@ def memory(runs: Sequence[Run]) -> int:
 
 
 def check_memory(runs: Sequence[Run], device: torch.device) -> None:
-    """Raise `InputError` for a program that a device cannot hold; on a GPU, where it may be halved, for one run."""
+    """Raise `ResourceError` for a program that a device cannot hold; on a GPU, which may halve it, for one run."""
     if device.type == "cuda":
         needed, there = memory(runs[:1]), float(torch.cuda.get_device_properties(device).total_memory)
     else:
         needed, there = memory(runs), memory_size()
     if needed > there:
-        raise InputError(
-            f"{len(runs)} replicas of {runs[0].network.name} on {runs[0].rhm} need about {needed / 2**30:.3g} GiB, "
-            f"and {device} has {there / 2**30:.3g}: lower replicas, width, batch_size, test_size or the largest P"
+        raise ResourceError(
+            f"{len(runs)} replicas of {runs[0].network.name} on {runs[0].rhm}",
+            rule=f"need about {needed / 2**30:.3g} GiB, and {device} has {there / 2**30:.3g}",
+            way_out="lower replicas, width, batch_size, test_size or the largest P",
         )
 
 
@@ -101,12 +104,26 @@ def execute(
     on_done: Callable[[Sequence[Run]], None] = lambda runs: None,
     on_step: Callable[[Sequence[Run], int], None] = lambda runs, step: None,
 ) -> None:
-    """Train what the folder does not have yet, and keep every program's runs as soon as they are finished.
+    """Train what the folder does not have yet, and keep the runs of every program as soon as it is finished.
 
-    On a GPU programs run one after another in this process; on the CPU one thread each, in ``workers`` processes
-    (as many as cores by default); with ``scheduler``, on the Dask cluster at that address, where each worker
-    looks for the device. ``on_done`` is told of finished programs, ``on_step`` (in this process only) of their
-    steps.
+    Parameters
+    ----------
+    programs : sequence of sequences of Run
+        See `groups`.
+    folder : ResultFolder
+    device : str or torch.device
+        On a GPU programs run one after another in this process.
+    scheduler : str, optional
+        Address of a Dask cluster that trains in place of this machine; each worker looks for the device.
+    workers : int, optional
+        Processes on the CPU, one thread each; by default as many as cores. With 1 this process trains.
+    on_done, on_step : callable
+        Are told of finished programs and, where this process trains, of each step.
+
+    Raises
+    ------
+    ResourceError
+        For networks that memory does not hold, full disks, and workers or a scheduler that are gone.
     """
     missing = []
     for runs in programs:
@@ -122,40 +139,157 @@ def execute(
         folder.checkpoint(runs).unlink(missing_ok=True)
         on_done(runs)
 
-    workers = thread_count(None) if workers is None else as_int("workers", workers, low=1)
-    here = None if scheduler else pick_device(device)
-    for runs in missing:
-        if here:
-            check_memory(runs, here)
-    if here and (here.type != "cpu" or workers == 1 or len(missing) < 2):
-        for runs in missing:
-            for part, outcomes in train_in_parts(runs, here, folder.checkpoint, on_step):
-                keep(part, outcomes)
+    count = thread_count(None) if workers is None else as_int("workers", workers, low=1)
+    if missing:
+        with _back_end(missing, folder, device, scheduler, min(count, len(missing)), on_step) as end:
+            for runs in missing:
+                end.submit(runs, keep)
+            end.wait()
+
+
+Keep = Callable[[Sequence[Run], Sequence[Outcome]], None]
+
+
+class BackEnd(Protocol):
+    """Trains programs, and hands their runs to ``keep`` when they are finished; a context manager."""
+
+    def submit(self, runs: Sequence[Run], keep: Keep) -> None:
+        """Train a program, now or later."""
+
+    def wait(self) -> None:
+        """Return when all programs are finished and kept."""
+
+
+@contextmanager
+def _back_end(
+    programs: Sequence[Sequence[Run]],
+    folder: ResultFolder,
+    device: str | torch.device,
+    scheduler: str | None,
+    workers: int,
+    on_step: Callable[[Sequence[Run], int], None],
+) -> Iterator[BackEnd]:
+    """Choose by what was asked for and what there is: a cluster, this process, or processes of this machine."""
+    if scheduler is not None:
+        with Dask(scheduler, device) as cluster:
+            yield cluster
         return
-    with _executor(scheduler, min(workers, len(missing))) as pool:
-        futures: dict[Future[list[Outcome]], list[Run]] = {}
-        for runs in missing:
-            # a cluster's workers may not share this disk
-            checkpoint = None if scheduler else folder.checkpoint
-            futures[pool.submit(_in_worker, runs, str(device), checkpoint)] = runs
+    here = pick_device(device)
+    for runs in programs:
+        check_memory(runs, here)
+    if here.type != "cpu" or workers == 1:
+        yield Here(here, folder.checkpoint, on_step)
+        return
+    with Processes(workers, here, folder.checkpoint) as processes:
+        yield processes
+
+
+@dataclass(frozen=True)
+class Here:
+    """This process trains, one program after another."""
+
+    device: torch.device
+    checkpoint: Callable[[Sequence[Run]], Path]
+    on_step: Callable[[Sequence[Run], int], None]
+
+    def submit(self, runs: Sequence[Run], keep: Keep) -> None:
+        """Train a program, and keep each part of it as soon as it is finished."""
+        for part, outcomes in train_in_parts(runs, self.device, self.checkpoint, self.on_step):
+            keep(part, outcomes)
+
+    def wait(self) -> None:
+        """Nothing is under way."""
+
+
+class _Futures:
+    """Programs under way in other processes."""
+
+    losses: tuple[type[Exception], ...]
+    """Raised where those who train are gone."""
+    trainers: str
+    """Whom the error names."""
+
+    def __init__(self, executor: Executor, device: str, checkpoint: Callable[[Sequence[Run]], Path] | None) -> None:
+        self._executor, self._device, self._checkpoint = executor, device, checkpoint
+        self._under_way: dict[Future[list[Outcome]], tuple[Sequence[Run], Keep]] = {}
+
+    def submit(self, runs: Sequence[Run], keep: Keep) -> None:
+        """Hand a program to whoever is free."""
+        future = self._executor.submit(_in_worker, runs, self._device, self._checkpoint)
+        self._under_way[future] = runs, keep
+
+    def wait(self) -> None:
+        """Keep programs as they are finished."""
         try:
-            for future in as_completed(futures):
-                keep(futures[future], future.result())
-        except _losses(scheduler) as error:
-            what = f"a worker or the scheduler at {scheduler}" if scheduler else "a worker process"
-            raise InputError(
-                f"{what} was ended from outside, often for lack of memory: use fewer --workers, or fewer replicas "
-                "in the preset; finished runs are kept, and the same command goes on from there"
+            for future in as_completed(self._under_way):
+                runs, keep = self._under_way[future]
+                keep(runs, future.result())
+        except self.losses as error:
+            raise ResourceError(
+                self.trainers,
+                rule="was ended from outside, often for lack of memory",
+                way_out="use fewer `workers`, or fewer replicas in the preset; finished runs are kept, and the "
+                "same command goes on from there",
             ) from error
 
 
-def _losses(scheduler: str | None) -> tuple[type[Exception], ...]:
-    """What is raised where those who train are gone."""
-    if scheduler is None:
-        return (BrokenProcessPool,)
-    from distributed.scheduler import KilledWorker
+class Processes(_Futures):
+    """Processes of this machine, with one thread each."""
 
-    return CancelledError, KilledWorker
+    losses = (BrokenProcessPool,)
+    trainers = "a worker process"
+
+    def __init__(self, workers: int, device: torch.device, checkpoint: Callable[[Sequence[Run]], Path]) -> None:
+        # small networks gain more from a process per core than from threads within a matrix product
+        self._pool = ProcessPoolExecutor(workers, get_context("spawn"), _start_worker, (os.getpid(),))
+        super().__init__(self._pool, str(device), checkpoint)
+
+    def __enter__(self) -> Processes:
+        return self
+
+    def __exit__(self, error: type[BaseException] | None, *_: object) -> None:
+        if error is None:
+            self._pool.shutdown()
+            return
+        processes = list(self._pool._processes.values())
+        for process in processes:
+            process.terminate()  # those that train write a checkpoint first
+        self._pool.shutdown(wait=False, cancel_futures=True)
+        for process in processes:
+            process.join(_LONGEST_STEP)
+
+
+class Dask(_Futures):
+    """Workers of a Dask cluster, which need not share this disk: no checkpoints."""
+
+    def __init__(self, scheduler: str, device: str | torch.device) -> None:
+        try:
+            from distributed import Client
+            from distributed.scheduler import KilledWorker
+        except ModuleNotFoundError:
+            raise InputError(
+                "scheduler",
+                scheduler,
+                "needs dask.distributed, which is missing",
+                "pip install 'rhmtheory[cluster]'",
+            ) from None
+        self.losses, self.trainers = (CancelledError, KilledWorker), f"a worker or the scheduler at {scheduler}"
+        try:
+            self._client = Client(scheduler, timeout="10s")  # type: ignore[no-untyped-call]
+        except (OSError, TimeoutError, ValueError) as error:
+            raise InputError(
+                "scheduler",
+                scheduler,
+                f"does not answer ({error})",
+                "start one with 'dask scheduler --host 127.0.0.1' and workers with 'dask worker', give its address",
+            ) from error
+        super().__init__(self._client.get_executor(), str(device), None)  # type: ignore[no-untyped-call]
+
+    def __enter__(self) -> Dask:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._client.close()
 
 
 def train_in_parts(
@@ -177,11 +311,12 @@ def train_in_parts(
 
 
 def _halves(runs: Sequence[Run], device: torch.device, error: Exception) -> tuple[Sequence[Run], Sequence[Run]]:
-    """Two halves of a program; raises `InputError` for one run, which cannot be halved."""
+    """Two halves of a program; raises `ResourceError` for one run, which cannot be halved."""
     if len(runs) == 1:
-        raise InputError(
-            f"one replica of {runs[0].network} (batch "
-            f"{runs[0].settings.batch_size}) does not fit in the memory of {device}: lower width or batch_size"
+        raise ResourceError(
+            f"one replica of {runs[0].network} (batch {runs[0].settings.batch_size})",
+            rule=f"does not fit in the memory of {device}",
+            way_out="lower width or batch_size",
         ) from error
     if device.type == "cuda":
         torch.cuda.empty_cache()
@@ -200,41 +335,6 @@ def _in_worker(
         if threading.current_thread() is not threading.main_thread():
             raise
         os._exit(1)  # the checkpoint is written; the pool would hand on the next program
-
-
-@contextmanager
-def _executor(scheduler: str | None, workers: int) -> Iterator[Executor]:
-    """Processes of this machine, or a Dask cluster behind the same interface."""
-    if scheduler is None:
-        # small networks gain more from a process a core than from threads within a matrix product
-        pool = ProcessPoolExecutor(workers, get_context("spawn"), _start_worker, (os.getpid(),))
-        try:
-            yield pool
-        except BaseException:
-            processes = list(pool._processes.values())
-            for process in processes:
-                process.terminate()  # those that train write a checkpoint first
-            pool.shutdown(wait=False, cancel_futures=True)
-            for process in processes:
-                process.join(_LONGEST_STEP)
-            raise
-        pool.shutdown()
-        return
-    try:
-        from distributed import Client
-    except ModuleNotFoundError:
-        raise InputError(
-            "--scheduler needs dask.distributed, which is missing: pip install 'rhmtheory[cluster]'"
-        ) from None
-    try:
-        client = Client(scheduler, timeout="10s")  # type: ignore[no-untyped-call]
-    except (OSError, TimeoutError, ValueError) as error:
-        raise InputError(
-            f"no Dask scheduler answers at {scheduler} ({error}): start one with 'dask scheduler', workers with "
-            "'dask worker', and give its address"
-        ) from error
-    with client:
-        yield client.get_executor()  # type: ignore[no-untyped-call]
 
 
 def _start_worker(parent: int) -> None:

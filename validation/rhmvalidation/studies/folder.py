@@ -1,4 +1,4 @@
-"""The folder that keeps what was measured: one atomically written file a finished run."""
+"""The folder that keeps what was measured: one atomically written file per finished run."""
 
 from __future__ import annotations
 
@@ -6,118 +6,222 @@ import csv
 import io
 import json
 import os
+import re
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from rhmtheory import RHM, InputError
+from rhmtheory import InputError
+from rhmtheory.support.errors import ResourceError
 from rhmtheory.support.files import remove_abandoned, write_atomically
-from rhmvalidation.networks.spec import NetworkSpec
 from rhmvalidation.studies.preset import Preset
-from rhmvalidation.studies.runs import Run, curve_of
+from rhmvalidation.studies.records import (
+    Finished,
+    OldFormatError,
+    curve_name,
+    preset_as_dict,
+    read_json,
+    read_run,
+    read_runs,
+    settings_by_curve,
+    written,
+)
+from rhmvalidation.studies.runs import Run
 from rhmvalidation.training.outcome import Outcome
-from rhmvalidation.training.settings import Settings
 
-_CHECKPOINTS = "checkpoints"
+_CHECKPOINTS, _RUNS, _ROWS, _STAMP = "checkpoints", "runs", "runs.jsonl", "preset.json"
+_JOURNAL = re.compile(r"[0-9a-f]{16}-\d+\.jsonl")
 
 
 class ResultFolder:
-    """Finished runs of one preset. Nothing finished is ever lost, and folders of shards can be merged by copying.
+    """Finished runs of a study. Nothing finished is ever lost, and folders of shards can be merged by copying.
 
-    ``preset.json`` says whose results these are; ``runs/<hash>.json`` holds one run and its outcome, and
-    ``runs.jsonl`` all of them in one file, which is what a recorded study keeps.
+    ``preset.json`` says whose results these are; ``runs/<name>.json`` holds one run and its outcome, and
+    ``runs.jsonl`` all of them in one file, which is what a recorded study keeps. What was read once is remembered.
     """
 
-    def __init__(self, path: str | os.PathLike[str], preset: Preset) -> None:
-        """Open a folder, or make it; `InputError` for one of another preset, or one that cannot be written."""
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        """Name a folder; nothing is read or written yet."""
         self.path = Path(path)
-        self._runs = self.path / "runs"
-        content = json.loads(json.dumps(asdict(preset)))
-        stamp = self.path / "preset.json"
+        self._runs, self._checkpoints = self.path / _RUNS, self.path / _CHECKPOINTS
+        self._read: dict[str, Finished] = {}
+        self._looked = False
+
+    @classmethod
+    def open(cls, path: str | os.PathLike[str], preset: Preset) -> ResultFolder:
+        """Make a folder ready for the runs of a preset, whose name it then bears.
+
+        Programs that were finished when a process stopped are kept, and half-written files of killed processes
+        are removed.
+
+        Raises
+        ------
+        InputError
+            For a folder of another study, damaged records, and a folder that cannot be written.
+        """
+        folder = cls(path)
+        stamp = folder._stamp_for(preset)
         try:
-            self._runs.mkdir(parents=True, exist_ok=True)
-            mine = _settings(content)
-            known = _stamped(stamp) if stamp.exists() else mine
-            shared = known.keys() & mine.keys()
-            same = bool(shared) and all(known[name] == mine[name] for name in shared)
-            if same:
-                write_atomically(stamp, json.dumps(content, indent=1))
+            folder._runs.mkdir(parents=True, exist_ok=True)
+            write_atomically(folder.path / _STAMP, json.dumps(stamp, indent=1))
         except OSError as error:
-            raise InputError(f"cannot write to {path} ({error}): choose another folder with --out") from error
-        if not same:
             raise InputError(
-                f"{self.path} holds results of another preset (or of {preset.name!r} with other settings): "
-                "choose another folder with --out, or remove this one"
-            )
-        for folder in (self.path, self._runs, self.path / _CHECKPOINTS):
-            remove_abandoned(folder)
-        self._save_rest()
-        self._recorded = {run.key: (run, outcome) for run, outcome in recorded_runs(self.path)}
+                str(path), rule=f"cannot be written ({error})", way_out="choose another folder with `out`"
+            ) from error
+        for place in (folder.path, folder._runs, folder._checkpoints):
+            remove_abandoned(place)
+        folder._save_rest()
+        return folder
 
     @property
     def checkpoint(self) -> Callable[[Sequence[Run]], Path]:
         """Tells where the unfinished training of some runs is kept; a worker process can be handed it."""
-        return partial(_checkpoint, self.path / _CHECKPOINTS)
+        return partial(_checkpoint, self._checkpoints)
 
     def load(self, run: Run) -> Outcome | None:
         """The outcome of a run if it is finished; a file that cannot be read counts as not there."""
-        file = self._runs / f"{run.key}.json"
-        if not file.exists():
-            return self._recorded[run.key][1] if run.key in self._recorded else None
-        try:
-            return parse_run(file.read_text(encoding="utf-8"), str(file))[1]
-        except (InputError, UnicodeDecodeError) as error:
-            warnings.warn(f"its run is trained again: {error}", stacklevel=2)
-            return None
+        self._look_at_rows()
+        if run.key not in self._read:
+            file = self._runs / f"{run.key}.json"
+            if not file.exists():
+                return None
+            try:
+                self._read[run.key] = read_run(file)
+            except InputError as error:
+                warnings.warn(f"its run is trained again: {error}", stacklevel=2)
+                return None
+        return self._read[run.key][1]
+
+    def finished(self, runs: Iterable[Run] = ()) -> list[Finished]:
+        """All finished runs of the folder, those given first; damaged files are left out with a warning."""
+        self._look_at_rows()
+        for file in sorted(self._runs.glob("*.json")):
+            if file.stem in self._read:
+                continue
+            try:
+                run, outcome = read_run(file)
+            except OldFormatError:
+                raise
+            except InputError as error:
+                warnings.warn(f"left out: {error}", stacklevel=2)
+                continue
+            self._read[run.key] = run, outcome
+        first = {run.key: self._read[run.key] for run in runs if run.key in self._read}
+        return [*first.values(), *(pair for key, pair in self._read.items() if key not in first)]
 
     def save(self, run: Run, outcome: Outcome) -> None:
-        """Keep one finished run; raises `InputError` where the disk is full, with what to do."""
-        try:
-            write_atomically(self._runs / f"{run.key}.json", _as_json(run, outcome))
-        except OSError as error:
-            raise _no_room(self._runs, error) from error
+        """Keep one finished run; raises `ResourceError` where the disk is full, with what to do."""
+        with with_room(self._runs):
+            write_atomically(self._runs / f"{run.key}.json", written(run, outcome))
+        self._read[run.key] = run, outcome
 
     def save_program(self, runs: Sequence[Run], outcomes: Sequence[Outcome]) -> None:
         """Keep the runs that trained together, all of them or none, whenever the process stops.
 
         Replicas that trained again with fewer neighbours would differ in rounding. Raises as `save` does.
         """
-        lines = [_as_json(*pair) + "\n" for pair in zip(runs, outcomes, strict=True)]
-        journal = _checkpoint(self.path / _CHECKPOINTS, runs).with_suffix(".jsonl")
-        try:
+        lines = [written(*pair) + "\n" for pair in zip(runs, outcomes, strict=True)]
+        journal = _checkpoint(self._checkpoints, runs).with_suffix(".jsonl")
+        with with_room(journal.parent):
             write_atomically(journal, "".join(lines))
-        except OSError as error:
-            raise _no_room(journal.parent, error) from error
         for pair in zip(runs, outcomes, strict=True):
             self.save(*pair)
         journal.unlink(missing_ok=True)
 
+    def write_tables(self, finished: Sequence[Finished]) -> None:
+        """Write ``runs.csv``, one row per run, and ``runs.jsonl``, with their curves.
+
+        Rows that stand there are superseded by the same run alone: those of other runs follow the ones given.
+
+        Raises
+        ------
+        ResourceError
+            Where the disk is full.
+        """
+        rows = {run.key: (run, outcome) for run, outcome in finished}
+        rows |= {run.key: (run, outcome) for run, outcome in _rows(self.path) if run.key not in rows}
+        lines = "".join(written(*pair) + "\n" for pair in rows.values())
+        with with_room(self.path):
+            write_atomically(self.path / _ROWS, lines)
+            write_atomically(self.path / "runs.csv", _table(list(rows.values())))
+
+    def check_holds_only(self, finished: Sequence[Finished]) -> None:
+        """Raise `InputError` where the folder has runs that are not among these: it is that of another study."""
+        others = {run.key for run, _ in self.finished()} - {run.key for run, _ in finished}
+        stamp = self.path / _STAMP
+        mine = {curve_name(run.rhm, run.network, run.settings) for run, _ in finished}
+        if others or (stamp.exists() and not mine & settings_by_curve(read_json(stamp), str(stamp)).keys()):
+            raise InputError(
+                str(self.path),
+                rule=f"holds {self._study()}, of which {len(others)} runs are not in this report",
+                way_out="choose another folder with `out`, or report on that one, too",
+            )
+
+    def _look_at_rows(self) -> None:
+        if not self._looked:
+            # what this process has saved is newer
+            self._read = {run.key: (run, outcome) for run, outcome in _rows(self.path)} | self._read
+            self._looked = True
+
+    def _stamp_for(self, preset: Preset) -> dict[str, Any]:
+        """Content of ``preset.json``: this preset, and what stood there of other curves."""
+        content, stamp = preset_as_dict(preset), self.path / _STAMP
+        mine = settings_by_curve(content, preset.name)
+        before = read_json(stamp) if stamp.exists() else {"sweeps": []}
+        known = settings_by_curve(before, str(stamp))
+        self._look_at_rows()
+        if not known:
+            known = {curve_name(x.rhm, x.network, x.settings): x.settings for x, _ in self._read.values()}
+        shared = known.keys() & mine.keys()
+        if known and (not shared or any(known[curve] != mine[curve] for curve in shared)):
+            raise InputError(
+                str(self.path),
+                rule=f"holds results of another preset, {self._study()}, or {preset.name!r} had other settings",
+                way_out="choose another folder with `out`, or remove this one",
+            )
+        others = [
+            one for one in before["sweeps"] if not settings_by_curve({"sweeps": [one]}, "").keys() & mine.keys()
+        ]
+        return content | {"sweeps": content["sweeps"] + others}
+
+    def _study(self) -> str:
+        """The name of the study that a folder says it holds."""
+        stamp = self.path / _STAMP
+        content = read_json(stamp) if stamp.exists() else {}
+        name = content.get("name") if isinstance(content, dict) else None
+        return f"the study {name!r}" if isinstance(name, str) else "a study without preset.json"
+
     def _save_rest(self) -> None:
         """Keep the runs of programs that were finished when the process stopped."""
-        for journal in sorted((self.path / _CHECKPOINTS).glob("*.jsonl")):
+        for journal in sorted(self._checkpoints.glob("*.jsonl")):
+            if not _JOURNAL.fullmatch(journal.name):  # not ours
+                continue
             try:
-                found = _lines_of(journal)
+                found = read_runs(journal)
             except FileNotFoundError:  # another process in this folder has just kept them
                 continue
             for run, outcome in found:
                 if not (self._runs / f"{run.key}.json").exists():
                     self.save(run, outcome)
-            journal.unlink(missing_ok=True)
-
-    def finished(self, runs: Sequence[Run]) -> list[tuple[Run, Outcome]]:
-        """Those of the runs that are finished, with their outcomes."""
-        found = [(run, self.load(run)) for run in runs]
-        return [(run, outcome) for run, outcome in found if outcome is not None]
+            if found:
+                journal.unlink(missing_ok=True)
 
 
-def _no_room(folder: Path, error: OSError) -> InputError:
-    return InputError(
-        f"cannot write the result of a run to {folder} ({error}): make room, and give the same command again; the "
-        "finished runs are kept"
-    )
+@contextmanager
+def with_room(folder: Path) -> Iterator[None]:
+    """Write files of results; raises `ResourceError` where that fails, with what to do."""
+    try:
+        yield
+    except OSError as error:
+        raise ResourceError(
+            f"results in {folder}",
+            rule=f"cannot be written ({error})",
+            way_out="make room, and give the same command again; the finished runs are kept",
+        ) from error
 
 
 def _checkpoint(folder: Path, runs: Sequence[Run]) -> Path:
@@ -125,9 +229,13 @@ def _checkpoint(folder: Path, runs: Sequence[Run]) -> Path:
     return folder / f"{runs[0].key}-{len(runs)}.pt"
 
 
-def write_tables(folder: Path, finished: Sequence[tuple[Run, Outcome]]) -> None:
-    """Write finished runs as ``runs.csv``, one row a run, and as ``runs.jsonl``, with their curves."""
-    write_atomically(folder / "runs.jsonl", "".join(_as_json(*pair) + "\n" for pair in finished))
+def _rows(folder: Path) -> list[Finished]:
+    """Runs of ``runs.jsonl``; empty where there is none."""
+    path = folder / _ROWS
+    return read_runs(path) if path.exists() else []
+
+
+def _table(finished: Sequence[Finished]) -> str:
     rows = []
     for run, outcome in finished:
         network = {"network": run.network.name, "arguments": json.dumps(dict(run.network.arguments))}
@@ -144,89 +252,4 @@ def write_tables(folder: Path, finished: Sequence[tuple[Run, Outcome]]) -> None:
     writer = csv.DictWriter(table, fieldnames=list(rows[0]) if rows else ["key"])
     writer.writeheader()
     writer.writerows(rows)
-    write_atomically(folder / "runs.csv", table.getvalue())
-
-
-def _settings(content: dict[str, Any]) -> dict[str, Any]:
-    """Settings by curve (see `curve_of`); other sizes, grammars or replicas leave runs what they are.
-
-    What a stamp of earlier times does not say has its default.
-    """
-    found = {}
-    for sweep in content["sweeps"]:
-        settings = Settings(**sweep["settings"])
-        network = NetworkSpec(**sweep["network"])
-        curve = json.dumps(curve_of(sweep["rhm"], network.name, settings))
-        found[curve] = settings, network
-    return found
-
-
-def _stamped(stamp: Path) -> dict[str, Any]:
-    try:
-        return _settings(read_json(stamp))
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise InputError(
-            f"{stamp} is no preset of a results folder: choose another folder with --out, or remove the file "
-            f"({type(error).__name__}: {error})"
-        ) from error
-
-
-def recorded_runs(folder: Path) -> list[tuple[Run, Outcome]]:
-    """Runs of a recorded study, from its ``runs.jsonl``; empty where there is none."""
-    path = folder / "runs.jsonl"
-    return _lines_of(path) if path.exists() else []
-
-
-def _lines_of(path: Path) -> list[tuple[Run, Outcome]]:
-    lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
-    return [parse_run(line, f"{path}, line {number}") for number, line in enumerate(lines, start=1)]
-
-
-def all_runs(folder: Path) -> list[tuple[Run, Outcome]]:
-    """Every finished run in a folder, recorded or fresh; damaged files are left out with a warning."""
-    runs = {run.key: (run, outcome) for run, outcome in recorded_runs(folder)}
-    for file in sorted((folder / "runs").glob("*.json")):
-        try:
-            run, outcome = parse_run(file.read_text(encoding="utf-8"), str(file))
-        except OldFormatError:
-            raise
-        except (InputError, UnicodeDecodeError) as error:
-            warnings.warn(f"left out: {error}", stacklevel=2)
-            continue
-        runs[run.key] = run, outcome
-    return list(runs.values())
-
-
-class OldFormatError(InputError):
-    """A run recorded by an earlier version, whose settings mean something else."""
-
-
-def parse_run(text: str, source: str) -> tuple[Run, Outcome]:
-    """Read one line of ``runs.jsonl``; ``source`` names it in messages."""
-    try:
-        content = json.loads(text)
-        if "rhm" not in content["run"] and "v" in content["run"]:
-            raise OldFormatError(
-                f"{source} is of an older format (v, m, s, L in place of rhm), whose networks were scaled "
-                "otherwise: train it anew into another folder with 'rhmtheory compare', or read it with the "
-                "version of rhmtheory that comparison.json beside it names"
-            )
-        rhm, settings = RHM(**content["run"].pop("rhm")), Settings(**content["run"].pop("settings"))
-        network = NetworkSpec(**content["run"].pop("network"))
-        return Run(rhm, network, settings=settings, **content["run"]), Outcome(**content["outcome"])
-    except OldFormatError:
-        raise
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise InputError(f"{source} is damaged: remove that line or file ({error})") from error
-
-
-def read_json(path: Path) -> Any:
-    """Read a JSON file; raises `InputError` where it is not one."""
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError) as error:  # not UTF-8, not JSON, numbers of thousands of digits
-        raise InputError(f"{path} is not valid JSON, it may be half-written: remove it ({error})") from error
-
-
-def _as_json(run: Run, outcome: Outcome) -> str:
-    return json.dumps({"run": asdict(run), "outcome": asdict(outcome)})
+    return table.getvalue()

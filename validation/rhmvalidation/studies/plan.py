@@ -5,13 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from os import PathLike
 from typing import Any
 
 import torch
 
 from rhmtheory.support.parallel import thread_count
 from rhmvalidation.studies.execution import Shard, check_memory, groups, memory
-from rhmvalidation.studies.preset import load_preset
+from rhmvalidation.studies.preset import Preset, load_preset
 from rhmvalidation.studies.programs import train_runs
 from rhmvalidation.studies.runs import Run
 from rhmvalidation.training.devices import pick_device
@@ -28,17 +29,17 @@ class Plan:
     """All programs on this machine, if none stops early; evaluations between the steps are not counted."""
 
 
-def dry_run(
-    name: str, device: str = "auto", *, shard: str = "1/1", workers: int | None = None, only: str = ""
+def plan(
+    preset: str | PathLike[str] | Preset, device: str = "auto", *, shard: str = "1/1", workers: int | None = None
 ) -> Plan:
     """List the programs of a preset with memory and estimated time, from a few timed steps of each kind.
 
-    The arguments are those of `job.run`.
+    Nothing is trained. The parameters are those of `study`.
     """
-    preset, chosen = load_preset(name).only(only), pick_device(device)
+    loaded, chosen = preset if isinstance(preset, Preset) else load_preset(preset), pick_device(device)
     measured: dict[Any, tuple[float, int]] = {}
     programs, estimates = [], [0.0]
-    for runs in groups(preset, Shard.parse(shard)):
+    for runs in groups(loaded, Shard.parse(shard)):
         first = runs[0]
         kind = first.network, first.rhm, first.settings, len(runs)
         check_memory(runs, chosen)

@@ -6,22 +6,18 @@ the rule tables from the root down, and the test losses along training (``t``, `
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from rhmtheory import Grammar, InputError
 from rhmtheory.comparison import LearningCurves
 from rhmtheory.support.checks import as_int
 from rhmvalidation.networks import registry as networks
+from rhmvalidation.studies._archives import saved
 
-# what such files hold beside tensors and plain Python: the arguments, and losses that numpy averaged
-_SAFE: list[Any] = [argparse.Namespace, np._core.multiarray.scalar, np.dtype]  # type: ignore[attr-defined]
-_SAFE += [type(np.dtype(kind)) for kind in ("float32", "float64", "int64")]
 _NETWORKS = {"hcnn": "cnn", "hlcn": "lcn", "fcn": "fcn", "transformer_mla": "attention"}
 
 
@@ -56,24 +52,30 @@ def published_curves(paths: Sequence[Path]) -> list[LearningCurves]:
 
 def _read(path: Path) -> tuple[Grammar, str, str, list[tuple[int, float]]]:
     try:
-        with torch.serialization.safe_globals(_SAFE):
-            content = torch.load(path, weights_only=True, map_location="cpu")
-        config, output = content["config"], content["output"]
-        rules, best = output["rules"], float(output["best"]["loss"])
-        dynamics = ((as_int("t", int(x["t"]), high=1 << 62), float(x["testloss"])) for x in output["dynamics"])
-        steps, losses = zip(*dynamics, strict=True)
+        with saved(path) as content:
+            config, output = content["config"], content["output"]
+            rules, best = (
+                {int(i): table.numpy() for i, table in output["rules"].items()},
+                float(output["best"]["loss"]),
+            )
+            dynamics = ((as_int("t", int(x["t"]), high=1 << 62), float(x["testloss"])) for x in output["dynamics"])
+            steps, losses = zip(*dynamics, strict=True)
         model, v = str(config.model), config.num_features
         numbers = config.max_epochs, config.train_size, config.batch_size, getattr(config, "accumulation", 1) or 1
         epochs, P, batch, accumulation = (as_int("numbers of config", x, low=1, high=1 << 62) for x in numbers)
-    except Exception as error:  # what is cut, altered or of another kind fails in many ways
+    except Exception as error:  # a file that is cut, altered or of another kind fails in many ways
+        said = str(error).splitlines()[0][:200] if str(error) else ""
         raise InputError(
-            f"{path} is no run of the published training code: it must hold config and output with rules, best and "
-            f"dynamics ({type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''})"
+            str(path),
+            rule="is no run of the published training code",
+            way_out="it must hold config and output with rules, best and dynamics "
+            f"({type(error).__name__}{': ' if said else ''}{said})",
         ) from error
     if model not in _NETWORKS:
         raise InputError(
-            f"{path} holds a run of {model!r}: losses of the last token come from {', '.join(_NETWORKS)}; "
-            "leave the file out"
+            str(path),
+            rule=f"holds a run of {model[:80]!r}",
+            way_out=f"losses of the last token come from {', '.join(_NETWORKS)}; leave the file out",
         )
     grammar = Grammar.from_rules(rules, v=v)
     if epochs > 1:

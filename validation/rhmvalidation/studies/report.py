@@ -1,4 +1,4 @@
-"""What finished runs say: their learning curves, held against theory, as tables, figures and files."""
+"""Finished runs as learning curves, held against theory: tables, figures and files."""
 
 from __future__ import annotations
 
@@ -19,8 +19,9 @@ from rhmtheory.support.files import write_atomically
 from rhmtheory.support.json import plain
 from rhmtheory.support.types import FloatArray
 from rhmvalidation.networks import registry as networks
-from rhmvalidation.studies.folder import all_runs, read_json, write_tables
+from rhmvalidation.studies.folder import ResultFolder, with_room
 from rhmvalidation.studies.published import published_curves
+from rhmvalidation.studies.records import Finished, read_json
 from rhmvalidation.studies.runs import Run, curve_of
 from rhmvalidation.training.outcome import Outcome, lost, points
 from rhmvalidation.training.settings import Settings
@@ -31,10 +32,19 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Report:
-    """What the finished runs of a folder say."""
+    """The finished runs of some folders, held against theory.
+
+    Attributes
+    ----------
+    folder : Path
+        The first folder; `write` writes there unless it is told another.
+    finished : list of (Run, Outcome)
+    study : Study
+    provenance : dict
+    """
 
     folder: Path
-    finished: list[tuple[Run, Outcome]]
+    finished: list[Finished]
     study: Study
     provenance: dict[str, Any]
 
@@ -50,7 +60,7 @@ class Report:
         return {"provenance": self.provenance, **self.study.to_dict()}
 
     def figures(self) -> dict[str, Figure]:
-        """Those of the study (see `study_figures`), and ``context`` where it was probed."""
+        """Figures of the study by name, and ``context`` where context in use was probed."""
         out: dict[str, Figure] = self.study.figures()
         if probed := divergences(self.finished):
             out["context"], axes = new_figure(columns=len(probed), width=7.2, height=5.2)
@@ -59,17 +69,39 @@ class Report:
         return out
 
     def write(self, out: str | Path | None = None, ending: str = "png") -> None:
-        """Write tables of the runs, ``comparison.json`` and figures into a folder; by default that of the runs."""
+        """Write tables of the runs, ``comparison.json`` and figures into a folder.
+
+        Parameters
+        ----------
+        out : path, optional
+            By default the folder of the runs.
+        ending : str
+            Of the figures: png, pdf or svg.
+
+        Raises
+        ------
+        InputError
+            For a folder of another study, which is left as it is, and one that cannot be made.
+        ResourceError
+            Where the disk is full.
+        """
         folder = self.folder if out is None else Path(out)
+        results = ResultFolder(folder)
+        if folder.resolve() != self.folder.resolve():
+            results.check_holds_only(self.finished)
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise InputError(f"cannot make the folder {folder} ({error}): choose another with --out") from error
+            raise InputError(
+                f"the folder {folder}", rule=f"cannot be made ({error})", way_out="choose another with `out`"
+            ) from error
         if self.finished:
-            write_tables(folder, self.finished)
-        write_atomically(folder / "comparison.json", json.dumps(self.to_dict(), indent=1, allow_nan=False))
-        for name, figure in self.figures().items():
-            save_figure(figure, folder / f"{name}.{ending}")
+            results.write_tables(self.finished)
+        content = json.dumps(self.to_dict(), indent=1, allow_nan=False)
+        with with_room(folder):
+            write_atomically(folder / "comparison.json", content)
+            for name, figure in self.figures().items():
+                save_figure(figure, folder / f"{name}.{ending}")
 
 
 def report(folder: str | Path, *more: str | Path) -> Report:
@@ -78,7 +110,7 @@ def report(folder: str | Path, *more: str | Path) -> Report:
     Parameters
     ----------
     folder : path
-        Of `run`, or a folder of ``.pt`` files, which are read as runs of the published training code: see
+        Of `study`, or a folder of ``.pt`` files, which are read as runs of the published training code: see
         `published`. `Report.write` writes here unless it is told another folder.
     *more : path
         Further folders, reported on together with the first, such as those of one ensemble online and offline. A
@@ -92,21 +124,25 @@ def report(folder: str | Path, *more: str | Path) -> Report:
     ------
     InputError
         For what is no folder, damaged records, files of other code, and runs that differ in a setting, such as the
-        width, and would be mixed in one curve.
+        optimiser, and would be mixed in one curve.
     """
-    finished: list[tuple[Run, Outcome]] = []
+    finished: list[Finished] = []
     curves: list[LearningCurves] = []
     made: dict[str, Any] = {}
     folders = [Path(folder), *map(Path, more)]
     for path in folders:
         if not path.is_dir():
-            raise InputError(f"{path} is no results folder: make one with 'rhmtheory compare --out {path}'")
+            raise InputError(
+                str(path),
+                rule="is no results folder",
+                way_out=f"make one with 'rhmtheory study PRESET --out {path}'",
+            )
         files = sorted(path.glob("*.pt"))
         if files:
             curves += published_curves(files)
             made[str(path)] = {"files": [file.name for file in files]}
             continue
-        finished += all_runs(path)
+        finished += ResultFolder(path).finished()
         made[str(path)] = recorded_provenance(path)
     unique = list({run.key: (run, outcome) for run, outcome in finished}.values())
     curves += learning_curves(unique)
@@ -121,65 +157,114 @@ def recorded_provenance(folder: Path) -> dict[str, Any]:
     return dict(plain(made_by)) if isinstance(made_by, dict) else {}
 
 
-def learning_curves(finished: Sequence[tuple[Run, Outcome]], beside: Iterable[str] = ()) -> list[LearningCurves]:
-    """Group finished runs into curves, one per ensemble, network and protocol; in a scan, one per learning rate.
+@dataclass(frozen=True)
+class _Group:
+    """Runs of one curve, and what tells it from others of the same network."""
 
-    Labels tell their networks apart, and from those named in ``beside``.
+    label: str
+    variant: str
+    members: list[Finished]
+
+    @property
+    def name(self) -> str:
+        return f"{self.label}, {self.variant}" if self.variant else self.label
+
+
+def learning_curves(finished: Sequence[Finished], beside: Iterable[str] = ()) -> list[LearningCurves]:
+    """Group finished runs into curves: one per ensemble, network, objective, protocol, batch size and rate.
+
+    Parameters
+    ----------
+    finished : sequence of (Run, Outcome)
+    beside : iterable of str
+        Names of further networks, from which labels tell these apart.
 
     Raises
     ------
     InputError
-        Where the runs of one curve differ in any other setting or argument, such as the width.
+        Where the runs of one curve differ in any other setting, such as the optimiser.
     """
-    names = {run.network.name for run, _ in finished}.union(beside)
-    curves: dict[Any, dict[float, list[tuple[Run, Outcome]]]] = {}
-    for run, outcome in finished:
-        rates = curves.setdefault(curve_of(run.rhm, run.network.name, run.settings), {})
-        rates.setdefault(run.settings.learning_rate, []).append((run, outcome))
     out = []
-    for rates in curves.values():
-        for rate, members in sorted(rates.items()):
-            variant = f"rate {rate:g}" if len(rates) > 1 else ""
-            if all(lost(run.settings, outcome) for run, outcome in members):
-                run = members[0][0]
-                warnings.warn(
-                    f"left out: all {len(members)} runs of {run.network.name} on {run.rhm} at rate {rate:g} "
-                    "diverged",
-                    stacklevel=2,
-                )
-                continue
-            first = members[0][0]
-            out.append(
-                _curves(members, networks.label(first.network.name, first.settings.objective, names), variant)
+    for group in _groups(finished, beside):
+        if all(lost(run.settings, outcome) for run, outcome in group.members):
+            run = group.members[0][0]
+            warnings.warn(
+                f"left out: all {len(group.members)} runs of {group.label} on {run.rhm} at rate "
+                f"{run.settings.learning_rate:g} diverged",
+                stacklevel=2,
             )
+            continue
+        out.append(_curves(group))
     return out
 
 
-def divergences(finished: Sequence[tuple[Run, Outcome]]) -> dict[RHM, list[tuple[str, FloatArray, FloatArray]]]:
+def divergences(finished: Sequence[Finished]) -> dict[RHM, list[tuple[str, FloatArray, FloatArray]]]:
     """Mean KL divergence from the ideal predictor of each context level, (label, P, (sizes, L + 1)) by ensemble.
 
     At the best step offline, along training online; only for runs that were probed.
     """
-    names = {run.network.name for run, _ in finished}
-    found: dict[tuple[RHM, str], dict[int, list[list[float]]]] = {}
-    for run, outcome in finished:
-        label = networks.label(run.network.name, run.settings.objective, names)
-        for step, values in outcome.divergence:
-            sizes = found.setdefault((run.rhm, label), {})
-            if run.settings.protocol == "online":
-                sizes.setdefault(step * run.settings.batch_size, []).append(values)
-            elif step == outcome.best_step:
-                sizes.setdefault(run.P, []).append(values)
     out: dict[RHM, list[tuple[str, FloatArray, FloatArray]]] = {}
-    for (rhm, label), by_size in found.items():
-        P = sorted(by_size)
-        means = np.array([np.mean(by_size[size], axis=0) for size in P])
-        out.setdefault(rhm, []).append((label, np.array(P, float), means))
+    for group in _groups(finished):
+        sizes: dict[int, list[Sequence[float]]] = {}
+        for run, outcome in group.members:
+            for step, values in outcome.divergence:
+                if run.settings.protocol == "online":
+                    sizes.setdefault(step * run.settings.batch_size, []).append(values)
+                elif step == outcome.best_step:
+                    sizes.setdefault(run.P, []).append(values)
+        if sizes:
+            P = sorted(sizes)
+            means = np.array([np.mean(sizes[size], axis=0) for size in P])
+            rhm = group.members[0][0].rhm
+            out.setdefault(rhm, []).append((group.name, np.array(P, float), means))
     return out
 
 
-def _curves(members: Sequence[tuple[Run, Outcome]], label: str, variant: str) -> LearningCurves:
-    first = members[0][0]
+def _groups(finished: Sequence[Finished], beside: Iterable[str] = ()) -> list[_Group]:
+    """Runs by curve, curves of one network side by side."""
+    names = {run.network.name for run, _ in finished}.union(beside)
+    curves: dict[Any, list[Finished]] = {}
+    for run, outcome in finished:
+        curves.setdefault(curve_of(run.rhm, run.network, run.settings), []).append((run, outcome))
+    alike: dict[Any, list[list[Finished]]] = {}
+    for members in curves.values():
+        run = members[0][0]
+        key = run.rhm, run.network.name, run.settings.objective, run.settings.protocol
+        alike.setdefault(key, []).append(members)
+    out = []
+    for group in alike.values():
+        told = [_told(members[0][0]) for members in group]
+        differing = [name for name in dict.fromkeys(n for one in told for n in one) if _differs(name, told)]
+        for members, one in sorted(zip(group, told, strict=True), key=lambda pair: _order(differing, pair[1])):
+            run = members[0][0]
+            label = networks.label(run.network.name, run.settings.objective, names)
+            variant = ", ".join(f"{name} {_number(one[name])}" for name in differing if name in one)
+            out.append(_Group(label, variant, members))
+    return out
+
+
+def _told(run: Run) -> dict[str, Any]:
+    """What may tell the curve of a run from others of its network."""
+    settings = run.settings
+    return {**dict(run.network.arguments), "batch": settings.batch_size, "rate": settings.learning_rate}
+
+
+def _differs(name: str, told: Sequence[dict[str, Any]]) -> bool:
+    return any(one.get(name) != told[0].get(name) for one in told)
+
+
+def _order(names: Sequence[str], told: dict[str, Any]) -> list[tuple[bool, Any]]:
+    """Sorts variants by their numbers; others come last, as they were met."""
+    values = [told.get(name) for name in names]
+    return [(False, x) if isinstance(x, (int, float)) else (True, 0) for x in values]
+
+
+def _number(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, (int, float)) else str(value)
+
+
+def _curves(group: _Group) -> LearningCurves:
+    members, first = group.members, group.members[0][0]
     _check_alike(first, [run for run, _ in members])
     seeds = {(run.seed_rule, run.grammar_seed): run for run, _ in members}
     H = {key: run.grammar().plateaus() for key, run in seeds.items()}
@@ -192,19 +277,19 @@ def _curves(members: Sequence[tuple[Run, Outcome]], label: str, variant: str) ->
             diverged += 1
             continue
         row = run.seed_rule, run.grammar_seed, run.run_seed
-        here = rows.setdefault(row, {})
+        known = rows.setdefault(row, {})
         for P, value in points(run.settings, run.P, outcome):
-            here[P] = min(value, here.get(P, np.inf))
+            known[P] = min(value, known.get(P, np.inf))
         if offline:
             times[*row, run.P] = _step_times(run, outcome, H[row[:2]])
-    keys, sizes = sorted(rows), sorted({P for points in rows.values() for P in points})
+    keys, sizes = sorted(rows), sorted({P for known in rows.values() for P in known})
     loss = np.array([[rows[key].get(P, np.nan) for P in sizes] for key in keys]).reshape(len(keys), len(sizes))
     no_time = np.full(first.rhm.L, np.nan)
     time = np.array([[times.get((*key, P), no_time) for P in sizes] for key in keys])
     return LearningCurves(
         rhm=first.rhm,
-        label=label,
-        laws=first.network.record.laws,
+        label=group.label,
+        laws=networks.find(first.network.name).laws,
         grammars=tuple(
             f"published seed {seed}" if rule == "published" else f"seed {seed}" for rule, seed, _ in keys
         ),
@@ -212,7 +297,9 @@ def _curves(members: Sequence[tuple[Run, Outcome]], label: str, variant: str) ->
         P=np.array(sizes, float),
         loss=loss,
         protocol=first.settings.protocol,
-        variant=variant,
+        batch=first.settings.batch_size,
+        rate=first.settings.learning_rate,
+        variant=group.variant,
         diverged=diverged,
         time=time.reshape(*loss.shape, first.rhm.L) if offline else None,
         remarks=_enough_steps(members) if offline else (),
@@ -227,7 +314,7 @@ def _step_times(run: Run, outcome: Outcome, plateaus: FloatArray) -> FloatArray:
     return times
 
 
-def _enough_steps(members: Sequence[tuple[Run, Outcome]]) -> tuple[str, ...]:
+def _enough_steps(members: Sequence[Finished]) -> tuple[str, ...]:
     """Whether more steps could still have lowered the best loss of a run on a fixed training set, size by size.
 
     A run that stopped by patience has waited for as long again as its best loss took, or longer; one that was cut
@@ -250,12 +337,11 @@ def _enough_steps(members: Sequence[tuple[Run, Outcome]]) -> tuple[str, ...]:
 def _check_alike(first: Run, runs: Sequence[Run]) -> None:
     # when to stop, and on how many sentences to test, changes no curve
     free = ("max_steps", "patience", "after_last_step", "context_probe")
-    given = {field.name: {str(getattr(run.settings, field.name)) for run in runs} for field in fields(Settings)}
-    for name in {name for run in runs for name, _ in run.network.arguments}:
-        given[name] = {str(run.network.get(name)) for run in runs}
-    for name, values in given.items():
-        if len(values) > 1 and name not in free:
+    for field in fields(Settings):
+        values = {str(getattr(run.settings, field.name)) for run in runs}
+        if len(values) > 1 and field.name not in free:
             raise InputError(
-                f"runs of {first.network.name} on {first.rhm} differ in {name} ({', '.join(sorted(values))}) and "
-                "would be mixed in one curve: keep each setting in a folder of its own, and report on each"
+                f"runs of {first.network} on {first.rhm}",
+                rule=f"differ in {field.name} ({', '.join(sorted(values))}) and would be mixed in one curve",
+                way_out="keep each setting in a folder of its own, and report on each",
             )

@@ -87,9 +87,9 @@ def _said(value: Any) -> Any:
     return out
 
 
-def curve_of(rhm: Any, network: str, settings: Settings) -> tuple[Any, str, str, str]:
-    """Return the key of a learning curve: its ensemble, name of the network, objective, and protocol."""
-    return rhm, network, settings.objective, settings.protocol
+def curve_of(rhm: RHM, network: NetworkSpec, settings: Settings) -> tuple[RHM, NetworkSpec, str, str, int, float]:
+    """Return the key of a learning curve: ensemble, network, objective, protocol, batch size and learning rate."""
+    return rhm, network, settings.objective, settings.protocol, settings.batch_size, settings.learning_rate
 
 
 def multiplications(run: Run) -> int:

@@ -1,4 +1,4 @@
-"""Commands on trained networks: compare, report."""
+"""Commands on trained networks: study, report, presets. They come to ``rhmtheory`` by an entry point."""
 
 from __future__ import annotations
 
@@ -8,50 +8,71 @@ from typing import Any
 import click
 
 from rhmtheory import InputError
-from rhmtheory.cli.options import Command, json_option, plot_option
+from rhmtheory.cli.options import Command, PerLevel, json_option, plot_option
 from rhmtheory.cli.output import new_table, print_json, print_tables, write_figure
 
+_PART = (
+    click.option("--network", multiple=True, help="Only sweeps of this network; may be given several times."),
+    click.option("--v", type=PerLevel(), help="Only sweeps with so many symbols."),
+    click.option("--m", type=PerLevel(), help="Only sweeps with so many rules per symbol."),
+    click.option("--s", type=PerLevel(), help="Only sweeps with so many children per rule."),
+    click.option("--L", "levels", type=int, help="Only sweeps with so many levels."),
+    click.option("--protocol", type=click.Choice(["online", "offline"]), help="Only sweeps by this protocol."),
+    click.option("--batch", type=int, help="Only sweeps with this batch size."),
+    click.option("--width", type=int, help="Only sweeps of networks of this width."),
+)
 
-@click.command("compare", cls=Command)
+
+def _part_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    for option in reversed(_PART):
+        command = option(command)
+    return command
+
+
+@click.command("study", cls=Command)
 @json_option
 @plot_option
-@click.option("--preset", default="quick", show_default=True, help="Name of a preset, or a TOML file.")
+@click.argument("preset")
 @click.option("--out", type=click.Path(file_okay=False), help="Results folder; by default results/PRESET.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, ...")
 @click.option("--workers", type=int, help="Processes on the CPU; by default as many as cores.")
 @click.option("--shard", default="1/1", show_default=True, help="Train part i of n only, for array jobs.")
 @click.option("--scheduler", help="Train on the Dask cluster at this address.")
-@click.option("--only", default="", help="Train only the sweeps whose title has this text, such as 'cnn' or 'm=3'.")
+@_part_options
 @click.option("--until-width", type=float, help="Add grammars until ln(high / low) of every factor is below this.")
 @click.option("--most-grammars", type=int, default=64, show_default=True, help="But not more than these.")
 @click.option("--dry-run", is_flag=True, help="List programs, memory and time; train nothing.")
-def compare_command(
+def study_command(
     preset: str,
     out: str | None,
-    device: str,
-    workers: int | None,
-    shard: str,
-    scheduler: str | None,
-    only: str,
-    until_width: float | None,
-    most_grammars: int,
     dry_run: bool,
     plot: str | None,
     as_json: bool,
+    **given: Any,
 ) -> None:
-    """Train networks and set them against the theory. Interrupted, it goes on where it stopped."""
+    """Train the networks of PRESET and set them against the theory; interrupted, it goes on where it stopped.
+
+    PRESET is one of those that `rhmtheory presets` lists, or a TOML file. Filters such as --network and --m train a
+    part of it; the report is on all that the folder holds.
+
+    Example: rhmtheory study quick --network cnn
+    """
+    part = {name: given.pop(name) for name in ("network", "v", "m", "s", "protocol", "batch", "width")}
+    part["L"] = given.pop("levels")
     if dry_run and plot:
         raise click.UsageError("--dry-run trains nothing that --plot could draw: leave one of them out.")
-    validation = _validation()
+    _check_torch()
+    from rhmvalidation.studies.job import study
+    from rhmvalidation.studies.plan import plan
+    from rhmvalidation.studies.preset import load_preset
+
+    loaded = load_preset(preset)
+    if any(value not in (None, ()) for value in part.values()):
+        loaded = loaded.select(**part)
     if dry_run:
-        plan = validation("plan").dry_run(preset, device, shard=shard, workers=workers, only=only)
-        _print_plan(plan, as_json)
+        _print_plan(plan(loaded, given["device"], shard=given["shard"], workers=given["workers"]), as_json)
         return
-    report = validation("job").run(
-        preset, out, device,
-        shard=shard, scheduler=scheduler, workers=workers, only=only, until_width=until_width,
-        most_grammars=most_grammars,
-    )  # fmt: skip
+    report = study(loaded, out, **given)
     _print_report(report, plot, as_json)
     if not as_json:
         click.echo(f"runs, comparison and figures are in {report.folder}")
@@ -70,33 +91,51 @@ def compare_command(
 def report_command(
     folders: tuple[str, ...], out: str | None, ending: str | None, plot: str | None, as_json: bool
 ) -> None:
-    """Compare the runs in FOLDERS (of `compare`, or .pt files of the published code) with the theory.
+    """Compare the runs in FOLDERS (of `study`, or .pt files of the published code) with the theory.
 
     Several folders are reported on together: give online and offline runs of one ensemble for the figure of the
     two clocks, samples and time.
+
+    Example: rhmtheory report results/quick
     """
     if ending and not out:
         raise click.UsageError(
             "--format is that of the figures that --out writes: give --out, too, or --plot FILE."
         )
-    report = _validation()("report").report(*folders)
+    _check_torch()
+    from rhmvalidation.studies.report import report
+
+    found = report(*folders)
     if out:
-        report.write(out, ending or "png")
-    _print_report(report, plot, as_json)
+        found.write(out, ending or "png")
+    _print_report(found, plot, as_json)
 
 
-def _validation() -> Callable[[str], Any]:
-    """Return an importer of the modules that need torch, after a look that they can be imported."""
-    from importlib import import_module
+@click.command("presets", cls=Command)
+@json_option
+def presets_command(as_json: bool) -> None:
+    """List the presets that `study` takes.
 
+    Example: rhmtheory presets
+    """
+    _check_torch()
+    from rhmvalidation.studies.preset import load_preset, preset_names
+
+    presets = [load_preset(name) for name in preset_names()]
+    if as_json:
+        print_json({one.name: {"summary": one.summary, "sweeps": len(one.sweeps)} for one in presets})
+        return
+    for one in presets:
+        click.echo(f"{one.name:<16} {one.summary}")
+
+
+def _check_torch() -> None:
     try:
-        import_module("torch")
-        import_module("rhmvalidation")
+        import torch as torch
     except ModuleNotFoundError as error:
         raise InputError(
-            f"networks need {error.name}, which is missing: pip install 'rhmtheory[validation]'"
+            f"networks need {error.name}, which is missing", way_out="pip install 'rhmtheory[validation]'"
         ) from None
-    return lambda name: import_module(f"rhmvalidation.studies.{name}")
 
 
 def _print_report(report: Any, plot: str | None, as_json: bool) -> None:
