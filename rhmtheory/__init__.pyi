@@ -23,8 +23,12 @@ from .support.errors import InputError as InputError
 from .support.errors import ResourceError as ResourceError
 from .theory import symbolic as symbolic
 from .theory.laws import ARCHITECTURES as ARCHITECTURES
-from .theory.predictions import Prediction as Prediction
-from .theory.predictions import predict as predict
+from .theory.laws import LAWS as LAWS
+from .theory.laws import Law as Law
+from .theory.overview import laws_table as laws_table
+from .theory.overview import predictions as predictions
+from .theory.prediction import Prediction as Prediction
+from .theory.prediction import predict as predict
 from .tree.tables import UNGRAMMATICAL as UNGRAMMATICAL
 
 __version__: str

@@ -2,11 +2,11 @@
 
 Only the arithmetic of the arguments is used; a logarithm is an argument, `math.log` by default. Levels may
 differ: ``v`` and ``m`` are then those of the level named, and ``below`` is the product of the rules ``m`` of all
-levels below it, ``m**(l - 1)`` for LCA level l and ``m**k`` for hidden level k where levels are alike. Unequal
+levels below it, ``m**(l - 1)`` for LCA level l where levels are alike. Unequal
 rules enter through effective numbers in place of ``m``: see `RHM.effective_multiplicity`.
 
 >>> from fractions import Fraction
->>> unshared_complexity(v=16, m=4, f=Fraction(1, 4), below=4)
+>>> sample_complexity(v=16, rules=4**3, f=Fraction(1, 4))
 Fraction(4096, 3)
 """
 
@@ -86,75 +86,26 @@ def sampling_noise(entries: Any, P: Any) -> Any:
     return 1 / (entries * P)
 
 
-# --- sample complexities: signal = noise, prefactor one ----------------------------------------------
+# --- sample complexity: signal = noise, prefactor one ------------------------------------------------
 
 
-def first_complexity(v: Any, m: Any, f: Any) -> Any:
-    """``P_0 = v m / (1 - f)``: samples that give the tokens of the last tuple, for all architectures.
+def sample_complexity(v: Any, rules: Any, f: Any) -> Any:
+    """``P = v m**r / (1 - f)``: samples that show the correlation of a target with a symbol or tuple.
 
-    Notes
-    -----
-    arXiv:2505.07070; docs/theory_predictions.md, prediction-first.
-    """
-    return v * m / (1 - f)
-
-
-def unshared_complexity(v: Any, m: Any, f: Any, below: Any) -> Any:
-    """``P_k = v m**(2k + 1) / (1 - f)``: samples that give hidden level k without weight sharing.
-
-    It is also ``P_tok(l)``, l = k + 1, the samples that resolve token-token correlations at LCA level l.
+    The one law of samples: which rules count is said by `theory.Law.path`.
 
     Parameters
     ----------
-    v, m, f : number
-        Symbols, rules and fraction of level k + 1.
-    below : number
-        Product of the rules of levels 1..k, ``m**k``.
+    v, f : number
+        Symbols and fraction of the level of the lowest common ancestor; ``f = 0`` where it is the target itself.
+    rules : number
+        Product of ``m_l`` over the r rules on the path from the target to the tuple.
 
     Notes
     -----
-    arXiv:2505.07070, and arXiv:2406.00048 for tokens; docs/theory_predictions.md, prediction-unshared.
+    arXiv:2307.02129, 2406.00048, 2505.07070, 2502.12089, 2605.27734; docs/theory_predictions.md, prediction-path.
     """
-    return first_complexity(v, m, f) * below**2
-
-
-def shared_complexity(v: Any, m: Any, f: Any, below: Any, last: Any) -> Any:
-    """``P_k = v m**(k + 2) / (1 - f)``: samples that give hidden level k >= 1 with weight sharing.
-
-    Parameters
-    ----------
-    v, m, f : number
-        Symbols, rules and fraction of level k + 1.
-    below : number
-        Product of the rules of levels 1..k, ``m**k``.
-    last : number
-        Rules of level k, whose tuples are seen.
-
-    Notes
-    -----
-    arXiv:2505.07070 and 2605.27734; docs/theory_predictions.md, prediction-shared.
-    """
-    return first_complexity(v, m, f) * below * last
-
-
-def unshared_step(m: Any) -> Any:
-    """``P_(k+1) / P_k = m**2``, k >= 1, without weight sharing (arXiv:2505.07070)."""
-    return m**2
-
-
-def shared_step(m: Any) -> Any:
-    """``P_(k+1) / P_k = m``, k >= 1, with weight sharing (arXiv:2505.07070)."""
-    return m
-
-
-def classification_complexity(n: Any, choices: Any) -> Any:
-    """``n m**L``: samples that give the class of a sentence; ``choices = m**L`` (arXiv:2307.02129)."""
-    return n * choices
-
-
-def own_latents_complexity(v: Any, m: Any) -> Any:
-    """``v m**3``: samples with which own latents give all levels, whatever the depth (arXiv:2605.27734)."""
-    return v * m**3
+    return v * rules / (1 - f)
 
 
 # --- exponents ---------------------------------------------------------------------------------------
@@ -163,7 +114,7 @@ def own_latents_complexity(v: Any, m: Any) -> Any:
 def alpha(f: Any, step: Any, log: Log = natural_log) -> Any:
     """``alpha = ln(1/f) / ln(step)`` of ``loss - floor ~ P**-alpha``: the loss falls by f as P grows by a step.
 
-    ``step`` is `unshared_step` or `shared_step` (arXiv:2505.07070; docs/theory_predictions.md, prediction-alpha).
+    ``step`` is a power of m, `theory.Law.power` (arXiv:2505.07070; docs/theory_predictions.md, prediction-alpha).
     """
     return log(1 / f) / log(step)
 

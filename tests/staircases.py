@@ -42,7 +42,7 @@ def curves(
 ):
     """Staircases of the law ``true`` (``law`` by default), with noise in ln P_k, cut off after ``until``."""
     rng = np.random.default_rng(seed)
-    P_k = predict(rhm, true or law or "lcn").sample_complexity
+    P_k = predict(rhm, true or law or "lcn").P.published
     H = np.repeat([rhm.grammar(seed).plateaus() for seed in range(grammars)], runs, axis=0)
     loss = np.array(
         [smooth_staircase(h, constant * P_k * np.exp(noise * rng.standard_normal(rhm.L)), sizes) for h in H]

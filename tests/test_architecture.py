@@ -183,7 +183,7 @@ def loaded_by(statement, names):
     "statement",
     [
         "import rhmtheory",
-        "import rhmtheory.theory.predictions",
+        "import rhmtheory.theory.prediction",
         "from rhmtheory import comparison, corpus, ensemble, exact, fitting, language, learner, theory, tree",
         "import rhmtheory.cli",
         "import rhmtheory as rt; rt.predict(rt.RHM(v=8, m=2, s=2, L=3), 'transformer').loss(100)",

@@ -23,7 +23,7 @@ from rhmtheory.comparison import (
 from rhmtheory.comparison.measurement import exponent_of
 from rhmtheory.fitting.intervals import Estimate, line_coefficients, pseudo_values, t_bounds
 from rhmtheory.fitting.levels import crossings
-from rhmtheory.theory import crossing_levels, sample_complexity, staircase_exponent
+from rhmtheory.theory import ARCHITECTURES, crossing_levels, staircase_exponent
 
 V, M, S, L = 16, 4, 2, 4
 RHM_ = RHM(V, M, S, L)
@@ -39,12 +39,12 @@ def test_exact_staircases_give_their_step_factor_and_exponent(law, factor):
     assert result.steps == (1, 2, 3)
     # crossings are interpolated between 400 sizes over seven decades
     np.testing.assert_allclose(
-        np.exp(result.units.ln_P), np.tile(7 * predict(RHM_, law).sample_complexity, (4, 1)), rtol=0.02
+        np.exp(result.units.ln_P), np.tile(7 * predict(RHM_, law).P.published, (4, 1)), rtol=0.02
     )
     published, exact = (result.step_factor.against(method) for method in ("published", "exact"))
     assert result.step_factor.measured.best == pytest.approx(factor, rel=0.01)
     assert published.predicted == pytest.approx(factor)
-    P_k = [sample_complexity(RHM_, law, k, "exact") for k in (1, 2, 3)]
+    P_k = [ARCHITECTURES[law].finite_size(RHM_, k) for k in (1, 2, 3)]
     assert exact.predicted == pytest.approx(np.sqrt(P_k[2] / P_k[0]))
     assert result.exponent.measured.best == pytest.approx(result.exponent.against("published").predicted, rel=0.01)
     H = result.curves.mean_plateaus
@@ -408,7 +408,7 @@ def test_tables_fit_a_terminal(ladders):
 
 def own(law="cnn", sizes=SIZES, seed=0):
     grammar = THREE.grammar(seed)
-    return grammar, smooth_staircase(grammar.plateaus(), 5 * predict(THREE, law).sample_complexity, sizes)
+    return grammar, smooth_staircase(grammar.plateaus(), 5 * predict(THREE, law).P.published, sizes)
 
 
 def test_one_curve_is_held_against_both_laws():

@@ -112,7 +112,7 @@ def test_numbers_are_those_of_the_library(driver):
         rhm = rt.RHM(*setting)
         laws = [rt.predict(rhm, law) for law in ("transformer", "cnn")]
         H = laws[0].plateaus
-        expected = [H[:-1], H[1:], [rhm.f, rhm.d], *(p.sample_complexity for p in laws)]
+        expected = [H[:-1], H[1:], [rhm.f, rhm.d], *(p.P.published for p in laws)]
         expected += [[p.step_factor, p.exponent, p.finite_size_exponent] for p in laws]
         for shown, value in zip(enter(driver, setting, *selectors), expected, strict=True):
             np.testing.assert_allclose(shown, value, rtol=1e-9, equal_nan=True, err_msg=str(setting))
@@ -178,7 +178,7 @@ def test_by_keyboard(driver):
     steps = (
         "return [...document.querySelectorAll('#steps td:nth-child(3)')].map((cell) => Number(cell.dataset.value))"
     )
-    expected = rt.predict(rt.RHM(v=16, m=5, s=2, L=4), "transformer").sample_complexity
+    expected = rt.predict(rt.RHM(v=16, m=5, s=2, L=4), "transformer").P.published
     np.testing.assert_allclose(driver.execute_script(steps), expected)
     assert by_id(driver, "summary").get_attribute("aria-live") == "polite"
     wait_for(driver, lambda: "m = 5" in by_id(driver, "summary").text)

@@ -1,11 +1,12 @@
 """Every closed formula at numbers for which it can be worked out by hand."""
 
 import math
+import pickle
 from fractions import Fraction
 
 import pytest
 
-from rhmtheory import InputError, formulas
+from rhmtheory import RHM, InputError, formulas
 from rhmtheory.theory.laws import ARCHITECTURES, LAWS, Law, as_law
 
 F = Fraction
@@ -19,13 +20,11 @@ F = Fraction
         (formulas.symbol_correlation, (F(1, 7), 9), F(9, 7)),
         (formulas.tuple_correlation, (F(1, 7), 9, 4), F(9, 7 * 16)),
         (formulas.sampling_noise, (64, 100), F(1, 6400)),
-        (formulas.first_complexity, (8, 3, F(1, 4)), 32),
-        (formulas.unshared_complexity, (8, 3, F(1, 4), 5), 32 * 25),
-        (formulas.shared_complexity, (8, 3, F(1, 4), 5, 7), 32 * 35),
-        (formulas.unshared_step, (5,), 25),
-        (formulas.shared_step, (5,), 5),
-        (formulas.classification_complexity, (6, 81), 486),
-        (formulas.own_latents_complexity, (8, 3), 216),
+        (formulas.sample_complexity, (8, 3, F(1, 4)), 32),
+        (formulas.sample_complexity, (8, 3 * 5**2, F(1, 4)), 32 * 25),
+        (formulas.sample_complexity, (8, 3 * 5 * 7, F(1, 4)), 32 * 35),
+        (formulas.sample_complexity, (6, 81, 0), 486),
+        (formulas.sample_complexity, (8, 27, 0), 216),
         (formulas.alpha, (1 / 8, 4), 1.5),
         (formulas.beta, (8, 4), 1.5),
         (formulas.gamma, (1 / 8, 4), 1.5),
@@ -49,25 +48,31 @@ def test_any_logarithm_will_do(formula):
 
 
 def test_laws_are_their_formulas():
-    assert ARCHITECTURES == ("transformer", "lcn", "cnn")
-    assert [law.sharing for law in LAWS.values()] == [False, False, True]
-    parameters = (8, 3, F(1, 4), 5, 7)
-    shared, unshared = Law(sharing=True), Law(sharing=False)
-    assert shared.complexity(*parameters) == 32 * 35
-    assert unshared.complexity(*parameters) == 32 * 25
-    assert shared.complexity(8, 3, F(1, 4), 1, 1) == unshared.complexity(8, 3, F(1, 4), 1, 1) == 32
-    assert [shared.side(k) for k in range(4)] == [0, 1, 2, 3]
-    assert [unshared.side(k) for k in range(4)] == [0, 1, 1, 1]
-    assert (shared.step(3), unshared.step(3)) == (3, 9)
-    assert (shared.step_text, unshared.step_text) == ("m", "m**2")
+    assert tuple(ARCHITECTURES) == ("transformer", "lcn", "cnn")
+    shared, unshared = LAWS["shared"], LAWS["unshared"]
+    assert tuple(ARCHITECTURES.values()) == (unshared, unshared, shared)
+    # levels with 3, 5 and 2 rules, and 8 symbols at the ancestor's
+    rhm = RHM(v=(7, 9, 8), m=(3, 5, 2), s=2, L=3)
+    for k, f, rules in ((0, F(27, 49), 3), (1, F(40, 81), 5 * 3 * 3), (2, F(16, 64), 2 * (5 * 3) ** 2)):
+        assert unshared.published(rhm, k) == pytest.approx(float(rhm.n_symbols(k + 1) * rules / (1 - f)))
+    for k, f, rules in ((0, F(27, 49), 3), (1, F(40, 81), 5 * 3 * 3), (2, F(16, 64), 2 * 5 * 3 * 5)):
+        assert shared.published(rhm, k) == pytest.approx(float(rhm.n_symbols(k + 1) * rules / (1 - f)))
+    assert [shared.side_level(k) for k in range(4)] == [0, 1, 2, 3]
+    assert [unshared.side_level(k) for k in range(4)] == [0, 1, 1, 1]
+    alike = RHM(v=16, m=3, s=2, L=3)
+    assert (shared.step_factor(alike), unshared.step_factor(alike)) == (3, 9)
+    assert (shared.step_text, unshared.step_text, LAWS["own latents"].step_text) == ("m", "m**2", "1")
     assert (str(shared), str(unshared)) == ("with sharing", "without sharing")
+    assert pickle.loads(pickle.dumps(shared)) == shared != unshared
     with pytest.raises(AttributeError):
-        shared.sharing = False
+        shared.name = "other"
 
 
 def test_a_law_by_name_or_as_it_is():
-    own = Law(sharing=True)
+    own = Law("own", lambda k: 0, lambda k: k)
     assert as_law(own) is own
-    assert as_law("lcn") is LAWS["lcn"]
-    with pytest.raises(InputError, match="architecture='mlp' is unknown: choose one of transformer, lcn, cnn"):
-        as_law("mlp")
+    assert as_law("lcn") is LAWS["unshared"]
+    assert as_law("effective targets") is LAWS["effective targets"]
+    for name in ("mlp", None, ["cnn"]):
+        with pytest.raises(InputError, match=r"architecture=.* is unknown: choose one of transformer, lcn, cnn"):
+            as_law(name)

@@ -14,7 +14,7 @@ from rhmtheory.comparison.entry import CurveTable, grammars_of, read_curves
 from rhmtheory.comparison.measurement import exponent_of, step_curves
 from rhmtheory.fitting.intervals import Estimate, pseudo_values, t_estimate
 from rhmtheory.fitting.levels import crossings
-from rhmtheory.theory import sample_complexity, staircase_exponent
+from rhmtheory.theory import LAWS, staircase_exponent
 
 THREE, FOUR = RHM(16, 4, 2, 3), RHM(16, 4, 2, 4)
 TWO = RHM(4, 2, 2, 2)
@@ -131,9 +131,9 @@ def test_steps_of_less_than_a_hundredth_are_none():
 
 def test_a_predicted_step_waits_for_those_before_it():
     rhm = RHM(v=16, m=(8, 6, 1), s=2, L=3, n=4)
-    alone = [sample_complexity(rhm, "cnn", k, "asymptotic") for k in range(3)]
+    alone = [LAWS["shared"].published(rhm, k) for k in range(3)]
     assert alone[2] < alone[1]
-    np.testing.assert_allclose(predicted_steps(rhm, "cnn", "asymptotic"), [alone[0], alone[1], alone[1]])
+    np.testing.assert_allclose(predicted_steps(rhm, "cnn", "published"), [alone[0], alone[1], alone[1]])
 
 
 # --- verdicts -----------------------------------------------------------------------------------------------
@@ -206,13 +206,13 @@ def test_numbers_of_a_measurement_are_those_of_its_crossings(noisy):
 
 
 def test_predictions_of_a_measurement(noisy):
-    for method, name in (("asymptotic", "published"), ("exact", "exact")):
-        P = np.array([sample_complexity(FOUR, "cnn", k, method) for k in range(4)])
+    for method, name in (("published", "published"), ("finite_size", "exact")):
+        P = getattr(predict(FOUR, "cnn").P, method)
         slope = np.polyfit([1, 2, 3], np.log(P[1:]), 1)[0]
         assert noisy.step_factor.against(name).predicted == pytest.approx(np.exp(slope))
         expected = staircase_exponent([np.nan, *P[1:]], noisy.units.plateaus.mean(axis=0))
         assert noisy.exponent.against(name).predicted == pytest.approx(expected)
-    assert noisy.prefactor == pytest.approx(noisy.crossings[1].best / predict(FOUR, "cnn").sample_complexity[1])
+    assert noisy.prefactor == pytest.approx(noisy.crossings[1].best / predict(FOUR, "cnn").P.published[1])
     with pytest.raises(InputError, match="no prediction of law=None by 'guess'"):
         noisy.step_factor.against("guess")
     content = json.loads(json.dumps(noisy.to_dict(), allow_nan=False))
@@ -242,7 +242,7 @@ def test_parts_of_a_step_are_followed_from_nine_tenths_to_one():
 
 
 def test_steps_of_one_shape_collapse_under_their_own_law_alone():
-    H, P_k = FOUR.grammar(0).plateaus(), predict(FOUR, "cnn").sample_complexity
+    H, P_k = FOUR.grammar(0).plateaus(), predict(FOUR, "cnn").P.published
     loss = logistic_staircase(SIZES, H, 3 * P_k, 0.1)
     given = LearningCurves(FOUR, "net", ("cnn",), ("0",), H[None], SIZES, loss[None])
     assert measure(given).steps == (1, 2, 3)
@@ -302,7 +302,7 @@ def test_an_exponent_that_is_not_positive_has_no_interval():
 def test_draws_within_the_errors_make_the_interval_of_one_curve():
     grammar = THREE.grammar(0)
     sizes = SIZES[::8]
-    loss = smooth_staircase(grammar.plateaus(), 5 * predict(THREE, "cnn").sample_complexity, sizes)
+    loss = smooth_staircase(grammar.plateaus(), 5 * predict(THREE, "cnn").P.published, sizes)
     error = 0.02 * loss
     found = compare_curve(sizes, loss, grammar, "cnn", loss_error=error, seed=3)
     noise = error * np.random.default_rng(3).standard_normal((200, 1, len(sizes)))
@@ -322,7 +322,7 @@ def test_draws_within_the_errors_make_the_interval_of_one_curve():
     ]
     # errors of many grammars are not what their interval is made of
     grammars = [THREE.grammar(i) for i in range(4)]
-    P_k = 5 * predict(THREE, "cnn").sample_complexity
+    P_k = 5 * predict(THREE, "cnn").P.published
     losses = [smooth_staircase(one.plateaus(), P_k, sizes) for one in grammars]
     several = compare_curve(sizes, losses, grammars, "cnn", loss_error=[error] * 4)
     assert several.step_factor.measured.unit == "grammars"
@@ -335,7 +335,7 @@ def test_draws_within_the_errors_make_the_interval_of_one_curve():
 
 def test_losses_of_large_error_stay_positive():
     grammar = THREE.grammar(0)
-    loss = smooth_staircase(grammar.plateaus(), 5 * predict(THREE, "cnn").sample_complexity, SIZES[::8])
+    loss = smooth_staircase(grammar.plateaus(), 5 * predict(THREE, "cnn").P.published, SIZES[::8])
     found = compare_curve(SIZES[::8], loss, grammar, "cnn", loss_error=2 * loss)
     assert found.step_factor.against("published").verdict == "undecided"
 
@@ -374,7 +374,7 @@ def test_notes_name_what_is_left_out(noisy):
 
 
 def test_laws_of_a_curve():
-    loss = smooth_staircase(THREE.plateaus(), predict(THREE, "cnn").sample_complexity, SIZES)
+    loss = smooth_staircase(THREE.plateaus(), predict(THREE, "cnn").P.published, SIZES)
     for law, expected in (
         ("both", ("cnn", "transformer")),
         ("lcn", ("lcn",)),

@@ -19,14 +19,15 @@ def test_correlations_neither_vanish_nor_overflow(rhm, method):
     assert (np.diff(C) <= 0).all()
 
 
-@pytest.mark.parametrize("method", ["exact", "asymptotic"])
+@pytest.mark.parametrize("finite_size", [False, True])
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 @pytest.mark.parametrize("rhm", LARGE + FULL, ids=str)
-def test_predictions_up_to_the_largest_number_of_samples(rhm, architecture, method):
-    p = predict(rhm, architecture, method=method)
-    assert (p.sample_complexity > 0).all()
-    assert np.isfinite(p.sample_complexity).all() == (rhm not in FULL)
-    loss = p.loss(np.array([1.0, 1e3, 1e100, 1e308]))
+def test_predictions_up_to_the_largest_number_of_samples(rhm, architecture, finite_size):
+    p = predict(rhm, architecture)
+    P = p.P.finite_size if finite_size else p.P.published
+    assert (P > 0).all()
+    assert np.isfinite(P).all() == (rhm not in FULL)
+    loss = p.loss(np.array([1.0, 1e3, 1e100, 1e308]), finite_size=finite_size)
     assert np.isfinite(loss).all()
     assert (np.diff(loss) <= 0).all()
     assert (loss >= 0).all()

@@ -97,7 +97,7 @@ def test_grammars_of_one_name_are_no_pairs_where_they_are_others():
     classes = measure(on(RHM(16, 4, 2, 4, n=8), "transformer", seed=9))
     assert classes.units.names == first.units.names
     assert not exponent_ratio(first, classes).paired
-    P_k = 5 * predict(FOUR, "cnn").sample_complexity * np.exp(0.1 * np.arange(12).reshape(3, 4))
+    P_k = 5 * predict(FOUR, "cnn").P.published * np.exp(0.1 * np.arange(12).reshape(3, 4))
     loss = smooth_staircase(np.tile(FOUR.plateaus(), (3, 1)), P_k, SIZES)
     own = compare_curve(SIZES, loss, FOUR, "cnn")
     assert own.units.names == ("row 0", "row 1", "row 2")
@@ -194,8 +194,8 @@ def test_slope_of_a_ladder_is_students_with_equal_weights():
     ln_m = np.log([3, 4, 5])
     values = [m.units.ln_P[:, 2] - m.units.ln_P[:, 1] for m in points]
     assert_same(found.slope.measured, t_estimate(values, line_coefficients(ln_m).tolist(), unit="grammars per m"))
-    for name, method in (("published", "asymptotic"), ("exact", "exact")):
-        P = np.array([predict(rhm, "transformer", method=method).sample_complexity for rhm in SEVERAL])
+    for name, method in (("published", "published"), ("exact", "finite_size")):
+        P = np.array([getattr(predict(rhm, "transformer").P, method) for rhm in SEVERAL])
         expected = np.polyfit(ln_m, np.log(P[:, 2] / P[:, 1]), 1)[0]
         assert found.slope.against(name).predicted == pytest.approx(expected)
     content = found.to_dict()

@@ -41,7 +41,7 @@ def test_closed_formulas_are_the_numeric_ones(rhm):
         kind = "cnn" if architecture == "cnn" else "transformer"
         P = [number("sample_complexity_first", rhm)]
         P += [number(f"sample_complexity_{kind}", rhm, k=k) for k in range(1, rhm.L)]
-        np.testing.assert_allclose(prediction.sample_complexity, P)
+        np.testing.assert_allclose(prediction.P.published, P)
         assert prediction.step_factor == pytest.approx(number(f"step_factor_{kind}", rhm))
         if rhm.m > 1:
             assert prediction.exponent == pytest.approx(number(f"alpha_{kind}", rhm))
@@ -64,6 +64,14 @@ def test_relations_between_formulas():
     # a tuple below a level-k symbol, resolved against its own noise
     tuple_level = (expression["noise_tuple"] / expression["correlation_tuple"]).subs(L, k + 1) * symbolic.P
     assert sympy.simplify(tuple_level / expression["sample_complexity_cnn"]) == 1
+    general = expression["sample_complexity"]
+    for name, rules in (
+        ("sample_complexity_effective", k + 2),
+        ("own_latents", 3),
+        ("token_complexity", 2 * L - 1),
+    ):
+        assert sympy.simplify(expression[name] / general.subs(symbolic.r, rules)) == 1
+    assert sympy.simplify(expression["classification"] - symbolic.n * m**symbolic.L) == 0
     assert sympy.simplify(expression["correlation_symbol"] / expression["correlation_tuple"]) == m**2
     assert substitute(expression["effective_range"], m=8, s=2, P=64) == 2
     assert log(2) / log(8) == pytest.approx(float(1 / substitute(expression["beta"], m=8, s=2)))

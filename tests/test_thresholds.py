@@ -14,7 +14,7 @@ from rhmtheory.cli import main
 from rhmtheory.learner import search
 from rhmtheory.learner.search import ThresholdStudy, _read_record, _Task, bisect, thresholds
 from rhmtheory.plotting import plot_thresholds
-from rhmtheory.theory.predictions import sample_complexity
+from rhmtheory.theory import LAWS
 
 SMALL = RHM(v=8, m=2, s=2, L=3)
 
@@ -85,12 +85,9 @@ def test_task_measures_what_learn_scores():
 
 def test_finite_size_complexity_tends_to_the_asymptotic_one():
     small, large = RHM(v=16, m=4, s=2, L=4), RHM(v=256, m=64, s=2, L=4)
-    for architecture in ("cnn", "transformer"):
+    for law in (LAWS["shared"], LAWS["unshared"]):
         for k in (0, 1, 2, 3):
-            ratios = [
-                sample_complexity(r, architecture, k, "exact") / sample_complexity(r, architecture, k)
-                for r in (small, large)
-            ]
+            ratios = [law.finite_size(r, k) / law.published(r, k) for r in (small, large)]
             assert abs(np.log(ratios[1])) < 0.1
             assert 0.7 < ratios[0] < 2
 

@@ -151,7 +151,7 @@ def test_figures_of_a_study(several):
 
 def test_one_curve_plots_itself():
     grammar = THREE.grammar(0)
-    loss = smooth_staircase(grammar.plateaus(), 5 * rt.predict(THREE, "cnn").sample_complexity, SIZES)
+    loss = smooth_staircase(grammar.plateaus(), 5 * rt.predict(THREE, "cnn").P.published, SIZES)
     axes = rt.compare_curve(SIZES, loss, grammar, label="mine").plot()
     assert "mine" in texts(axes[0])
 

@@ -18,7 +18,7 @@ from docutils.statemachine import StringList
 
 import rhmtheory as rt
 from rhmtheory.comparison import Comparison, Finding, Measurement, Study
-from rhmtheory.theory import predictions
+from rhmtheory.theory import corpus_exponent
 
 if TYPE_CHECKING:
     from sphinx.application import Sphinx
@@ -127,7 +127,7 @@ def _of_steps(study: Study, law: str) -> Claim:
     return Claim(
         f"{says} ({PAPERS['2505.07070']})",
         f"$P_{{k+1}}/P_k = {power}$",
-        "`learners.LAWS`, `theory.sample_complexity`",
+        "`theory.LAWS`, `Law.published`, `Law.finite_size`",
         evidence,
     )
 
@@ -137,12 +137,12 @@ def _of_exponents(study: Study, law: str) -> Claim:
     evidence = []
     for m in _networks(study, law):
         if not isnan(m.exponent.measured.best):
-            limit = f"many levels {predictions.exponent(m.curves.rhm, law):.3g}; "
+            limit = f"many levels {rt.predict(m.curves.rhm, law, plateaus=m.curves.mean_plateaus).exponent:.3g}; "
             evidence.append((_who(m), str(m.exponent.measured), limit + _verdicts(m.exponent)))
     return Claim(
         f"Exponent of the excess loss, law of the {law} ({PAPERS['2505.07070']})",
         r"$\alpha = \ln(1/f)/" + (r"\ln m$" if power == "m" else r"(2\ln m)$"),
-        "`theory.exponent`, for few levels `theory.staircase_exponent`",
+        "`Law.exponent`, for few levels `theory.staircase_exponent`",
         evidence,
     )
 
@@ -164,8 +164,7 @@ def _of_ratios(study: Study) -> Claim:
 
 def _of_corpora() -> Claim:
     rhm = rt.RHM(v=16, m=4, s=2, L=4)
-    beta, gamma = predictions.correlation_exponent(rhm), predictions.entropy_exponent(rhm)
-    ours, law = predictions.corpus_exponent(beta, gamma), predictions.exponent(rhm, "transformer")
+    ours, law = corpus_exponent(rhm.beta, rhm.gamma), rt.LAWS["unshared"].exponent(rhm)
     return Claim(
         f"Two decays of a corpus give the exponent of a language model's loss ({PAPERS['2602.07488']})",
         r"$\alpha = \gamma/(2\beta)$",
@@ -183,12 +182,12 @@ def _of_corpora() -> Claim:
 
 def _not_measured() -> Iterator[Claim]:
     rhm = rt.RHM(v=16, m=4, s=2, L=3)
-    classes, latents = predictions.classification_complexity(rhm), predictions.latent_prediction_complexity(rhm)
+    classes, latents = (rt.LAWS[name].published(rhm, rhm.L - 1) for name in ("class", "own latents"))
     rows = (
-        ("Learning the class of a sentence", "2307.02129", "$P = n m^L$", "`formulas.classification_complexity`",
+        ("Learning the class of a sentence", "2307.02129", "$P = n m^L$", "`LAWS['class']`",
          f"predicted {classes:g} at {_name(rhm)}"),
         ("Predicting own latents instead of tokens, whatever the depth", "2605.27734", "$P = v m^3$",
-         "`formulas.own_latents_complexity`", f"predicted {latents:g} at {_name(rhm)}"),
+         "`LAWS['own latents']`", f"predicted {latents:.4g} at {_name(rhm)}, with the factor 1/(1 - f)"),
         ("Unequal rules leave the exponent of next-token prediction as it is", "2505.07067", "",
          "`RHM.effective_multiplicity`, `zipf`", "no network was trained on unequal rules"),
         ("A phase transition in diffusion models", "2402.16991", "", "`Grammar.posterior` has the messages",

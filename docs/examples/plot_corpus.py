@@ -13,11 +13,11 @@ from matplotlib import pyplot as plt
 
 import rhmtheory as rt
 from rhmtheory.corpus.pairs import count_pairs, last_token_pairs
-from rhmtheory.theory.predictions import corpus_exponent, correlation_exponent, entropy_exponent, exponent
+from rhmtheory.theory import LAWS, corpus_exponent
 
 rhm = rt.RHM(v=16, m=4, s=2, L=5)
 grammar = rhm.grammar(seed=0)
-beta, gamma = correlation_exponent(rhm), entropy_exponent(rhm)
+beta, gamma = rhm.beta, rhm.gamma
 counts = count_pairs(grammar.sample(200_000, seed=1), rhm.v, pairs=last_token_pairs(rhm.d))
 t = np.arange(1, rhm.d)
 
@@ -40,4 +40,4 @@ right.set(xscale="log", yscale="log", xlabel="context and target, $n = s^k$ (tok
 right.legend()
 
 print(f"alpha = gamma / (2 beta) = {corpus_exponent(beta, gamma):.3g}")
-print(f"exponent of the transformer's law: {exponent(rhm, 'transformer'):.3g}")
+print(f"exponent of the transformer's law: {LAWS['unshared'].exponent(rhm):.3g}")

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 @click.option(
     "--architecture",
     "architectures",
-    type=click.Choice(ARCHITECTURES),
+    type=click.Choice(list(ARCHITECTURES)),
     multiple=True,
     help="May be repeated; by default all.",
 )
@@ -32,19 +32,13 @@ if TYPE_CHECKING:
     type=click.Choice(["chain", "annealed", "quenched", "grammar"]),
     help="Plateaus H_k: of the ensemble (chain, the default), or of the grammar (the default where one is named).",
 )
-@click.option(
-    "--method",
-    type=click.Choice(["asymptotic", "exact"]),
-    default="asymptotic",
-    show_default=True,
-    help="P_k in figure and JSON.",
-)
+@click.option("--finite-size", is_flag=True, help="Draw the finite-size steps, not the published ones.")
 @grammar_options("none, the ensemble")
 def predict_command(
     chosen: Chosen,
     architectures: tuple[str, ...],
     plateaus: str | None,
-    method: str,
+    finite_size: bool,
     plot: str | None,
     as_json: bool,
 ) -> None:  # fmt: skip
@@ -52,7 +46,7 @@ def predict_command(
 
     With --plateaus quenched, --seed is that of the grammars averaged over.
     """
-    rhm, names = chosen.rhm, architectures or ARCHITECTURES
+    rhm, names = chosen.rhm, architectures or tuple(ARCHITECTURES)
     given: Any = plateaus or ("grammar" if chosen.origin else None)
     source: dict[str, Any] = {"grammar": chosen.described() if given == "grammar" else None}
     if given == "grammar":
@@ -62,41 +56,18 @@ def predict_command(
 
         given = quenched_plateaus(rhm, seed=chosen.seed, progress=True).mean
         source["seed"] = chosen.seed
-    # the plateaus are the same for all architectures, and may take a while
-    given = predict(rhm, names[0], given).plateaus
-    predictions = [predict(rhm, name, given, method=method) for name in names]
+    predictions: list[Prediction] = []
+    for name in names:
+        # the plateaus are the same for all architectures, and may take a while
+        predictions.append(predict(rhm, name, plateaus=predictions[0].plateaus if predictions else given))
     if plot:
         from rhmtheory.plotting import plot_predictions
 
-        save_figure(plot, lambda ax: plot_predictions(predictions, ax))
+        save_figure(plot, lambda ax: plot_predictions(predictions, ax, finite_size=finite_size))
     if as_json:
         print_json({"predictions": [p.to_dict() for p in predictions], **source})
         return
-    H = predictions[0].plateaus
-    published = [predict(rhm, name, H) for name in names]
-    exact = [predict(rhm, name, H, method="exact") for name in names]
-    title = f"{rhm}: samples P_k at which step k is made, and loss (nats) before and after.\n"
-    exponents = new_table(
-        "Excess loss ~ P**-exponent: for large v and many levels, and fitted to the staircases above",
-        ["architecture", "step factor", "many levels", "published P_k", "exact P_k"],
-    )
-    for p, e in zip(published, exact, strict=True):
-        numbers = p.exponent, p.finite_size_exponent, e.finite_size_exponent
-        exponents.add_row(p.architecture, f"{p.step_factor:.4g}", *(f"{x:.4f}" for x in numbers))
-    print_tables(
-        _steps(title + "Published formula", published),
-        _steps("The same, exact at this size", exact),
-        exponents,
-    )
-
-
-def _steps(title: str, predictions: list[Prediction]) -> Table:
-    table = new_table(title, ["k", "H_k", "H_(k+1)", *(f"P_k {p.architecture}" for p in predictions)])
-    H = predictions[0].plateaus
-    for k in range(len(H) - 1):
-        P_k = [f"{p.sample_complexity[k]:.4g}" for p in predictions]
-        table.add_row(str(k), f"{H[k]:.4f}", f"{H[k + 1]:.4f}", *P_k)
-    return table
+    click.echo("\n\n".join(map(str, predictions)))
 
 
 _ALONE = "ask for pairs, by covariance(i, j), or for the ensemble, by rms_correlation"

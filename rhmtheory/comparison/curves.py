@@ -13,7 +13,8 @@ from rhmtheory.language.rhm import RHM
 from rhmtheory.support.checks import as_choice
 from rhmtheory.support.errors import InputError
 from rhmtheory.support.types import FloatArray
-from rhmtheory.theory import ARCHITECTURES, crossing_levels, sample_complexity
+from rhmtheory.theory import ARCHITECTURES, crossing_levels
+from rhmtheory.theory.laws import as_law
 
 LEAST_STEP = 0.01
 """Height ``ln(H_k / H_(k+1))`` below which there is no step: a test loss does not tell such plateaus apart. With
@@ -92,7 +93,7 @@ class LearningCurves:
                     f"{self.rhm} make it {shape}"
                 )
         for law in self.laws:
-            as_choice("law", law, ARCHITECTURES)
+            as_choice("law", law, tuple(ARCHITECTURES))
 
     @property
     def name(self) -> str:
@@ -175,10 +176,9 @@ def step_levels(plateaus: FloatArray) -> FloatArray:
 
 
 def predicted_steps(rhm: RHM, law: str, method: str) -> FloatArray:
-    """``P_k`` of a law, shape (L,); a step waits for those before it."""
-    P = np.array([sample_complexity(rhm, law, k, method) for k in range(rhm.L)])
-    waits: FloatArray = np.maximum.accumulate(P)
-    return waits
+    """``P_k`` of a law, shape (L,), ``published`` or ``finite_size``; a step waits for those before it."""
+    P: FloatArray = getattr(as_law(law).steps(rhm), method)
+    return P
 
 
 def multiplicity(rhm: RHM) -> float:

@@ -21,12 +21,13 @@ from rhmtheory.support.facade import Forward
 from rhmtheory.support.json import plain
 from rhmtheory.support.tables import html, text
 from rhmtheory.support.types import FloatArray, IntArray
-from rhmtheory.theory import first_step, staircase_exponent
+from rhmtheory.theory import staircase_exponent
+from rhmtheory.theory._staircase import first_step
 
 if TYPE_CHECKING:
     from rhmtheory.plotting import plot_measurement as _plot_measurement
 
-METHODS = {"published": "asymptotic", "exact": "exact"}
+METHODS = {"published": "published", "exact": "finite_size"}
 """The two predictions of a law: with the published formulas, and with the exact second moment at this size."""
 
 _NOISE_DRAWS = 200
@@ -120,9 +121,7 @@ class Measurement:
         k = first_step(self.curves.rhm.L)
         if not self.curves.laws or self.crossings[k].at_least:
             return nan
-        return self.crossings[k].best / float(
-            predicted_steps(self.curves.rhm, self.curves.laws[0], "asymptotic")[k]
-        )
+        return self.crossings[k].best / float(predicted_steps(self.curves.rhm, self.curves.laws[0], "published")[k])
 
     if TYPE_CHECKING:
         plot = _plot_measurement
@@ -225,7 +224,7 @@ def _candidates(curves: LearningCurves, units: UnitCrossings) -> list[int]:
     """Steps that theory makes, that most grammars have, and that no curve begins below."""
     made = np.ones(curves.rhm.L, bool)
     for law in curves.laws or ("transformer",):  # whether there is anything to learn does not depend on the learner
-        made &= np.isfinite(predicted_steps(curves.rhm, law, "asymptotic"))
+        made &= np.isfinite(predicted_steps(curves.rhm, law, "published"))
     made &= ~units.early.any(axis=0) & (units.absent.mean(axis=0) < 0.5)
     return [k for k in range(first_step(curves.rhm.L), curves.rhm.L) if made[k]]
 
@@ -316,7 +315,7 @@ def _exponent(ln_P: FloatArray, H: FloatArray, steps: tuple[int, ...]) -> float:
 def _collapse(curves: LearningCurves, steps: Sequence[int]) -> float:
     if not curves.laws or len(steps) < 2:
         return nan
-    P_k = predicted_steps(curves.rhm, curves.laws[0], "asymptotic")
+    P_k = predicted_steps(curves.rhm, curves.laws[0], "published")
     parts = [(x, y) for x, y in step_curves(curves, P_k, steps) if len(x) > 1]
     try:
         return collapse_quality(parts)

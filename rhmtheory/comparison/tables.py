@@ -9,7 +9,7 @@ import numpy as np
 
 from rhmtheory.comparison.curves import multiplicity
 from rhmtheory.support.tables import Table
-from rhmtheory.theory import exponent
+from rhmtheory.theory.laws import as_law
 
 if TYPE_CHECKING:
     from rhmtheory.comparison.measurement import Finding, Measurement
@@ -72,7 +72,7 @@ def exponent_tables(measurements: Sequence[Measurement]) -> list[Table]:
             if (m.curves.name, m.curves.protocol) != name or not m.curves.laws:
                 continue
             rhm, own = m.curves.rhm, m.exponent
-            many = _number(exponent(rhm, m.curves.laws[0])) if rhm.is_homogeneous else "-"
+            many = _number(as_law(m.curves.laws[0]).exponent(rhm)) if rhm.is_homogeneous else "-"
             predicted = [_number(own.against(method).predicted) for method in ("published", "exact")]
             rows.append(
                 (
@@ -168,7 +168,8 @@ def _ladder_name(one: Ladder) -> str:
 def _many_levels(rhm: RHM) -> str:
     if not rhm.is_homogeneous:
         return "levels differ"
-    return f"for many levels: cnn {exponent(rhm, 'cnn'):.3g}, transformer {exponent(rhm, 'transformer'):.3g}"
+    cnn, transformer = (as_law(name).exponent(rhm) for name in ("cnn", "transformer"))
+    return f"for many levels: cnn {cnn:.3g}, transformer {transformer:.3g}"
 
 
 def _number(value: float) -> str:

@@ -250,8 +250,10 @@ def second_moment(
     return square if exact else _as_float(square, rhm)
 
 
-def exact_threshold(rhm: RHM, lca_level: int, level: int, *, is_tuple: bool = False) -> Fraction | None:
-    """Samples at which the mean square covariance of a node and a token equals its sampling noise.
+def exact_threshold(
+    rhm: RHM, lca_level: int, level: int, *, is_tuple: bool = False, target_level: int = 0
+) -> Fraction | None:
+    """Samples at which the mean square covariance of a node and a target equals its sampling noise.
 
     The noise is that of independent variables with the mean power sums of the two sides,
     ``(1 - sum p**2) (1 - sum q**2) / (P entries)``: prediction-noise of docs/theory_predictions.md, put into
@@ -261,25 +263,27 @@ def exact_threshold(rhm: RHM, lca_level: int, level: int, *, is_tuple: bool = Fa
     ----------
     rhm : RHM
     lca_level : int
-        Level of the lowest common ancestor of the node and the token, 1..L.
+        Level of the lowest common ancestor of the node and the target, 1..L.
     level : int
         Level of the node.
     is_tuple : bool
         Whether the tuple of its children is meant instead of the node's symbol.
+    target_level : int
+        Level of the target; 0 is a token.
 
     Returns
     -------
     Fraction or None
         None where there is no correlation.
     """
-    signal = _mean_square(rhm, lca_level, (level, 0), (is_tuple, False))
+    signal = _mean_square(rhm, lca_level, (level, target_level), (is_tuple, False))
     if not signal:
         return None
     power_sums = _moments(rhm, False).power_sums
-    entries, repeat = Fraction(rhm.n_symbols(0) * rhm.n_symbols(level)), power_sums[level][1]
+    entries, repeat = Fraction(rhm.n_symbols(target_level) * rhm.n_symbols(level)), power_sums[level][1]
     if is_tuple:  # it has its parent's probability times that of the rule
         entries, repeat = entries * rhm.n_rules(level), repeat * _power_sums_of_rules(rhm, level)[0]
-    noise = (1 - repeat) * (1 - power_sums[0][1]) * formulas.sampling_noise(entries, 1)
+    noise = (1 - repeat) * (1 - power_sums[target_level][1]) * formulas.sampling_noise(entries, 1)
     return Fraction(noise / signal)
 
 

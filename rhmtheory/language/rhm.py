@@ -19,6 +19,7 @@ from rhmtheory.support.types import FloatArray
 if TYPE_CHECKING:
     from rhmtheory.ensemble.correlations import correlation_function as _correlation_function
     from rhmtheory.ensemble.correlations import rms_correlation as _rms_correlation
+    from rhmtheory.ensemble.exponents import range_ as _range
     from rhmtheory.ensemble.plateaus import plateaus as _plateaus
     from rhmtheory.language.grammar import Grammar
 
@@ -374,15 +375,31 @@ class RHM:
 
     # --- what is computed from the ensemble, on the floors above ---------------------------------------
 
+    @property
+    def beta(self) -> float:
+        """Exponent of the decay of correlations with distance: see `exponents.beta`."""
+        from rhmtheory.ensemble.exponents import beta
+
+        return beta(self)
+
+    @property
+    def gamma(self) -> float:
+        """Exponent of the decay of entropy with context: see `exponents.gamma`."""
+        from rhmtheory.ensemble.exponents import gamma
+
+        return gamma(self)
+
     if TYPE_CHECKING:
 
         def grammar(self, seed: int | np.random.Generator = 0) -> Grammar: ...  # noqa: D102
 
+        range = _range
         rms_correlation = _rms_correlation
         correlation_function = _correlation_function
         plateaus = _plateaus
     else:
         grammar = Forward("rhmtheory.language.grammar:Grammar.from_ensemble")
+        range = Forward("rhmtheory.ensemble.exponents:range_")
         rms_correlation = Forward("rhmtheory.ensemble.correlations:rms_correlation")
         correlation_function = Forward("rhmtheory.ensemble.correlations:correlation_function")
         plateaus = Forward("rhmtheory.ensemble.plateaus:plateaus")

@@ -24,8 +24,7 @@ from rhmtheory.support.provenance import provenance
 from rhmtheory.support.tables import Table
 from rhmtheory.support.types import FloatArray
 from rhmtheory.support.values import ByValue
-from rhmtheory.theory.laws import Law
-from rhmtheory.theory.predictions import sample_complexity, step_factor
+from rhmtheory.theory.laws import LAWS, Law
 
 CRITERIA = ("tuples", "symbols")
 """What counts as learnt: see `thresholds`."""
@@ -128,7 +127,7 @@ class _Task:
             score = model.score(truth)[-1]
             return (score.pair_f1 if self.criterion == "symbols" else score.tuple_f1) >= self.threshold
 
-        P_k = sample_complexity(self.rhm, Law(self.sharing), self.level)
+        P_k = _law(self.sharing).published(self.rhm, self.level)
         start = min(max(P_k, 2 * LEAST_SAMPLES), self.most) if isfinite(P_k) else self.most / 2
         return bisect(reached, start, least=LEAST_SAMPLES, most=self.most, tolerance=self.tolerance)
 
@@ -260,10 +259,10 @@ class ThresholdStudy(ByValue):
             elif count == grammars:
                 measured = str(fit)
             rows.append((str(k), f"{P:.3g}", f"{finite:.3g}", measured))
-        factor = f"{Law(self.sharing).step_text} = {self.published_step:g}"
+        factor = f"{_law(self.sharing).step_text} = {self.published_step:g}"
         rows.append(("factor", factor, f"{self.finite_size_step:.3g}", str(self.step())))
         title = (
-            f"{self.rhm}, clustering {Law(self.sharing)}, {grammars} grammars: samples to recover {self.criterion}"
+            f"{self.rhm}, clustering {_law(self.sharing)}, {grammars} grammars: samples to recover {self.criterion}"
         )
         columns = ("level", "published", "finite-size", f"measured [{CONFIDENCE:.0%} interval]")
         return str(Table(title, columns, tuple(rows)))
@@ -349,11 +348,15 @@ def thresholds(
                     entry = {"task": json.loads(task.key), "samples": plain(done[task.key])}
                     append_json(record, entry, kind=_RECORD)
             samples[seed, level - 1] = done[task.key]
-    law = Law(sharing)
+    law = _law(sharing)
     ks = tuple(range(1, top + 1))
-    published = np.array([sample_complexity(rhm, law, k) for k in ks])
-    finite = np.array([sample_complexity(rhm, law, k, "exact") for k in ks])
-    return ThresholdStudy(rhm, sharing, ks, samples, task.criterion, published, finite, step_factor(rhm, law))
+    published = np.array([law.published(rhm, k) for k in ks])
+    finite = np.array([law.finite_size(rhm, k) for k in ks])
+    return ThresholdStudy(rhm, sharing, ks, samples, task.criterion, published, finite, law.step_factor(rhm))
+
+
+def _law(sharing: bool) -> Law:
+    return LAWS["shared" if sharing else "unshared"]
 
 
 def _read_record(path: str | os.PathLike[str]) -> dict[str, float]:

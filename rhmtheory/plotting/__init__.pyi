@@ -5,7 +5,6 @@ from .languages import plot_correlations as plot_correlations
 from .languages import plot_derivation as plot_derivation
 from .languages import plot_plateau_methods as plot_plateau_methods
 from .languages import plot_plateaus as plot_plateaus
-from .languages import plot_prediction as plot_prediction
 from .languages import plot_predictions as plot_predictions
 from .languages import plot_tree as plot_tree
 from .samples import plot_corpus as plot_corpus

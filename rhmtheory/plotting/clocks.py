@@ -12,7 +12,7 @@ from rhmtheory.comparison.measurement import Measurement
 from rhmtheory.comparison.studies import Study
 from rhmtheory.plotting.style import ensemble_name, plain_ticks, styles
 from rhmtheory.support.errors import InputError
-from rhmtheory.theory import first_step
+from rhmtheory.theory._staircase import first_step
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -10,9 +10,9 @@ import numpy.typing as npt
 
 from rhmtheory.language.grammar import Grammar
 from rhmtheory.language.rhm import RHM
-from rhmtheory.plotting.style import STYLES, ensemble_name, new_figure
+from rhmtheory.plotting.style import ensemble_name, new_figure, styles
 from rhmtheory.support.errors import InputError
-from rhmtheory.theory.predictions import Prediction
+from rhmtheory.theory.prediction import Prediction
 from rhmtheory.tree.tables import UNGRAMMATICAL
 from rhmtheory.tree.trees import Trees, tree
 
@@ -22,33 +22,49 @@ if TYPE_CHECKING:
 LABELS = {"transformer": "transformer", "lcn": "locally connected", "cnn": "CNN"}
 
 
-def plot_prediction(prediction: Prediction, ax: Axes | None = None) -> Axes:
-    """The predicted staircase of the loss: see `plot_predictions`.
+def plot_predictions(
+    predictions: Sequence[Prediction], ax: Axes | None = None, *, finite_size: bool = False
+) -> Axes:
+    """Draw predicted staircases of the loss, one line per architecture, with the plateaus as horizontal lines.
 
-    Draws the ``prediction`` into ``ax``, by default that of a new figure, and returns it.
+    Parameters
+    ----------
+    predictions : sequence of Prediction
+        Of one ensemble.
+    ax : Axes, optional
+        By default that of a new figure.
+    finite_size : bool
+        Whether the steps are those of the finite-size prediction, instead of the published one.
+
+    Returns
+    -------
+    Axes
+
+    Raises
+    ------
+    InputError
+        Where no step is ever made (``f = 1``), and as `Prediction.loss`.
     """
-    if ax is None:
-        (ax,) = new_figure()[1]
-    return plot_predictions([prediction], ax)
-
-
-def plot_predictions(predictions: Sequence[Prediction], ax: Axes) -> Axes:
-    """Predicted staircases of the loss, one line an architecture, with the plateaus as horizontal lines.
-
-    Raises `InputError` where ``f = 1`` and no step is ever made.
-
-    ``predictions`` are those of one ensemble; the figure goes into ``ax``, which is returned.
-    """
-    steps = np.concatenate([p.sample_complexity for p in predictions])
+    ax = new_figure()[1][0] if ax is None else ax
+    steps = np.concatenate([p.P.finite_size if finite_size else p.P.published for p in predictions])
     if not np.isfinite(steps).any():
-        raise InputError(f"{predictions[0].rhm} has f = 1, so that nothing can be learnt: there is no step to draw")
+        raise InputError(
+            str(predictions[0].rhm),
+            rule="has no step to draw",
+            way_out="lower `m`: with f = 1 nothing can be learnt",
+        )
     P = np.geomspace(steps.min() / 10, steps[np.isfinite(steps)].max() * 10, 2000)
-    for i, prediction in enumerate(predictions):
+    looks = styles([prediction.architecture for prediction in predictions])
+    for i, one in enumerate(predictions):
         # staircases may coincide: the later ones are thinner and leave the earlier ones to be seen
-        width, color = 2 + 2 * (len(predictions) - 1 - i), STYLES[prediction.architecture].color
-        ax.plot(P, prediction.loss(P), color=color, label=_with_exponent(prediction), lw=width)
+        width, color = 2 + 2 * (len(predictions) - 1 - i), looks[one.architecture].color
+        label = rf"{LABELS.get(one.architecture, one.architecture)}: predicted $\alpha={one.exponent:.3g}$"
+        ax.plot(P, one.loss(P, finite_size=finite_size), color=color, label=label, lw=width)
     plot_plateaus(predictions[0].plateaus, ax)
-    _label_curves(ax, f"predicted, {ensemble_name(predictions[0].rhm)}")
+    ax.set(xscale="log", yscale="log", xlabel="training samples $P$", ylabel="test loss (nats)")
+    kind = "at this size" if finite_size else "published"
+    ax.set_title(f"predicted ({kind}), {ensemble_name(predictions[0].rhm)}", fontsize=10)
+    ax.legend(fontsize=8, loc="lower left")
     return ax
 
 
@@ -130,13 +146,3 @@ def plot_derivation(derivation: Trees, ax: Axes) -> Axes:
     ax.set(xlim=(0, shape.d), ylim=(-0.5, shape.L + 0.5), ylabel="level", xticks=[], yticks=range(shape.L + 1))
     ax.set_title(f"derivation tree, {ensemble_name(shape)}", fontsize=10)
     return ax
-
-
-def _label_curves(ax: Axes, title: str) -> None:
-    ax.set(xscale="log", yscale="log", xlabel="training samples $P$", ylabel="test loss (nats)")
-    ax.set_title(title, fontsize=10)
-    ax.legend(fontsize=8, loc="lower left")
-
-
-def _with_exponent(prediction: Prediction) -> str:
-    return rf"{LABELS[prediction.architecture]}: predicted $\alpha={prediction.exponent:.3g}$"

@@ -14,7 +14,7 @@ from rhmtheory.fitting.intervals import Estimate
 from rhmtheory.learner.search import ThresholdStudy
 from rhmtheory.plotting.style import new_figure
 from rhmtheory.support.types import FloatArray
-from rhmtheory.theory.laws import Law
+from rhmtheory.theory.laws import LAWS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -45,7 +45,9 @@ def plot_thresholds(studies: Sequence[ThresholdStudy], ax: Axes | None = None) -
         best = np.array([fit.best for fit in fits])
         with np.errstate(invalid="ignore"):
             bars = np.abs(np.array([[fit.best - fit.low, fit.high - fit.best] for fit in fits]).T)
-        name = str(Law(study.sharing)) + ("" if study.sharing else f" ({study.criterion})")
+        name = str(LAWS["shared" if study.sharing else "unshared"]) + (
+            "" if study.sharing else f" ({study.criterion})"
+        )
         v, m, s = study.rhm.homogeneous()
         factors = f"finite-size {study.finite_size_step:.3g}, published {study.published_step:g}"
         label = f"({v},{m},{s}) {name}: factor {study.step().best:.3g} ({factors})"

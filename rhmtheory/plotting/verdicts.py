@@ -19,7 +19,9 @@ from rhmtheory.plotting.languages import plot_plateaus
 from rhmtheory.plotting.style import Style, ensemble_name, new_figure, plain_ticks, styles
 from rhmtheory.support.errors import InputError
 from rhmtheory.support.types import FloatArray
-from rhmtheory.theory import crossing_levels, exponent, first_step
+from rhmtheory.theory import crossing_levels
+from rhmtheory.theory._staircase import first_step
+from rhmtheory.theory.laws import as_law
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -103,7 +105,7 @@ def plot_crossings(measurements: Sequence[Measurement], ax: Axes) -> Axes:
     predictions = {}
     for one in measurements:
         for law in one.curves.laws[:1]:
-            P = predicted_steps(rhm, law, "exact")[first:]
+            P = predicted_steps(rhm, law, "finite_size")[first:]
             predictions[tuple(np.round(np.log(P / P[0]), 9))] = P / P[0]
     for relative in predictions.values():
         ax.plot(k, relative, color="0.45", lw=1, ls=(0, (5, 3)), zorder=1)
@@ -187,7 +189,7 @@ def plot_exponents(measurements: Sequence[Measurement], ax: Axes, *, prediction:
     for m in shown:
         law = m.curves.laws[0]
         if prediction == "many levels":
-            x = exponent(m.curves.rhm, law) if m.curves.rhm.is_homogeneous else np.nan
+            x = as_law(law).exponent(m.curves.rhm)
         else:
             x = m.exponent.against(prediction).predicted
         name, look = m.curves.name, style[m.curves.name]
@@ -226,7 +228,7 @@ def plot_collapse(measurements: Sequence[Measurement], ax: Axes) -> Axes:
     for m in measurements:
         if not m.curves.laws:
             continue
-        P_k = predicted_steps(m.curves.rhm, m.curves.laws[0], "asymptotic")
+        P_k = predicted_steps(m.curves.rhm, m.curves.laws[0], "published")
         for k, (x, y) in zip(m.steps, step_curves(m.curves, P_k, m.steps), strict=True):
             look = style[m.curves.name]
             label = f"{m.curves.name}, step {k}"
@@ -343,7 +345,7 @@ def _draw_prediction(m: Measurement, H: FloatArray, look: Style, ax: Axes) -> No
         return
     first = first_step(m.curves.rhm.L)
     # earlier steps cost time, not samples, and have a prefactor of their own
-    P_k = m.prefactor * predicted_steps(m.curves.rhm, m.curves.laws[0], "asymptotic")[first:]
+    P_k = m.prefactor * predicted_steps(m.curves.rhm, m.curves.laws[0], "published")[first:]
     x = [P_k[0] / 2.5, *np.repeat(P_k, 2), P_k[-1] * 2.5]
     ax.plot(x, np.repeat(H[first:], 2), color=look.color, lw=0.9, ls=look.line, alpha=0.8, zorder=1.5)
 

@@ -1,8 +1,9 @@
 """The closed formulas of the theory as sympy expressions, and the exact moments as rational functions.
 
 Every symbol is positive: ``v m s`` (symbols, rules, children), ``f`` (fraction of grammatical tuples), ``l`` (LCA
-level), ``k`` (hidden or context level, as the formula says), ``L`` (levels), ``n`` (classes), ``P`` (samples). All
-levels are alike and rules equally likely. This is the only module that imports sympy.
+level), ``k`` (hidden or context level, as the formula says), ``L`` (levels), ``n`` (classes), ``P`` (samples),
+``r`` (rules on the path of a correlation). All levels are alike and rules equally likely. This is the only module
+that imports sympy.
 
 >>> from rhmtheory import symbolic
 >>> symbolic.FORMULAS["sample_complexity_transformer"].expression
@@ -27,8 +28,8 @@ from rhmtheory.support.checks import as_int
 from rhmtheory.support.errors import InputError
 from rhmtheory.theory.laws import LAWS
 
-v, m, s, f, l, k, L, n, P = sympy.symbols("v m s f l k L n P", positive=True)  # noqa: E741
-SYMBOLS = {str(symbol): symbol for symbol in (v, m, s, f, l, k, L, n, P)}
+v, m, s, f, l, k, L, n, P, r = sympy.symbols("v m s f l k L n P r", positive=True)  # noqa: E741
+SYMBOLS = {str(symbol): symbol for symbol in (v, m, s, f, l, k, L, n, P, r)}
 """The symbols by name."""
 
 
@@ -72,9 +73,16 @@ _B, _A, _C, _E, _F = (
     "arXiv:2605.27734",
     "arXiv:2602.07488",
 )
+_SAMPLES = formulas.sample_complexity(v, m**r, f)
 _SQUARE = formulas.token_correlation(v, m, f, m ** (l - 1), v)
 _BETA = formulas.beta(m, s, log)
 _COMPATIBLE = formulas.compatible_symbols(v, m, s, k)
+
+
+def _samples(law: str, level: Any) -> Any:
+    """Samples of a law at a hidden level, as the one formula with its number of rules."""
+    return _SAMPLES.subs(r, LAWS[law].n_rules(level))
+
 
 FORMULAS: dict[str, Formula] = {
     "fraction": Formula(
@@ -105,51 +113,56 @@ FORMULAS: dict[str, Formula] = {
         "asymptotic",
         _B,
     ),
+    "sample_complexity": Formula(
+        _SAMPLES, "P, samples that show a correlation over a path of r rules", "scaling", f"{_B}, {_A}"
+    ),
     "token_complexity": Formula(
-        formulas.unshared_complexity(v, m, f, m ** (l - 1)),
-        "P_tok(l), samples that resolve correlations at LCA level l",
-        "scaling",
-        _B,
+        _SAMPLES.subs(r, 2 * l - 1), "P_tok(l), samples that resolve correlations at LCA level l", "scaling", _B
     ),
     "sample_complexity_first": Formula(
-        formulas.first_complexity(v, m, f),
-        "P_0, samples that give the last tuple, for all architectures",
-        "scaling",
-        _A,
+        _samples("unshared", 0), "P_0, samples that give the last tuple, for all architectures", "scaling", _A
     ),
     "sample_complexity_transformer": Formula(
-        LAWS["transformer"].complexity(v, m, f, m**k, m),
+        _samples("unshared", k),
         "P_k, samples that give hidden level k >= 1, transformer and locally connected network",
         "scaling",
         _A,
     ),
     "sample_complexity_cnn": Formula(
-        LAWS["cnn"].complexity(v, m, f, m**k, m),
-        "P_k, samples that give hidden level k >= 1, convolutional network",
+        _samples("shared", k), "P_k, samples that give hidden level k >= 1, convolutional network", "scaling", _A
+    ),
+    "sample_complexity_effective": Formula(
+        _samples("effective targets", k),
+        "P_k, samples that give hidden level k >= 1 with target h_(k-1)",
         "scaling",
-        f"{_A}, {_E}",
+        "",
     ),
     "classification": Formula(
-        formulas.classification_complexity(n, m**L), "samples that give the class", "scaling", _C
+        _samples("class", L - 1).subs({f: 0, v: n}),
+        "samples that give the class, the ancestor itself",
+        "scaling",
+        _C,
     ),
     "own_latents": Formula(
-        formulas.own_latents_complexity(v, m),
-        "samples that suffice when a network predicts its own latents",
+        _samples("own latents", k),
+        "samples that give any level k >= 1 when a network predicts its own latents",
         "scaling",
         _E,
     ),
     "step_factor_transformer": Formula(
-        LAWS["transformer"].step(m), "P_(k+1) / P_k, k >= 1, without weight sharing", "scaling", _A
+        m ** LAWS["unshared"].power, "P_(k+1) / P_k, k >= 1, without weight sharing", "scaling", _A
     ),
-    "step_factor_cnn": Formula(LAWS["cnn"].step(m), "P_(k+1) / P_k, k >= 1, with weight sharing", "scaling", _A),
+    "step_factor_cnn": Formula(
+        m ** LAWS["shared"].power, "P_(k+1) / P_k, k >= 1, with weight sharing", "scaling", _A
+    ),
     "alpha_transformer": Formula(
-        formulas.alpha(f, LAWS["transformer"].step(m), log),
+        formulas.alpha(f, m ** LAWS["unshared"].power, log),
         "exponent of the excess loss with P, no weight sharing",
         "scaling",
         _A,
     ),
     "alpha_cnn": Formula(
-        formulas.alpha(f, LAWS["cnn"].step(m), log),
+        formulas.alpha(f, m ** LAWS["shared"].power, log),
         "exponent of the excess loss with P, weight sharing",
         "scaling",
         _A,
@@ -203,7 +216,7 @@ def substitute(expression: Any, **values: Any) -> Any:
     """
     unknown = sorted(set(values) - set(SYMBOLS))
     if unknown:
-        raise InputError(f"{unknown[0]}={values[unknown[0]]!r} is no symbol: choose from {', '.join(SYMBOLS)}")
+        raise InputError(unknown[0], values[unknown[0]], "is no symbol", f"choose from {', '.join(SYMBOLS)}")
     expression = expression.expression if isinstance(expression, Formula) else sympy.sympify(expression)
     if "f" not in values:
         expression = expression.subs(f, FORMULAS["fraction"].expression)

@@ -88,8 +88,8 @@ def computed():
         drawn = quenched_correlations(rhm, grammars=6, seed=2)
         yield f"correlations of drawn grammars, {name}", drawn.values.tolist()
     for law in rt.ARCHITECTURES:
-        p = rt.predict(ENSEMBLES["binary"], law, method="exact")
-        yield f"prediction, {law}", [p.sample_complexity.tolist(), p.exponent, p.finite_size_exponent]
+        p = rt.predict(ENSEMBLES["binary"], law)
+        yield f"prediction, {law}", [p.P.finite_size.tolist(), p.exponent, p.few_level_exponent.finite_size]
 
 
 def reference():
