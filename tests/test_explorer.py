@@ -113,7 +113,7 @@ def test_numbers_are_those_of_the_library(driver):
         laws = [rt.predict(rhm, law) for law in ("transformer", "cnn")]
         H = laws[0].plateaus
         expected = [H[:-1], H[1:], [rhm.f, rhm.d], *(p.P.published for p in laws)]
-        expected += [[p.step_factor, p.exponent, p.finite_size_exponent] for p in laws]
+        expected += [[p.step_factor, p.exponent, p.few_level_exponent.published] for p in laws]
         for shown, value in zip(enter(driver, setting, *selectors), expected, strict=True):
             np.testing.assert_allclose(shown, value, rtol=1e-9, equal_nan=True, err_msg=str(setting))
         visible = driver.execute_script("return document.querySelector('main').innerText")

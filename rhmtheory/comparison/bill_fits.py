@@ -166,7 +166,7 @@ class Bills(ByValue):
         ----------
         law : {"shared", "unshared"}
         """
-        thresholds = predicted_steps(self.rhm, LAWS[law], "exact")
+        thresholds = predicted_steps(self.rhm, LAWS[law], "finite_size")
         return {one.k: one.E.best / thresholds[one.k] for one in self.steps}
 
     def per_entry(self, k: int) -> float:

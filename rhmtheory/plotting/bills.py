@@ -115,7 +115,7 @@ def _draw_terms(series: Sequence[Bills], look: dict[str, Style], axes: Sequence[
     first = [one.step(1) for one in series]
     anchor = np.exp(np.mean([np.log(one.E.best) for one in first if one is not None])) if any(first) else np.nan
     for (name, law), line, text in zip(LAWS.items(), ("-", "--"), ("$m$", "$m^2$"), strict=True):
-        P = predicted_steps(rhm, law, "exact")[1:]
+        P = predicted_steps(rhm, law, "finite_size")[1:]
         label = f"{name} law, {text} per level"
         axes[0].plot(levels, P * anchor / P[0], line, color="0.6", lw=1.2, zorder=0, label=label)
     m = rhm.effective_multiplicity(1)

@@ -45,7 +45,7 @@ def main(basis_path: str, out: str) -> None:
         for network, laws in LAWS.items():
             tau = tau_cnn * (mean_ratios(ensemble) if network == "lcn" else 1)
             for law in laws:
-                here, there = (predicted_steps(RHM(*q), law, "exact")[:L] for q in (ensemble, BASIS))
+                here, there = (predicted_steps(RHM(*q), law, "finite_size")[:L] for q in (ensemble, BASIS))
                 E = np.array(basis[network]["E"][:L]) * here / there
                 records.append(
                     {
