@@ -1,6 +1,7 @@
 """Files as the published training code writes them."""
 
 import argparse
+import os
 
 import numpy as np
 import pytest
@@ -77,4 +78,79 @@ def test_files_of_another_kind(tmp_path):
 def test_steps_that_no_run_has_are_refused(tmp_path):
     path = write(tmp_path / "a.pt", 0, 3200, [(0, 2.1), (10**400, 1.0)])
     with pytest.raises(InputError, match="is no run of the published training code"):
+        published_curves([path])
+
+
+TABLE = torch.arange(8).reshape(4, 2)
+KINDS = {  # made when they are asked for: torch warns of some
+    "bfloat16": lambda: TABLE.to(torch.bfloat16),
+    "float8": lambda: TABLE.to(torch.float8_e4m3fn),
+    "complex": lambda: TABLE.to(torch.complex64).conj(),
+    "sparse": lambda: TABLE.to_sparse(),
+    "quantised": lambda: torch.quantize_per_tensor(TABLE.float(), 0.1, 0, torch.qint8),
+    "meta": lambda: TABLE.to("meta"),
+    "expanded": lambda: torch.zeros(1, dtype=torch.int64).expand(1 << 30),
+    "none": lambda: None,
+}
+
+
+@pytest.mark.filterwarnings("ignore")  # of torch: quantised tensors go out of use
+@pytest.mark.parametrize("kind", KINDS)
+def test_rules_that_are_no_table_are_refused(kind, tmp_path):
+    rules = dict.fromkeys(range(3), KINDS[kind]())
+    path = write(tmp_path / "a.pt", 0, 3200, [(0, 2.1), (10, 1.0)], rules=rules)
+    assert path.stat().st_size < 10_000
+    with pytest.raises(InputError, match="is no run of the published training code"):
+        published_curves([path])
+
+
+def test_numbers_that_numpy_wrote_are_read_without_numpy(tmp_path):
+    losses = [(np.int64(5), np.float64(1.5)), (np.int64(9), np.float32(0.75))]
+    path = write(tmp_path / "a.pt", 0, 3200, losses)
+    (curves,) = published_curves([path])
+    np.testing.assert_array_equal(curves.loss, [[1.5, 0.75]])
+
+
+class Dangerous:
+    def __init__(self, reduced):
+        self.reduced = reduced
+
+    def __reduce__(self):
+        return self.reduced
+
+
+def test_nothing_that_a_file_names_is_called(tmp_path):
+    made = tmp_path / "made"
+    flags = (np.dtype, ("f8", False, True), (3, "<", None, None, None, -1, -1, 2))
+    scalar = np._core.multiarray.scalar
+    for i, reduced in enumerate([(os.mkdir, (str(made),)), (scalar, (Dangerous(flags), b""))]):
+        path = write(tmp_path / f"{i}.pt", 0, 3200, [(0, 2.1), (10, 1.0)], init=Dangerous(reduced), step=reduced)
+        if i:  # a number without its bytes
+            with pytest.raises(InputError, match="is no run of the published training code"):
+                published_curves([path])
+        else:
+            assert len(published_curves([path])) == 1
+    assert not made.exists()
+
+
+@pytest.mark.parametrize("numel", [1 << 20, 1 << 40])
+def test_a_tensor_larger_than_its_bytes_is_refused(numel, tmp_path):
+    path = write(tmp_path / "a.pt", 0, 3200, [(0, 2.1), (10, 1.0)])
+    saved = torch._utils._rebuild_tensor_v2
+    storage = TABLE.untyped_storage()
+    broken = Dangerous(
+        (
+            saved,
+            (
+                torch.storage.TypedStorage(wrap_storage=storage, dtype=torch.int64, _internal=True),
+                0,
+                (numel,),
+                (1,),
+                False,
+                {},
+            ),
+        )
+    )
+    write(path, 0, 3200, [(0, 2.1), (10, 1.0)], rules={0: broken, 1: broken, 2: broken})
+    with pytest.raises(InputError, match=r"larger than the bytes behind it"):
         published_curves([path])

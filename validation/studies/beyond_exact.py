@@ -1,4 +1,7 @@
-"""Thresholds "signal = noise" of far tuples for every target and context: `python exact.py` writes exact.json."""
+"""Thresholds "signal = noise" of far tuples for every target and context.
+
+`python beyond_exact.py` writes validation/results/beyond/exact.json.
+"""
 
 import json
 from pathlib import Path
@@ -27,7 +30,8 @@ def main() -> None:
                         # the keys of the recorded file
                         keys = {"target": target, "context": context, "tuple_level": level}
                         records.append({"rhm": [v, m, s, L], "k": k, **keys, **values})
-    Path("exact.json").write_text(json.dumps({"provenance": provenance(), "records": records}, indent=0))
+    path = Path(__file__).parents[1] / "results" / "beyond" / "exact.json"
+    path.write_text(json.dumps({"provenance": provenance(), "records": records}, indent=0))
 
 
 if __name__ == "__main__":

@@ -1,24 +1,27 @@
-"""Losses of the clustering learner on the sentences of networks.py: `python learners.py V M FIRST_P NUMBER_OF_P`.
+"""Losses of the clustering learner on the sentences of beyond_networks.py.
 
-Without sharing. Appends to learners.jsonl what networks.py does for networks; the condition is the targets.
+`python beyond_learners.py V M FIRST_P NUMBER_OF_P` appends to validation/results/beyond/learners.jsonl the losses
+that beyond_networks.py appends for networks; without sharing, and the condition is the targets.
 """
 
 import json
 import sys
 from pathlib import Path
 
-from networks import CONDITIONS, GRAMMARS, TEST
+from beyond_networks import CONDITIONS, GRAMMARS, TEST
 
 from rhmtheory import RHM
 from rhmtheory.learner.clustering import TARGETS, learn
 from rhmtheory.support.provenance import provenance
 from rhmvalidation.training.examples import stream_seed
 
+RECORD = Path(__file__).parents[1] / "results" / "beyond" / "learners.jsonl"
+
 
 def main(v: int, m: int, first: int, count: int) -> None:
     """Both targets for all grammars and P."""
     rhm = RHM(v=v, m=m, s=2, L=3)
-    with Path("learners.jsonl").open("a") as file:
+    with RECORD.open("a") as file:
         file.write(json.dumps({"provenance": provenance()}) + "\n")
         for seed in range(GRAMMARS):
             grammar = rhm.grammar(seed=seed)

@@ -1,7 +1,11 @@
-"""Tables and figure from the records of this folder: `python summary.py > summary.txt` writes beyond.png, too."""
+"""Tables and figure from the records in validation/results/beyond.
+
+`python beyond_summary.py` writes summary.txt and beyond.png there.
+"""
 
 import json
 from collections import defaultdict
+from contextlib import redirect_stdout
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +15,7 @@ from rhmtheory.fitting.intervals import Estimate, t_estimate
 from rhmtheory.fitting.levels import crossing
 from rhmvalidation import report
 
-Ensemble = tuple[int, int]
+FOLDER = Path(__file__).parents[1] / "results" / "beyond"
 LADDER = ((8, 2), (12, 3), (16, 4), (20, 5), (24, 6))
 LAWS = {  # name: target j, context i and level of the tuples, of level k; tuples of tokens but in the last
     "bare token (the law)": lambda k: (0, 0, 1),
@@ -37,7 +41,7 @@ def interval(values: np.ndarray) -> Estimate:
 
 def exact() -> dict[tuple[tuple[int, ...], int, str], np.ndarray]:
     """Thresholds of single grammars by ensemble, level and law."""
-    records = json.loads(Path("exact.json").read_text())["records"]
+    records = json.loads((FOLDER / "exact.json").read_text())["records"]
     found = {
         (tuple(r["rhm"]), r["k"], r["target"], r["context"], r["tuple_level"]): np.array(r["noise"]) / r["signal"]
         for r in records
@@ -49,7 +53,7 @@ def exact() -> dict[tuple[tuple[int, ...], int, str], np.ndarray]:
 def crossings_in(record: str) -> dict[tuple[str, int, int, int], np.ndarray]:
     """P* of single grammars by condition, v, m and step: the best loss halfway from one ideal loss to the next."""
     runs = defaultdict(dict)
-    for line in Path(record).read_text().splitlines():
+    for line in (FOLDER / record).read_text().splitlines():
         r = json.loads(line)
         if "condition" in r:
             runs[r["condition"], r["v"], r["m"]].setdefault(r["seed"], {})[r["P"]] = r
@@ -68,7 +72,7 @@ def crossings_in(record: str) -> dict[tuple[str, int, int, int], np.ndarray]:
 def clustering() -> dict[tuple[str, str, bool, str, int], np.ndarray]:
     """P* of single grammars by ensemble, targets, sharing, criterion and level."""
     found = defaultdict(dict)
-    for line in Path("clustering.jsonl").read_text().splitlines():
+    for line in (FOLDER / "clustering.jsonl").read_text().splitlines():
         entry = json.loads(line)
         if "task" in entry:
             t = entry["task"]
@@ -78,9 +82,9 @@ def clustering() -> dict[tuple[str, str, bool, str, int], np.ndarray]:
 
 
 def recorded_networks() -> dict[tuple[str, tuple[int, ...]], tuple[list[int], np.ndarray]]:
-    """Seeds and P* of single grammars, (grammars, L), of the networks in ../offline; NaN where censored."""
+    """Seeds and P* of single grammars, (grammars, L), of the networks in results/offline; NaN where censored."""
     found = {}
-    for m in report(Path("..") / "offline").study.measurements:
+    for m in report(FOLDER.parent / "offline").study.measurements:
         rhm = m.curves.rhm
         seeds = [int(name.removeprefix("seed ")) for name in m.units.names]
         stars = np.where(m.units.late, np.nan, np.exp(m.units.ln_P))
@@ -196,10 +200,11 @@ def figure() -> None:
     ax.set_yticks(ticks, [str(x) for x in ticks])
     ax.set_ylim(2.4, 75)
     ax.legend(fontsize="small", ncols=2, loc="upper left")
-    fig.savefig("beyond.png", dpi=150)
+    fig.savefig(FOLDER / "beyond.png", dpi=150)
 
 
 if __name__ == "__main__":
-    tables()
-    prefactors()
+    with (FOLDER / "summary.txt").open("w") as file, redirect_stdout(file):
+        tables()
+        prefactors()
     figure()

@@ -1,7 +1,9 @@
 #!/bin/sh
-# Measured sample complexities of the clustering learner: run in this folder, as `sh study.sh > summary.txt`.
-# Every threshold is appended to thresholds.jsonl when it is found; stopped, the study goes on where it was.
+# Measured sample complexities of the clustering learner: `sh learner_study.sh` writes summary.txt,
+# thresholds.jsonl and figures into validation/results/learner; stopped, the study goes on where it was.
 set -e
+cd "$(dirname "$0")/../results/learner"
+exec > summary.txt
 study() {
     size="--v $1 --m $2 --s $3 --L 4"
     shift 3

@@ -187,7 +187,8 @@ def _table(name: str) -> tuple[Any, str]:
     try:
         return check_plain(tomllib.loads(text)), source
     except (ValueError, RecursionError) as error:  # a plain ValueError for integers of 5000 digits
-        raise InputError(source, rule="is not valid TOML", way_out=str(error)) from error
+        said = "it is nested too deeply" if isinstance(error, RecursionError) else str(error)
+        raise InputError(source, rule="is not valid TOML", way_out=said) from error
 
 
 def _sweeps(where: str, table: Any) -> list[Sweep]:

@@ -1,6 +1,7 @@
 """Does the best loss on a fixed training set depend on width, learning rate, or on stopping early?
 
-`python checks.py NETWORK V M L STEPS PATIENCE RATE WIDTH SEED,SEED P...` appends to checks.jsonl; s = 2.
+`python offline_checks.py NETWORK V M L STEPS PATIENCE RATE WIDTH SEED,SEED P...`, s = 2, appends to
+validation/results/offline/checks.jsonl.
 """
 
 import json
@@ -15,6 +16,8 @@ from rhmvalidation.studies.programs import train_runs
 from rhmvalidation.studies.runs import Run
 from rhmvalidation.training.settings import Settings
 
+RECORD = Path(__file__).parents[1] / "results" / "offline" / "checks.jsonl"
+
 
 def main(
     network: str, v: str, m: str, L: str, steps: str, patience: str, rate: str, width: str, *rest: str
@@ -26,7 +29,7 @@ def main(
     seeds, sizes = [int(seed) for seed in rest[0].split(",")], rest[1:]
     for P in map(int, sizes):
         runs = [Run(rhm, NetworkSpec(network, {"width": int(width)}), P, seed, seed, settings) for seed in seeds]
-        with Path("checks.jsonl").open("a") as file:
+        with RECORD.open("a") as file:
             for run, outcome in zip(runs, train_runs(runs, torch.device("cpu")), strict=True):
                 sent = {"network": network, "rhm": [rhm.v, rhm.m, 2, rhm.L], "P": P, "seed": run.grammar_seed}
                 how = {name: getattr(settings, name) for name in ("learning_rate", "max_steps", "patience")}
