@@ -1,0 +1,130 @@
+"""The lessons of the course: their form, that they run, and that exercises tell right answers from wrong ones."""
+
+import os
+import re
+import subprocess
+import sys
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+COURSE = Path(__file__).parents[1] / "docs" / "course"
+LESSONS = sorted(path for path in COURSE.glob("*.md") if path.stem != "index")
+CELL = re.compile(r"^```\{code-cell\}[^\n]*\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+TAGS = re.compile(r"^:tags: \[(.*)\]$", re.MULTILINE)
+
+WRONG = {
+    "language": [["3 * 3 ** 2", "3 ** 4 - 1"], ["0.5", "1 - len(endings) / 128"], ["log(512) / 8", "log(4)"]],
+    "synonyms": [["6", "3"], ["0.5", "synonym_share(near, parents(1), 1000)"], ["16", "ratio / 4", "4"]],
+}
+"""Wrong answers to each exercise of a lesson; each has to be refused, and so has None."""
+
+
+def cells(path):
+    """Code of each cell without its options, its tags, and the line it begins at."""
+    text = path.read_text(encoding="utf-8")
+    for found in CELL.finditer(text):
+        tags = TAGS.search(found[1])
+        code = re.sub(r"^:.*$", "", found[1], flags=re.MULTILINE)
+        yield code, tags[1] if tags else "", text.count("\n", 0, found.start(1)) + 1
+
+
+def exercises(path):
+    """Pairs of a stub with its check, and the solution below it."""
+    found = list(cells(path))
+    return [
+        (stub[0], solution[0])
+        for stub, solution in pairwise(found)
+        if "skip-execution" in stub[1] and "hide-cell" in solution[1]
+    ]
+
+
+def test_there_are_lessons_and_wrong_answers_to_each():
+    assert LESSONS
+    assert {path.stem for path in LESSONS} == set(WRONG)
+
+
+@pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
+def test_form(path):
+    text = path.read_text(encoding="utf-8")
+    parts = [
+        text.find(part) for part in ("**The question.**", "## Exercises", "## You now know", "**What is open.**")
+    ]
+    assert parts == sorted(parts)
+    assert parts[0] > 0
+    assert "**Next:**" in text[parts[-1] :]
+    assert text.count("**Before you run it.**") >= 2
+    assert text.count("hide-output") >= text.count("**Before you run it.**")
+    lines = re.findall(r"^- ", text[parts[2] : parts[3]], re.MULTILINE)
+    assert len(lines) == 3
+    for code, _, line in cells(path):
+        assert len(code.strip().splitlines()) <= 15, f"line {line}"
+        assert max(map(len, code.splitlines())) <= 88, f"line {line}"
+    assert len(exercises(path)) >= 3
+    for stub, _ in exercises(path):
+        assert stub.strip().startswith("answer = None"), stub
+        assert stub.count("assert ") == len(re.findall(r'^assert .*, "[^"]+"$', stub, re.MULTILINE)) >= 2
+
+
+PROGRAM = """
+import matplotlib, warnings
+matplotlib.use("Agg")
+from matplotlib import pyplot as plt
+space = {"__name__": "__main__"}
+def tell(check, answer):
+    try:
+        exec(check, space | {"answer": answer})
+    except AssertionError as error:
+        assert str(error), "a hint"
+        return False
+    return True
+for kind, code, wrong in PLAN:
+    if kind == "run":
+        exec(compile(code, "cell", "exec"), space)
+        continue
+    check = code.replace("answer = None", "", 1)
+    assert tell(check, space["answer"]), "the solution is refused: " + check
+    assert not tell(check, None), "None is taken: " + check
+    for text in wrong:
+        exec(check.split("assert ")[0], space)
+        value = eval(text, space)
+        assert not tell(check, value), f"{text} is taken: {check}"
+assert plt.get_fignums(), "a lesson has a figure"
+"""
+
+
+def plan(path):
+    """Cells in the order in which they run, each exercise with its wrong answers."""
+    steps, left, stub = [], iter(WRONG[path.stem]), ""
+    for code, tags, _ in cells(path):
+        if "skip-execution" in tags:
+            stub = code
+            continue
+        steps.append(("run", code, []))
+        if "hide-cell" in tags and stub:
+            steps.append(("check", stub, next(left)))
+            stub = ""
+    assert next(left, None) is None
+    assert all(len(wrong) >= 2 for kind, _, wrong in steps if kind == "check")
+    return steps
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
+def test_a_lesson_runs_in_an_empty_folder_and_its_checks_hold(path, tmp_path):
+    if "rhmvalidation" in path.read_text(encoding="utf-8"):
+        pytest.importorskip("torch")
+    program = tmp_path / "lesson.py"
+    program.write_text(f"PLAN = {plan(path)!r}\n{PROGRAM}", encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, "lesson.py"], cwd=tmp_path, capture_output=True, text=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1"}, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-2000:]
+
+
+def test_the_first_lesson_imports_nothing_of_ours_before_its_last_part():
+    codes = [code for code, tags, _ in cells(COURSE / "language.md") if not tags]
+    ours = [i for i, code in enumerate(codes) if "rhmtheory" in code]
+    assert ours == [len(codes) - 1]
