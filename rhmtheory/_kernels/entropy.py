@@ -7,45 +7,27 @@ the first rule of each group; ``parent``, ``child`` and ``weight`` hold one entr
 import numpy as np
 from numba import njit
 
+from rhmtheory._kernels.beliefs import key_of, rounded, slot_of
 
-@njit(inline="always")
-def mix(word):
-    """Scatter 64 bits (the finaliser of splitmix64)."""
-    word = (word ^ (word >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    word = (word ^ (word >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return word ^ (word >> np.uint64(31))
-
-
-@njit(inline="always")
-def _slot(slots, keys, key):
-    """Where the table holds ``key``, or the empty slot where it belongs."""
-    mask = np.uint64(len(slots) - 1)
-    at = key & mask
-    while slots[at] >= 0 and keys[slots[at]] != key:
-        at = (at + np.uint64(1)) & mask
-    return at
+_KEPT = 20
+"""Bits of its weights by which a belief is told from others."""
+_LEAST = 2.0**-46
+"""Weights below this part of the whole tell no beliefs apart."""
 
 
 @njit(nogil=True, cache=True)
-def index_keys(slots, keys):
-    """Enter all keys in an empty table (a power of two of slots, each -1)."""
-    for i in range(len(keys)):
-        slots[_slot(slots, keys, keys[i])] = i
+def filter_states(state, group, count, states, rules, found):
+    """Joint probabilities of child and belief, for every belief over the parent and every observation.
 
-
-@njit(nogil=True, cache=True)
-def filter_states(state, group, count, states, rules, found, resolution):
-    """Beliefs over the child for every belief over the parent and every observation, those that agree joined.
-
-    states: beliefs (states, parents) and their probabilities. found: slots, keys, beliefs (room, children) and
-    probabilities of the ``count`` distinct beliefs so far. Begins at observation ``group`` of belief ``state``,
-    stops when the room is full, and returns where to go on, with the new count.
+    Beliefs that agree are joined to their mean: where they differ by a part e, the mean entropy grows by e**2.
+    states: beliefs (states, parents) and their probabilities. found: slots, keys and joint probabilities (room,
+    children) of the ``count`` distinct beliefs so far, zero behind them. Begins at observation ``group`` of belief
+    ``state``, stops when the room is full, and returns where to go on, with the new count.
     """
     beliefs, probability = states
     start, parent, child, weight = rules
-    slots, keys, found_beliefs, found_probability = found
-    row = np.zeros(found_beliefs.shape[1])
-    scale = 1.0 / resolution
+    slots, keys, joint = found
+    row = np.zeros(joint.shape[1])
     while state < len(beliefs):
         while group < len(start) - 1:
             total = 0.0
@@ -54,28 +36,23 @@ def filter_states(state, group, count, states, rules, found, resolution):
                 row[child[r]] += w
                 total += w
             if total > 0:
-                # the key adds up over the children, whatever the order of the rules; beliefs such as 1 or 1/2
-                # are round numbers of the resolution, so every entry is scattered over all 64 bits
                 key = np.uint64(0)
                 for r in range(start[group], start[group + 1]):
                     x = child[r]
                     if row[x] > 0:
-                        rounded = np.uint64(np.rint(row[x] / total * scale))
-                        if rounded > 0:
-                            key += mix(mix(rounded) + np.uint64(x))
+                        part = row[x] / total
+                        if part > _LEAST:
+                            key += key_of(rounded(np.float64(part).view(np.uint64), _KEPT), x)
                         row[x] = -row[x]  # a child with several rules counts once
-                at = _slot(slots, keys, key)
+                at = slot_of(slots, keys, key)
                 if slots[at] < 0:
                     if count == len(keys):
                         return state, group, count
                     slots[at], keys[count] = count, key
-                    found_probability[count] = 0.0
-                    for x in range(len(row)):
-                        found_beliefs[count, x] = abs(row[x]) / total
                     count += 1
-                found_probability[slots[at]] += probability[state] * total
-            for r in range(start[group], start[group + 1]):
-                row[child[r]] = 0.0
+                for r in range(start[group], start[group + 1]):
+                    joint[slots[at], child[r]] -= probability[state] * row[child[r]]
+                    row[child[r]] = 0.0
             group += 1
         state, group = state + 1, 0
     return state, group, count

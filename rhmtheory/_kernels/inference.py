@@ -65,9 +65,19 @@ def upward(nodes, below, observed, failed, node_start, rules):
     observed (samples, width) symbols of the level, -1 where hidden, or empty where all are; node_start is the
     number of the level's first node.
     """
-    state, beta, scale, agreeing = nodes
-    child_state, child_beta, _, _ = below
-    children, parent, weight, first_rule, order, codes, bucket, shift, base = rules
+    state, beta, scale, agreeing = nodes.state, nodes.beta, nodes.scale, nodes.rules
+    child_state, child_beta = below.state, below.beta
+    children, parent, weight, first_rule, order, codes, bucket, shift, base = (
+        rules.children,
+        rules.parent,
+        rules.weight,
+        rules.first,
+        rules.order,
+        rules.codes,
+        rules.bucket,
+        rules.shift,
+        rules.base,
+    )
     s = children.shape[1]
     for i in range(len(failed)):
         if failed[i] != EXPLAINED:
@@ -163,7 +173,7 @@ def upward(nodes, below, observed, failed, node_start, rules):
 @njit(nogil=True, cache=True)
 def weigh_root(gamma, nodes, prior, failed, root):
     """Marginals of the root, (samples, 1, n), the largest one, from its message and the prior."""
-    state, beta, _, _ = nodes
+    state, beta = nodes.state, nodes.beta
     for i in range(len(failed)):
         if failed[i] != EXPLAINED:
             continue
@@ -194,9 +204,9 @@ def downward(gamma_below, gamma, nodes, below, wanted_below, failed, rules):
     gamma_child(b) = sum over parents a and their rules r with child b of gamma(a) P(r | a, observed below), for
     children that are not known. wanted_below (samples or 1, width below).
     """
-    state, beta, scale, agreeing = nodes
-    child_state, child_beta, _, _ = below
-    children, parent, weight, _, order, _, _, _, base = rules
+    state, beta, scale, agreeing = nodes.state, nodes.beta, nodes.scale, nodes.rules
+    child_state, child_beta = below.state, below.beta
+    children, parent, weight, order, base = rules.children, rules.parent, rules.weight, rules.order, rules.base
     s = children.shape[1]
     for i in range(len(failed)):
         if failed[i] != EXPLAINED:
@@ -278,9 +288,9 @@ def draw_roots(symbol, sample, first_draw, gamma, failed, nodes, k0, k1):
 @njit(nogil=True, cache=True)
 def draw_children(symbol_below, symbol, sample, first_draw, nodes, below, failed, node_start, rules, k0, k1):
     """Symbols (draws, width below) from those of the level: a rule for each node given what is observed below."""
-    _, beta, scale, _ = nodes
-    child_state, child_beta, _, _ = below
-    children, _, weight, first_rule, _, _, _, _, _ = rules
+    beta, scale = nodes.beta, nodes.scale
+    child_state, child_beta = below.state, below.beta
+    children, weight, first_rule = rules.children, rules.weight, rules.first
     s = children.shape[1]
     for j in range(len(sample)):
         i = sample[j]

@@ -20,9 +20,9 @@ def _add(x, y):
 @njit(nogil=True, cache=True)
 def upward(nodes, below, observed, failed, node_start, rules):
     """Messages of a level from those of the level below: beta(a) = sum_r p(r|a) prod_p beta_p(R(a,r)_p)."""
-    state, beta, scale, agreeing = nodes
-    child_state, child_beta, _, _ = below
-    children, parent, weight, _, _, _, _, _, base = rules
+    state, beta, scale, agreeing = nodes.state, nodes.beta, nodes.scale, nodes.rules
+    child_state, child_beta = below.state, below.beta
+    children, parent, weight, base = rules.children, rules.parent, rules.weight, rules.base
     s = children.shape[1]
     for i in range(len(failed)):
         if failed[i] != EXPLAINED:
@@ -63,7 +63,7 @@ def upward(nodes, below, observed, failed, node_start, rules):
 @njit(nogil=True, cache=True)
 def weigh_root(gamma, nodes, prior, failed, root):
     """Marginals of the root (not logarithms), the largest one, from its message and the prior."""
-    _, beta, _, _ = nodes
+    beta = nodes.beta
     for i in range(len(failed)):
         if failed[i] != EXPLAINED:
             continue
@@ -81,9 +81,9 @@ def weigh_root(gamma, nodes, prior, failed, root):
 @njit(nogil=True, cache=True)
 def downward(gamma_below, gamma, nodes, below, wanted_below, failed, rules):
     """Marginals of the wanted nodes below: gamma_p(b) = sum_a gamma(a) sum_r P(r|a, below) [R(a,r)_p = b]."""
-    state, beta, scale, _ = nodes
-    child_state, child_beta, _, _ = below
-    children, parent, weight, _, _, _, _, _, _ = rules
+    state, beta, scale = nodes.state, nodes.beta, nodes.scale
+    child_state, child_beta = below.state, below.beta
+    children, parent, weight = rules.children, rules.parent, rules.weight
     s = children.shape[1]
     for i in range(len(failed)):
         if failed[i] != EXPLAINED:
@@ -113,9 +113,9 @@ def downward(gamma_below, gamma, nodes, below, wanted_below, failed, rules):
 @njit(nogil=True, cache=True)
 def draw_children(symbol_below, symbol, sample, first_draw, nodes, below, failed, node_start, rules, k0, k1):
     """Symbols (draws, width below) from those of the level: a rule for each node given what is observed below."""
-    _, beta, scale, _ = nodes
-    child_state, child_beta, _, _ = below
-    children, _, weight, first_rule, _, _, _, _, _ = rules
+    beta, scale = nodes.beta, nodes.scale
+    child_state, child_beta = below.state, below.beta
+    children, weight, first_rule = rules.children, rules.weight, rules.first
     s = children.shape[1]
     for j in range(len(sample)):
         i = sample[j]

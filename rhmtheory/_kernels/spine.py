@@ -10,14 +10,12 @@ relative errors.
 import numpy as np
 from numba import njit
 
-from rhmtheory._kernels.entropy import mix
+from rhmtheory._kernels.beliefs import key_of, mix, rounded, slot_of
 
 OUT_OF_RANGE = -1
 """State of a context that is left to the sum-product: nothing explains it, or floats do not hold the products."""
 _TINY = 1e-280
 _KEPT = 43
-_HALF = np.uint64(1) << np.uint64(51 - _KEPT)
-_DROPPED = ~((np.uint64(1) << np.uint64(52 - _KEPT)) - np.uint64(1))
 
 
 @njit(inline="always")
@@ -81,7 +79,7 @@ def _spread(row, belief, rules, group):
     bits = row.view(np.uint64)
     for x in range(len(row)):
         if bits[x]:
-            bits[x] = (bits[x] + _HALF) & _DROPPED
+            bits[x] = rounded(bits[x], _KEPT)
     return True
 
 
@@ -130,10 +128,8 @@ def descend(state, siblings, first, beliefs, below, view, base):
                     bits, key = row.view(np.uint64), np.uint64(0)
                     for x in range(len(row)):
                         if bits[x]:
-                            key += mix(mix(bits[x]) + np.uint64(x))
-                    place = key & mask
-                    while places[place] >= 0 and keys[places[place]] != key:
-                        place = (place + np.uint64(1)) & mask
+                            key += key_of(bits[x], x)
+                    place = slot_of(places, keys, key)
                     if places[place] < 0:
                         places[place], keys[count] = count, key
                         count += 1

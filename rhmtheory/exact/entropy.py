@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import entr
 
+from rhmtheory._kernels import beliefs
 from rhmtheory._kernels import entropy as kernels
 from rhmtheory.exact._spine import View, see
 from rhmtheory.support.checks import as_generator, as_int
@@ -19,8 +20,6 @@ from rhmtheory.support.parallel import for_ranges
 from rhmtheory.support.types import FloatArray, as_floats
 from rhmtheory.tree.tables import Tables
 
-_RESOLUTION = 2.0**-40
-"""Beliefs that agree to this absolute precision (1e-12) are one state."""
 _LARGEST_STATES = 1 << 26
 """Floats of distinct beliefs kept for one node (512 MiB); a grammar that needs more is refused."""
 _LARGEST_WEIGHTS = 1 << 17
@@ -32,6 +31,10 @@ _MOST_TOKENS = 1 << 28
 
 _MOST_BELIEFS = 1 << 38
 """Floats of beliefs of one estimate (some three hours of one core)."""
+
+_MOST_WORK = 1 << 39
+"""Weights computed for the entropies of all tokens (ten minutes or so of one core)."""
+_NEGLIGIBLE = 1e-12
 
 _IntArray = npt.NDArray[np.int64]
 _Node = TypeVar("_Node")
@@ -78,6 +81,7 @@ def plateaus(tables: Tables) -> FloatArray:
     ``h_k -> ... -> h_0`` that leads to the last token. The spine is a Markov chain, its filter costs one pass
     over the rules per level. Beliefs that agree are merged: after a few levels the compatible symbols share
     their ancestors and few distinct beliefs remain, so any depth is reached without listing the contexts.
+    ``H_k`` lies above the entropy given h_k, too; once it is nearer than 1e-12, higher levels are not gone through.
 
     Parameters
     ----------
@@ -97,7 +101,7 @@ def plateaus(tables: Tables) -> FloatArray:
     Notes
     -----
     Source: arXiv:2406.00048, section 3, for the definition; merging makes it exact at any depth. Entries are
-    exact to 1e-11: beliefs count as one where they agree to 1e-12.
+    exact to 1e-11: beliefs whose weights agree to a part of 1e-6 become their mean, an error of second order.
 
     Examples
     --------
@@ -106,8 +110,16 @@ def plateaus(tables: Tables) -> FloatArray:
     array([1.8959, 0.4969, 0.1386, 0.065 ])
     """
     views, marginals = _spine_of_the_last_token(tables)
-    ends = (next(_leaves(k, _certain(pi), _exact(tables, views))) for k, pi in enumerate(marginals))
-    return np.array([_mean(end) for end in ends])
+    out = np.empty(len(marginals))
+    for k, pi in enumerate(marginals):
+        out[k] = _mean(next(_leaves(k, _certain(pi), _exact(tables, views))))
+        if len(pi) ** 2 <= _LARGEST_STATES:
+            # no context tells more than h_k does
+            known = next(_leaves(k, _States(np.eye(len(pi)), pi), _exact(tables, views)))
+            if out[k] - _mean(known) < _NEGLIGIBLE:
+                out[k:] = out[k]
+                break
+    return out
 
 
 def estimate_plateaus(
@@ -172,7 +184,7 @@ def next_token_entropies(tables: Tables) -> FloatArray:
     Raises
     ------
     InputError
-        Where the distinct beliefs do not fit in memory.
+        Where the distinct beliefs do not fit in memory, and beyond ten minutes or so of one core.
 
     Examples
     --------
@@ -279,13 +291,21 @@ def _by_the_chain_rule(tables: Tables, views: dict[int, list[View]]) -> FloatArr
     it alone. The last two levels are done state by state: their beliefs are neither kept nor joined.
     """
     shape = tables.shape
-    out = np.empty(shape.d)
+    out, work = np.empty(shape.d), 0
 
     def descend(level: int, node: int, states: _States, H: float) -> None:
         """Fill in the tokens below a node, from the states and the entropy of its symbol given all before it."""
         left = H + float(tables.marginal(level, node) @ shannon(tables.rule_probabilities(level)))
         s = shape.n_children(level)
         for p, seen in enumerate(views[level]):
+            nonlocal work
+            paths = len(seen.rules[1]) * (shape.n_rules(1) if level == 2 else 1)
+            work += len(states.beliefs) * paths
+            if work > _MOST_WORK:
+                rule = f"of all {shape.d} tokens of {shape} take more than {_MOST_WORK:.1g} operations"
+                raise InputError(
+                    "the entropies", NOT_SAID, rule, "use estimate_next_token_entropies, or fewer levels"
+                )
             child = node * s + p
             if level == 1:
                 H_child = left if p == s - 1 else _mean(_observe(tables, level, states, seen))
@@ -351,7 +371,8 @@ def _certain(pi: FloatArray) -> _States:
 
 
 def _mean(states: _States) -> float:
-    return float(states.probability @ shannon(states.beliefs))
+    # of certain beliefs rounding may leave less than nothing
+    return max(0.0, float(states.probability @ shannon(states.beliefs)))
 
 
 def _exact(tables: Tables, views: dict[int, list[View]]) -> Callable[[int, _States], Iterator[_States]]:
@@ -369,18 +390,18 @@ def _observe(tables: Tables, level: int, states: _States, view: View) -> _States
     """
     most = max(1, _LARGEST_STATES // view.below)
     room = min(most, 1 << 10)
-    beliefs: FloatArray = np.empty((room, view.below))
-    probability: FloatArray = np.empty(room)
+    joint: FloatArray = np.zeros((room, view.below))
     keys: npt.NDArray[np.uint64] = np.empty(room, np.uint64)
     at, group, count = 0, 0, 0
     while True:
         # a power of two, which the room is not where it ends at the most that fits
         slots = np.full(1 << (4 * room - 1).bit_length(), -1)
-        kernels.index_keys(slots, keys[:count])
-        found = slots, keys, beliefs, probability
-        at, group, count = kernels.filter_states(at, group, count, states, view.rules, found, _RESOLUTION)
+        beliefs.index_keys(slots, keys[:count])
+        at, group, count = kernels.filter_states(at, group, count, states, view.rules, (slots, keys, joint))
         if at == len(states.beliefs):
-            return _States(beliefs[:count], probability[:count])
+            joint = joint[:count]
+            p = joint.sum(axis=1)
+            return _States(np.divide(joint, p[:, None], out=joint, where=p[:, None] > 0), p)
         if room == most:
             rule = (
                 f"of {tables} need more than {most} distinct beliefs about a node of level {level - 1} "
@@ -389,11 +410,11 @@ def _observe(tables: Tables, level: int, states: _States, view: View) -> _States
             way_out = "use estimate_plateaus or estimate_next_token_entropies, or fewer levels"
             raise InputError("the exact entropies", NOT_SAID, rule, way_out)
         room = min(most, 4 * room)
-        beliefs, probability, keys = _grown(beliefs, room), _grown(probability, room), _grown(keys, room)
+        joint, keys = _grown(joint, room), _grown(keys, room)
 
 
 def _grown(array: npt.NDArray[_Scalar], room: int) -> npt.NDArray[_Scalar]:
-    out = np.empty((room, *array.shape[1:]), array.dtype)
+    out = np.zeros((room, *array.shape[1:]), array.dtype)
     out[: len(array)] = array
     return out
 
