@@ -67,17 +67,8 @@ def upward(nodes, below, observed, failed, node_start, rules):
     """
     state, beta, scale, agreeing = nodes.state, nodes.beta, nodes.scale, nodes.rules
     child_state, child_beta = below.state, below.beta
-    children, parent, weight, first_rule, order, codes, bucket, shift, base = (
-        rules.children,
-        rules.parent,
-        rules.weight,
-        rules.first,
-        rules.order,
-        rules.codes,
-        rules.bucket,
-        rules.shift,
-        rules.base,
-    )
+    children, parent, weight, first_rule = rules.children, rules.parent, rules.weight, rules.first
+    order, codes, bucket, shift, base = rules.order, rules.codes, rules.bucket, rules.shift, rules.base
     s = children.shape[1]
     for i in range(len(failed)):
         if failed[i] != EXPLAINED:
