@@ -42,6 +42,17 @@ def test_predict_prints_what_the_library_computes(capsys):
     assert "transformer" not in out
 
 
+def test_predict_prints_the_bills_of_online_training(capsys):
+    rhm = rt.RHM(8, 2, 2, 3)
+    asked = ["predict", *ENSEMBLE, "--batch", "64", "--rate", "2"]
+    told = run_json(capsys, *asked)["predictions"]
+    assert told == [rt.predict(rhm, name, batch=64, rate=2).to_dict() for name in rt.ARCHITECTURES]
+    out = run(capsys, *asked, "--architecture", "cnn")[1]
+    assert out == f"{rt.predict(rhm, 'cnn', batch=64, rate=2)}\n"
+    assert "samples seen, B/eta = 32" in out
+    assert "--batch=0 is too small" in run(capsys, "predict", *ENSEMBLE, "--batch", "0")[2]
+
+
 def test_predict_where_every_tuple_is_grammatical(capsys):
     content = run_json(capsys, "predict", "--v", "4", "--m", "4", "--s", "2", "--L", "2")
     assert content["predictions"][0]["P"] == {"published": [None, None], "finite_size": [None, None]}  # infinite

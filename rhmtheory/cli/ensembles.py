@@ -32,12 +32,18 @@ if TYPE_CHECKING:
     type=click.Choice(["chain", "annealed", "quenched", "grammar"]),
     help="Plateaus H_k: of the ensemble (chain, the default), or of the grammar (the default where one is named).",
 )
+@click.option("--batch", type=int, help="Batch size of online training: adds samples and updates of each step.")
+@click.option(
+    "--rate", type=float, default=1.0, show_default=True, help="Its learning rate, in units of the width."
+)
 @click.option("--finite-size", is_flag=True, help="Draw the finite-size steps, not the published ones.")
 @grammar_options("none, the ensemble")
 def predict_command(
     chosen: Chosen,
     architectures: tuple[str, ...],
     plateaus: str | None,
+    batch: int | None,
+    rate: float,
     finite_size: bool,
     plot: str | None,
     as_json: bool,
@@ -59,7 +65,8 @@ def predict_command(
     predictions: list[Prediction] = []
     for name in names:
         # the plateaus are the same for all architectures, and may take a while
-        predictions.append(predict(rhm, name, plateaus=predictions[0].plateaus if predictions else given))
+        given = predictions[0].plateaus if predictions else given
+        predictions.append(predict(rhm, name, plateaus=given, batch=batch, rate=rate))
     if plot:
         from rhmtheory.plotting import plot_predictions
 

@@ -1,6 +1,8 @@
 from . import symbolic as symbolic
 from ._staircase import crossing_levels as crossing_levels
 from ._staircase import staircase_exponent as staircase_exponent
+from .bills import PredictedBill as PredictedBill
+from .bills import bill as bill
 from .laws import ARCHITECTURES as ARCHITECTURES
 from .laws import LAWS as LAWS
 from .laws import Law as Law

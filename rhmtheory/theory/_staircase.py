@@ -6,9 +6,31 @@ import numpy as np
 import numpy.typing as npt
 
 from rhmtheory.fitting.slopes import slope
+from rhmtheory.language.quenched import usual_plateaus
+from rhmtheory.language.rhm import RHM
+from rhmtheory.support.checks import as_numbers
+from rhmtheory.support.errors import NOT_SAID, InputError
 from rhmtheory.support.types import FloatArray
 
 _ROUNDING = 1e-9
+
+
+def read_plateaus(rhm: RHM, given: str | npt.ArrayLike | None) -> FloatArray:
+    """Return plateaus in nats, read-only, of shape (L + 1,): those given, by a method, or the usual ones.
+
+    Raises `InputError` for numbers that are no entropies of L + 1 levels.
+    """
+    given = usual_plateaus(rhm) if given is None else given
+    H = rhm.plateaus(given) if isinstance(given, str) else as_numbers("plateaus", given)
+    if H.shape != (rhm.L + 1,):
+        raise InputError(
+            "plateaus", NOT_SAID, f"have shape {H.shape}", f"`L`={rhm.L} levels have {rhm.L + 1} of them"
+        )
+    if not (np.isfinite(H) & (H >= 0)).all():
+        raise InputError("plateaus", H, "must be entropies", "give numbers that are finite and not negative")
+    H = H.copy()
+    H.flags.writeable = False
+    return H
 
 
 def crossing_levels(plateaus: npt.ArrayLike) -> FloatArray:
@@ -21,6 +43,13 @@ def crossing_levels(plateaus: npt.ArrayLike) -> FloatArray:
 def first_step(L: int) -> int:
     """First step that enters fits of factor and exponent: 1, or 0 where there are only L = 2 steps."""
     return 1 if L > 2 else 0
+
+
+def waiting(P: npt.ArrayLike) -> FloatArray:
+    """Return the samples at which steps are made, of those that each needs: a step waits for those before it."""
+    made: FloatArray = np.maximum.accumulate(np.asarray(P, dtype=float))
+    made.flags.writeable = False
+    return made
 
 
 def staircase_exponent(P: npt.ArrayLike, plateaus: npt.ArrayLike) -> float:

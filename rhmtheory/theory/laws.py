@@ -18,8 +18,8 @@ from rhmtheory.exact.residuals import tuple_detection
 from rhmtheory.language.rhm import RHM
 from rhmtheory.support.checks import as_int
 from rhmtheory.support.errors import NOT_SAID, InputError
-from rhmtheory.support.types import FloatArray
 from rhmtheory.support.values import ByValue
+from rhmtheory.theory._staircase import waiting
 
 if TYPE_CHECKING:
     from rhmtheory.language.grammar import Grammar
@@ -308,11 +308,7 @@ class Law:
 def _steps(law: Law, rhm: RHM) -> Predicted:
     published = [law.published(rhm, k) for k in range(rhm.L)]
     finite = [law.finite_size(rhm, k) for k in range(rhm.L)]
-    arrays = [np.array(P, float) for P in (published, [nan if x is None else x for x in finite])]
-    waits: list[FloatArray] = [np.maximum.accumulate(P) for P in arrays]
-    for P in waits:
-        P.flags.writeable = False
-    return Predicted(*waits)
+    return Predicted(waiting(published), waiting([nan if x is None else x for x in finite]))
 
 
 def _as_samples(P: Fraction, rhm: RHM, k: int) -> float:
@@ -357,3 +353,19 @@ def as_law(architecture: str | Law) -> Law:
         return (ARCHITECTURES | LAWS)[architecture]
     names = f"choose one of {', '.join(ARCHITECTURES)}, or give a law: {', '.join(LAWS)}"
     raise InputError("architecture", architecture, "is unknown", names)
+
+
+def of_last_token(architecture: str | Law) -> tuple[str, Law]:
+    """Return name and law of an architecture, or of a law, whose task is the last token.
+
+    Raises
+    ------
+    InputError
+        As `as_law`, and for a law of another task.
+    """
+    law = as_law(architecture)
+    if law.task != NEXT_TOKEN:
+        raise InputError(
+            "architecture", law.name, f"is the law of another task, {law.task}", "ask for its published(rhm, k)"
+        )
+    return architecture if isinstance(architecture, str) else law.name, law

@@ -9,7 +9,6 @@ import numpy as np
 import numpy.typing as npt
 
 from rhmtheory import formulas
-from rhmtheory.language.quenched import usual_plateaus
 from rhmtheory.language.rhm import RHM
 from rhmtheory.support import tables
 from rhmtheory.support.checks import as_numbers
@@ -17,8 +16,9 @@ from rhmtheory.support.errors import NOT_SAID, InputError
 from rhmtheory.support.json import plain
 from rhmtheory.support.types import FloatArray
 from rhmtheory.support.values import ByValue
-from rhmtheory.theory._staircase import staircase_exponent
-from rhmtheory.theory.laws import NEXT_TOKEN, Law, Predicted, as_law
+from rhmtheory.theory._staircase import read_plateaus, staircase_exponent
+from rhmtheory.theory.bills import PredictedBill, bill
+from rhmtheory.theory.laws import Law, Predicted, of_last_token
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -46,6 +46,8 @@ class Prediction(ByValue):
         ``alpha`` of ``loss - floor ~ P**-alpha`` in the limit of large v and many levels: see `Law.exponent`.
     few_level_exponent : Predicted, floats
         The slope that this staircase shows with its few levels: see `staircase_exponent`.
+    bill : PredictedBill or None
+        Samples and updates of each step of online training, where a batch was given.
     """
 
     rhm: RHM
@@ -56,6 +58,7 @@ class Prediction(ByValue):
     step_factor: float
     exponent: float
     few_level_exponent: Predicted
+    bill: PredictedBill | None = None
 
     def loss(self, P: npt.ArrayLike, *, finite_size: bool = False) -> Any:
         """Predicted loss in nats with P samples: the staircase that drops to ``H_(k+1)`` at ``P_k``.
@@ -95,7 +98,11 @@ class Prediction(ByValue):
         """Plain numbers and lists, ready for JSON; what is infinite or undefined is None."""
         fraction = self.rhm.f if self.rhm.is_homogeneous else None
         content = {name: value for name, value in vars(self).items() if name != "law"}
-        content |= {"law": self.law.name, "rhm": plain(self.rhm) | {"d": self.rhm.d, "f": fraction}}
+        content |= {
+            "law": self.law.name,
+            "bill": self.bill and self.bill.to_dict(),
+            "rhm": plain(self.rhm) | {"d": self.rhm.d, "f": fraction},
+        }
         out: dict[str, Any] = plain(content)
         return out
 
@@ -114,9 +121,8 @@ class Prediction(ByValue):
         heads = "factor per level", "many levels", "few, published", "few, finite-size"
         return [
             tables.Table(title, ("k", "H_k", "H_(k+1)", "P_k published", "P_k finite-size"), tuple(rows)),
-            tables.Table(
-                "Excess loss ~ P**-exponent: of many levels, and of these few", heads, ((factor, *exponents),)
-            ),
+            tables.Table("Excess loss ~ P**-exponent: many levels, and these few", heads, ((factor, *exponents),)),
+            *(self.bill.tables() if self.bill else ()),
         ]
 
     def __str__(self) -> str:
@@ -131,7 +137,14 @@ def _number(x: float, form: str = ".4g") -> str:
     return "no closed form" if np.isnan(x) else format(x, form)
 
 
-def predict(rhm: RHM, architecture: str | Law, *, plateaus: str | npt.ArrayLike | None = None) -> Prediction:
+def predict(
+    rhm: RHM,
+    architecture: str | Law,
+    *,
+    plateaus: str | npt.ArrayLike | None = None,
+    batch: int | None = None,
+    rate: float = 1.0,
+) -> Prediction:
     """Predict the learning curve of last-token prediction, published and finite-size side by side.
 
     Parameters
@@ -143,6 +156,9 @@ def predict(rhm: RHM, architecture: str | Law, *, plateaus: str | npt.ArrayLike 
     plateaus : str or array of shape (L + 1,), optional
         Method of `RHM.plateaus`, or the plateaus themselves (those of one grammar, say), in nats. By default
         `quenched.usual_plateaus`: ``"chain"``, or the mean over drawn grammars where rules are not equally likely.
+    batch, rate : int and float, optional
+        Of online training, the rate in units of the width. With a batch the prediction has a `bill`: the samples
+        and the updates of each step. Its prefactors are measured; for other ones see `theory.bill`.
 
     Raises
     ------
@@ -162,32 +178,18 @@ def predict(rhm: RHM, architecture: str | Law, *, plateaus: str | npt.ArrayLike 
     and after
     ...
     """
-    law = as_law(architecture)
-    if law.task != NEXT_TOKEN:
-        raise InputError(
-            "architecture", law.name, f"is the law of another task, {law.task}", "ask for its published(rhm, k)"
-        )
-    P = law.steps(rhm)
-    if plateaus is None:
-        plateaus = usual_plateaus(rhm)
-    H = rhm.plateaus(plateaus) if isinstance(plateaus, str) else as_numbers("plateaus", plateaus)
-    if H.shape != (rhm.L + 1,):
-        raise InputError(
-            "plateaus", NOT_SAID, f"have shape {H.shape}", f"L={rhm.L} levels have {rhm.L + 1} of them"
-        )
-    if not (np.isfinite(H) & (H >= 0)).all():
-        raise InputError("plateaus", H, "must be entropies: finite and not negative")
-    H = H.copy()
-    H.flags.writeable = False
+    name, law = of_last_token(architecture)
+    P, H = law.steps(rhm), read_plateaus(rhm, plateaus)
     return Prediction(
         rhm=rhm,
-        architecture=architecture if isinstance(architecture, str) else law.name,
+        architecture=name,
         law=law,
         P=P,
         plateaus=H,
         step_factor=law.step_factor(rhm),
         exponent=law.exponent(rhm),
         few_level_exponent=Predicted(*(staircase_exponent(x, H) for x in (P.published, P.finite_size))),
+        bill=None if batch is None else bill(rhm, architecture, batch=batch, rate=rate, plateaus=H),
     )
 
 
