@@ -13,10 +13,10 @@ from .comparison.bills import two_bills as two_bills
 from .comparison.entry import compare_curve as compare_curve
 from .corpus.decays import analyse_corpus as analyse_corpus
 from .corpus.pairs import count_pairs as count_pairs
+from .ensemble.parameters import zipf as zipf
 from .exact.entropy import EntropyEstimate as EntropyEstimate
 from .language.grammar import Grammar as Grammar
 from .language.rhm import RHM as RHM
-from .language.rhm import zipf as zipf
 from .learner.clustering import learn as learn
 from .learner.search import thresholds as thresholds
 from .support.errors import InputError as InputError

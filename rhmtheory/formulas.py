@@ -3,7 +3,7 @@
 Only the arithmetic of the arguments is used; a logarithm is an argument, `math.log` by default. Levels may
 differ: ``v`` and ``m`` are then those of the level named, and ``below`` is the product of the rules ``m`` of all
 levels below it, ``m**(l - 1)`` for LCA level l where levels are alike. Unequal
-rules enter through effective numbers in place of ``m``: see `RHM.effective_multiplicity`.
+rules enter through effective numbers in place of ``m``: see `RHM.m_eff`.
 
 >>> from fractions import Fraction
 >>> sample_complexity(v=16, rules=4**3, f=Fraction(1, 4))

@@ -133,7 +133,7 @@ def test_all_grammars_of_tiny_ensembles(name):
     for (a, b), expected in forms.items():
         lca, same = relation(rhm, a, b)
         levels, tuples = (a[0], b[0]), (a[2], b[2])
-        exact = second_moment(rhm, lca, hidden_levels=levels, tuples=tuples, branches=same, exact=True)
+        exact = second_moment(rhm, lca, hidden_levels=levels, tuples=tuples, branches=same, fractions=True)
         sides = zip(levels, tuples, strict=True)
         entries = prod(rhm.n_symbols(k) * (rhm.n_rules(k) if is_tuple else 1) for k, is_tuple in sides)
         assert exact == expected[0] / entries
@@ -141,7 +141,7 @@ def test_all_grammars_of_tiny_ensembles(name):
             float(exact)
         )
         if a[0] == b[0] and tuples == (False, False):
-            assert quadratic_forms(rhm, lca, hidden_level=a[0], branches=same, exact=True) == expected
+            assert quadratic_forms(rhm, lca, hidden_level=a[0], branches=same, fractions=True) == expected
             np.testing.assert_allclose(
                 quadratic_forms(rhm, lca, hidden_level=a[0], branches=same), np.array(expected, float), rtol=1e-12
             )
@@ -149,11 +149,11 @@ def test_all_grammars_of_tiny_ensembles(name):
             by_level[lca].append(exact)
     for level, moments in by_level.items():
         mean = sum(moments) / len(moments)
-        assert second_moment(rhm, level, exact=True) == mean
+        assert second_moment(rhm, level, fractions=True) == mean
         assert rms_correlation(rhm, level) == rhm.rms_correlation(level) == pytest.approx(sqrt(mean))
     for (level, _, is_tuple), expected in power_sums.items():
         if not is_tuple:
-            assert marginal_moments(rhm, level, exact=True) == expected
+            assert marginal_moments(rhm, level, fractions=True) == expected
 
 
 # --- drawn grammars ----------------------------------------------------------------------------------
@@ -222,10 +222,10 @@ def test_symbols_and_tuples_of_drawn_grammars(name):
 @pytest.mark.parametrize("branches", ["mean", "different", "same"])
 def test_floats_lose_no_digits(rhm, branches):
     for level in (1, 2, 15, 29, 30):
-        exact = second_moment(rhm, level, branches=branches, exact=True)
+        exact = second_moment(rhm, level, branches=branches, fractions=True)
         fast = Fraction(second_moment(rhm, level, branches=branches))
         assert fast == exact or abs(fast / exact - 1) < Fraction(1, 10**12)
-    symbol = second_moment(rhm, 30, hidden_levels=(30, 0), exact=True)
+    symbol = second_moment(rhm, 30, hidden_levels=(30, 0), fractions=True)
     assert second_moment(rhm, 30, hidden_levels=(30, 0)) == pytest.approx(float(symbol), rel=1e-12)
 
 
@@ -237,16 +237,16 @@ def test_floats_lose_no_digits(rhm, branches):
 def test_no_correlation_is_exactly_zero(rhm):
     for level in range(1, rhm.L + 1):
         assert rms_correlation(rhm, level) == 0
-        assert second_moment(rhm, level, exact=True) == 0
+        assert second_moment(rhm, level, fractions=True) == 0
 
 
 def test_equal_rule_probabilities_are_uniform_ones():
     unequal = RHM(v=6, m=(3, 2), s=2, L=2, rule_probabilities=[[1 / 3] * 3, [0.25, 0.75]])
-    mixed = second_moment(unequal, 1, exact=True)
+    mixed = second_moment(unequal, 1, fractions=True)
     assert mixed != second_moment(RHM(v=6, m=(3, 2), s=2, L=2), 1, exact=True)
     # level 1 hands down the covariance made at level 2 as it would with uniform rules
-    symbol = second_moment(unequal, 2, hidden_levels=(1, 1), exact=True)
-    token = second_moment(unequal, 2, hidden_levels=(1, 0), exact=True)
+    symbol = second_moment(unequal, 2, hidden_levels=(1, 1), fractions=True)
+    token = second_moment(unequal, 2, hidden_levels=(1, 0), fractions=True)
     assert token / symbol == Fraction(1, 3) * Fraction(30, 35)
 
 
@@ -266,7 +266,7 @@ def test_the_asymptotic_formula_is_the_limit_of_large_v():
     previous, levels = np.inf, (1, 2, 3)
     for v in (16, 64, 256, 1024):
         rhm = RHM(v=v, m=v // 4, s=2, L=3)
-        ratios = [rms_correlation(rhm, level) / rms_correlation(rhm, level, "asymptotic") for level in levels]
+        ratios = [rms_correlation(rhm, level) / rms_correlation(rhm, level, method="published") for level in levels]
         error = np.abs(np.array(ratios) - 1).max()
         assert error < previous / 3
         previous = error
@@ -317,7 +317,7 @@ def test_asymptotic_formula_where_levels_and_rules_differ(level):
         m = (v // 8, v // 4, v // 4)
         weights = [np.repeat([5.0, 1.0], k // 2) / (3 * k) for k in m]
         rhm = RHM(v=(v, 2 * v, v), m=m, s=2, L=3, n=v // 2, rule_probabilities=weights)
-        ratios.append((rms_correlation(rhm, level) / rms_correlation(rhm, level, "asymptotic")) ** 2)
+        ratios.append((rms_correlation(rhm, level) / rms_correlation(rhm, level, method="published")) ** 2)
     corrections = np.abs(np.array(ratios) - 1)
     assert corrections[-1] < 0.07
     assert (corrections[1:] < 0.5 * corrections[:-1]).all()
@@ -442,12 +442,12 @@ def test_correlation_function_is_the_mean_square_over_grammars_at_every_distance
 def test_correlation_function_by_lca_level():
     """Its mean square over the distances of one LCA level is that of `rms_correlation`."""
     rhm = RHM(v=16, m=4, s=3, L=3)
-    for method in ("exact", "asymptotic"):
+    for method in ("finite-size", "published"):
         curve = rhm.correlation_function(method)
         for level in (1, 2, 3):
             part = curve[rhm.span(level - 1) : rhm.span(level)]
             assert np.sqrt((part**2).mean()) == pytest.approx(rhm.rms_correlation(level, method), rel=1e-12)
-    assert rhm.correlation_function("asymptotic")[0] == pytest.approx(np.sqrt(15) / 256)
+    assert rhm.correlation_function("published")[0] == pytest.approx(np.sqrt(15) / 256)
     with pytest.raises(InputError, match="method='exakt' is unknown"):
         rhm.correlation_function("exakt")
 

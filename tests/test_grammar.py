@@ -18,7 +18,6 @@ from tiny import MAKERS, grammars
 from tiny import tiny as tiny_case
 
 from rhmtheory import RHM, UNGRAMMATICAL, Grammar, InputError, zipf
-from rhmtheory.language.rhm import PER_SYMBOL
 
 # --- the draw -------------------------------------------------------------------------------------------
 
@@ -36,7 +35,7 @@ def test_shapes_and_types():
 
 def test_the_same_seed_gives_the_same_grammar():
     rhm = RHM(v=16, m=4, s=2, L=3)
-    assert rhm.grammar(seed=7) == rhm.grammar(seed=7) == Grammar.from_ensemble(rhm, 7)
+    assert rhm.grammar(seed=7) == rhm.grammar(seed=7)
     assert rhm.grammar(seed=7) == rhm.grammar(seed=np.random.default_rng(7))
     assert rhm.grammar(seed=7) != rhm.grammar(seed=8)
     assert rhm.grammar() == rhm.grammar(seed=0)
@@ -95,14 +94,14 @@ def test_all_grammars_are_equally_likely(rhm, seeds):
 
 def test_published_seeds_give_the_published_grammars():
     """Plateaus of the authors' saved run: (16, 4, 2, 4), seed 2362346."""
-    grammar = Grammar.from_published_seed(2362346, RHM(16, 4, 2, 4))
+    grammar = Grammar.from_published_seed(RHM(16, 4, 2, 4), 2362346)
     np.testing.assert_allclose(grammar.plateaus(), [2.689, 1.372, 0.495, 0.207, 0.157], atol=5e-4)
 
 
 def test_published_seeds_pick_from_lists_of_all_tuples():
     """The rule said out loud: every tuple listed in product order, and as many picked as there are rules."""
     rhm = RHM(v=(3, 4, 5), m=2, s=(3, 2, 2), L=3, n=6)
-    grammar = Grammar.from_published_seed(7, rhm)
+    grammar = Grammar.from_published_seed(rhm, 7)
     rng = random.Random(7)
     for level, symbols, below, s in ((3, 6, 5, 2), (2, 5, 4, 2), (1, 4, 3, 3)):
         tuples = list(product(range(below), repeat=s))
@@ -112,7 +111,7 @@ def test_published_seeds_pick_from_lists_of_all_tuples():
 
 def test_no_published_seeds_for_unequal_rules():
     with pytest.raises(InputError, match="published for equally likely rules only; use from_rules"):
-        Grammar.from_published_seed(0, RHM(8, 2, 2, 2, rule_probabilities=(0.7, 0.3)))
+        Grammar.from_published_seed(RHM(8, 2, 2, 2, rule_probabilities=(0.7, 0.3)), 0)
 
 
 def test_a_trillion_tuples_in_little_memory():
@@ -217,7 +216,8 @@ def test_its_own_tables_give_the_grammar_back(maker):
     )
     assert again == g
     assert again.fingerprint == g.fingerprint
-    assert again.rhm.rule_probabilities == g.rhm.rule_probabilities
+    assert again.rhm == g.rhm
+    assert (g.rhm is None) == (maker is MAKERS["weights per symbol"])
 
 
 def test_the_number_of_tokens():
@@ -302,7 +302,14 @@ def test_probabilities_are_top_down_too():
     assert g.rule_probabilities(1).tolist() == p[1]
     assert g.prior.tolist() == [0.4, 0.6]
     assert not g.is_uniform
-    assert g.rhm.rule_probabilities == PER_SYMBOL
+    assert g.rhm is None
+    with pytest.raises(
+        InputError, match="belongs to no ensemble, since its symbols weigh their rules each in its own way"
+    ):
+        g.require_rhm()
+    # the ways out that the error names
+    assert g.plateaus().shape == (3,)
+    assert g.reweighted([np.full((2, 2), 0.5), np.full((3, 2), 0.5)]).require_rhm().plateaus().shape == (3,)
 
 
 @pytest.mark.parametrize(

@@ -269,7 +269,7 @@ def test_complexities_beyond_the_range_of_floats():
 
 def test_levels_that_differ_have_their_own_signal_and_noise():
     rhm = RHM(v=(16, 12, 10), m=(4, 3, 5), s=2, L=3, n=7)
-    silent = [1 - rhm.fraction(level) for level in (1, 2, 3)]
+    silent = [1 - rhm.levels[level - 1].f for level in (1, 2, 3)]
     lcn, cnn = predict(rhm, "lcn"), predict(rhm, "cnn")
     expected = [12 * 4 / silent[0], 10 * 3 * 4**2 / silent[1], 7 * 5 * (4 * 3) ** 2 / silent[2]]
     np.testing.assert_allclose(lcn.P.published, expected)
@@ -284,7 +284,7 @@ def test_unequal_rules_count_as_their_effective_number():
     weights = (0.5, 0.25, 0.25)
     rhm = RHM(v=12, m=3, s=2, L=3, rule_probabilities=weights)
     m = 1 / (0.25 + 0.0625 + 0.0625)
-    assert rhm.effective_multiplicity(2) == pytest.approx(m)
+    assert rhm.m_eff(2) == pytest.approx(m)
     p = predict(rhm, "transformer")
     f = m / 12  # of tuples that count, as it were
     np.testing.assert_allclose(p.P.published, 12 * m ** np.array([1, 3, 5]) / (1 - f))
@@ -478,7 +478,7 @@ def test_effective_range_grows_level_by_level(method):
 def test_the_range_is_that_of_the_last_level_above_the_noise():
     """Where every pair of level 1 is grammatical, neighbours show nothing for large v; tokens farther apart do."""
     rhm = RHM(v=8, m=(8, 2, 2), s=2, L=3)
-    C = [rhm.rms_correlation(level, method="asymptotic") for level in (1, 2, 3)]
+    C = [rhm.rms_correlation(level, method="published") for level in (1, 2, 3)]
     assert C[0] == 0 < C[2] < C[1]
     for P, reach in ((1.01 / (8 * C[1]) ** 2, 3), (1.01 / (8 * C[2]) ** 2, 7), (0.99 / (8 * C[1]) ** 2, 0)):
         assert rhm.range(P, method="asymptotic") == reach
@@ -581,9 +581,9 @@ def test_plateaus_of_unequal_rules_fall_by_their_overlap():
     rhm = RHM(v=16, m=4, s=2, L=6, rule_probabilities=zipf(4, 2))
     drops = -np.diff(quenched_plateaus(rhm, 64).mean)
     factor = (drops[5] / drops[2]) ** (1 / 3)
-    assert 0.7 < factor / rhm.effective_fraction(1, 0.5) < 1
+    assert 0.7 < factor / rhm.f_eff(1, 0.5) < 1
     assert factor / rhm.f < 0.6
-    assert factor / rhm.effective_fraction(1, 2) > 1.2
+    assert factor / rhm.f_eff(1, 2) > 1.2
 
 
 @pytest.mark.parametrize("v", [2, 4096])
@@ -620,7 +620,7 @@ def in_range(function, *arguments, **options):
 
 def test_signals_whose_squares_leave_the_range_of_floats():
     rhm = RHM(v=4096, m=1000, s=2, L=64)
-    exact = second_moment(rhm, 64, exact=True)
+    exact = second_moment(rhm, 64, fractions=True)
     for method in ("exact", "asymptotic"):
         ratio = Fraction(rhm.rms_correlation(64, method=method)) ** 2 / exact
         assert float(ratio) == pytest.approx(1, rel=1e-9 if method == "exact" else 0.05)

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rhmtheory import RHM, InputError, zipf
-from rhmtheory.language.rhm import PER_SYMBOL
+from rhmtheory.tree import Level, Shape
 
 LEVELS = RHM(v=(16, 8, 4), m=(3, 5, 2), s=(2, 3, 2), L=3, n=6)
 
@@ -30,9 +30,9 @@ def test_symbols_rules_and_children_by_level():
     assert [LEVELS.n_children(level) for level in range(1, 4)] == [2, 3, 2]
     assert [LEVELS.width(level) for level in range(4)] == [12, 6, 2, 1]
     assert [LEVELS.span(level) for level in range(4)] == [1, 2, 6, 12]
-    assert LEVELS.fraction(1) == 8 * 3 / 16**2
-    assert LEVELS.fraction(2) == 4 * 5 / 8**3
-    assert LEVELS.fraction(3) == 6 * 2 / 4**2
+    assert LEVELS.levels[0].f == 8 * 3 / 16**2
+    assert LEVELS.levels[1].f == 4 * 5 / 8**3
+    assert LEVELS.levels[2].f == 6 * 2 / 4**2
 
 
 @st.composite
@@ -59,9 +59,9 @@ def test_any_levels(given_parameters):
         assert rhm.n_symbols(level) == [*v, n][level]
         assert rhm.width(level) * rhm.span(level) == rhm.d
     for level in range(1, L + 1):
-        assert 0 < rhm.fraction(level) <= 1
+        assert 0 < rhm.levels[level - 1].f <= 1
         exact = Fraction(rhm.n_symbols(level) * m[level - 1], v[level - 1] ** s[level - 1])
-        assert rhm.fraction(level) == pytest.approx(float(exact), rel=1e-15)
+        assert rhm.levels[level - 1].f == pytest.approx(float(exact), rel=1e-15)
 
 
 def test_equal_levels_are_one_number():
@@ -71,8 +71,9 @@ def test_equal_levels_are_one_number():
         assert other == one
         assert hash(other) == hash(one)
         assert repr(other) == repr(one)
-        assert other.is_homogeneous
-        assert other.homogeneous() == (4, 2, 2)
+        assert other.has_alike_levels
+        other.require_alike_levels()
+        assert (other.v, other.m, other.s) == (4, 2, 2)
     assert type(RHM(np.int64(4), 2, 2, 3).v) is int
     assert one != RHM(v=4, m=2, s=2, L=3, n=5)
     assert one != RHM(v=4, m=2, s=2, L=4)
@@ -86,9 +87,9 @@ def test_it_is_frozen_and_survives_pickling():
 
 
 def test_no_single_fraction_where_levels_differ():
-    assert not LEVELS.is_homogeneous
+    assert not LEVELS.has_alike_levels
     with pytest.raises(InputError, match=r"no single \(v, m, s\)"):
-        LEVELS.homogeneous()
+        LEVELS.require_alike_levels()
     with pytest.raises(InputError, match=r"no single \(v, m, s\)"):
         _ = LEVELS.f
 
@@ -147,7 +148,7 @@ def test_levels_outside(method, level):
         getattr(LEVELS, method)(level)
 
 
-@pytest.mark.parametrize("method", ["n_rules", "n_children", "probabilities", "fraction"])
+@pytest.mark.parametrize("method", ["n_rules", "n_children", "probabilities", "m_eff", "f_eff"])
 @pytest.mark.parametrize("level", [0, 4])
 def test_levels_without_rules(method, level):
     with pytest.raises(InputError, match=r"level=-?\d is too"):
@@ -262,12 +263,12 @@ def test_levels_whose_rules_are_weighed_differently_are_not_alike():
     ladder = [RHM(8, 4, 2, 3, rule_probabilities=p) for p in ([U, Z, U], [U, U, Z])]
     assert len({str(rhm) for rhm in ladder}) == 2
     for rhm in ladder:
-        assert not rhm.is_homogeneous
+        assert not rhm.has_alike_levels
         assert rhm.f == 0.5
         with pytest.raises(InputError, match=r"no single \(v, m, s\) and rule probabilities"):
-            rhm.homogeneous()
-    assert RHM(8, 4, 2, 3, rule_probabilities=[Z, Z, Z]).is_homogeneous
-    assert RHM(8, 4, 2, 3, rule_probabilities=[U, U, U]).is_homogeneous
+            rhm.require_alike_levels()
+    assert RHM(8, 4, 2, 3, rule_probabilities=[Z, Z, Z]).has_alike_levels
+    assert RHM(8, 4, 2, 3, rule_probabilities=[U, U, U]).has_alike_levels
 
 
 def test_levels_that_look_alike_in_three_digits_are_told_apart():
@@ -280,16 +281,41 @@ def test_people_are_shown_the_first_of_many_probabilities():
     assert str(rhm) == "RHM(v=100, m=50, s=2, L=2, rule_probabilities=(0.222, 0.111, 0.0741, 0.0556, ..., 0.00445))"
 
 
-def test_weights_that_symbols_do_not_share_are_unknown_to_the_ensemble():
-    rhm = RHM(8, 4, 2, 2, rule_probabilities=PER_SYMBOL)
-    assert not rhm.is_homogeneous
-    assert (rhm.f, rhm.d, rhm.fraction(1)) == (0.5, 4, 0.5)
-    assert repr(rhm) == str(rhm) == "RHM(v=8, m=4, s=2, L=2, rule_probabilities='per symbol')"
-    for ask in (rhm.probabilities, rhm.effective_multiplicity, rhm.effective_fraction, rhm.rms_correlation):
-        with pytest.raises(InputError, match="weigh their rules each in its own way"):
-            ask(1)
+def test_weights_that_symbols_do_not_share_are_no_ensemble():
+    with pytest.raises(InputError, match="must hold real numbers|have shape"):
+        RHM(8, 4, 2, 2, rule_probabilities="per symbol")
+    weights = [[0.7, 0.3], [0.5, 0.5], [0.5, 0.5], [0.5, 0.5]]
+    g = RHM(4, 2, 2, 2).grammar().reweighted([weights, weights])
+    assert g.rhm is None
+    assert (g.shape.f, g.shape.d, g.shape.levels[0].f) == (0.5, 4, 0.5)
+    assert "of Shape(v=4, m=2, s=2, L=2)" in repr(g)
     with pytest.raises(InputError, match="weigh their rules each in its own way"):
-        rhm.grammar()
+        g.require_rhm()
+
+
+def test_zipf_weights_are_given_by_their_exponent():
+    rhm = RHM(8, (3, 2), 2, 2, zipf=0.5)
+    assert rhm == RHM(8, (3, 2), 2, 2, rule_probabilities=[zipf(3, 0.5), zipf(2, 0.5)])
+    assert pickle.loads(pickle.dumps(rhm)) == rhm
+    assert dataclasses.replace(rhm, n=3).rule_probabilities == rhm.rule_probabilities
+    assert eval(repr(rhm)) == rhm
+    with pytest.raises(InputError, match=r"zipf=0.5 and rule_probabilities are two weights of rules: give one"):
+        RHM(8, 2, 2, 2, rule_probabilities=(0.5, 0.5), zipf=0.5)
+    with pytest.raises(InputError, match="a=-1 is no Zipf exponent"):
+        RHM(8, 2, 2, 2, zipf=-1)
+
+
+def test_a_shape_has_levels_and_no_probabilities():
+    rhm = RHM(v=(16, 8, 4), m=(3, 5, 2), s=(2, 3, 2), L=3, n=6, zipf=1.0)
+    shape = rhm.shape
+    assert shape == Shape(v=(16, 8, 4), m=(3, 5, 2), s=(2, 3, 2), L=3, n=6) == LEVELS.shape
+    assert shape != LEVELS
+    assert shape.levels[1] == Level(number=2, symbols=4, rules=5, children=3, below=8)
+    assert [level.number for level in shape.levels] == [1, 2, 3]
+    assert repr(shape) == "Shape(v=(16, 8, 4), m=(3, 5, 2), s=(2, 3, 2), L=3, n=6)"
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        shape.levels[0].rules = 3
+    assert hash(pickle.loads(pickle.dumps(shape))) == hash(shape)
 
 
 @pytest.mark.parametrize("order", [0.25, 0.5, 1, 2, 3])
@@ -298,10 +324,10 @@ def test_effective_numbers(order):
     p = np.array(zipf(6, 0.5))
     rhm = RHM(16, 6, 2, 2, rule_probabilities=tuple(p))
     expected = np.exp(-(p * np.log(p)).sum()) if order == 1 else (p**order).sum() ** (1 / (1 - order))
-    assert rhm.effective_multiplicity(1, order) == pytest.approx(expected, rel=1e-12)
-    assert 1 < rhm.effective_multiplicity(1, order + 0.1) < rhm.effective_multiplicity(1, order) < 6
-    assert RHM(16, 6, 2, 2).effective_multiplicity(1, order) == 6
-    assert rhm.effective_fraction(1, order) == pytest.approx(expected / 16)
+    assert rhm.m_eff(1, order) == pytest.approx(expected, rel=1e-12)
+    assert 1 < rhm.m_eff(1, order + 0.1) < rhm.m_eff(1, order) < 6
+    assert RHM(16, 6, 2, 2).m_eff(1, order) == 6
+    assert rhm.f_eff(1, order) == pytest.approx(expected / 16)
 
 
 def test_effective_numbers_of_orders_near_one_and_far_from_it():
@@ -311,18 +337,18 @@ def test_effective_numbers_of_orders_near_one_and_far_from_it():
     shannon, variance = -(p @ np.log(p)), p @ np.log(p) ** 2 - (p @ np.log(p)) ** 2
     for off in (-1e-15, 1e-15, -1e-9, 1e-6):
         expected = np.exp(shannon - off * variance / 2)
-        assert rhm.effective_multiplicity(1, 1 + off) == pytest.approx(expected, rel=1e-11)
+        assert rhm.m_eff(1, 1 + off) == pytest.approx(expected, rel=1e-11)
     for order in (900, 1e6):
         expected = p.max() ** (order / (1 - order))
-        assert rhm.effective_multiplicity(1, order) == pytest.approx(expected, rel=1e-12)
+        assert rhm.m_eff(1, order) == pytest.approx(expected, rel=1e-12)
 
 
 def test_effective_numbers_of_rules_that_hardly_ever_happen():
     rare = RHM(16, 3, 2, 2, rule_probabilities=(1 - 2e-300, 1e-300, 1e-300))
-    assert [rare.effective_multiplicity(1, order) for order in (0.5, 1, 2)] == pytest.approx([1, 1, 1], abs=1e-12)
-    assert RHM(16, 3, 2, 2, rule_probabilities=(0.5, 0.5, 0)).effective_multiplicity(1, 0.5) == pytest.approx(2)
+    assert [rare.m_eff(1, order) for order in (0.5, 1, 2)] == pytest.approx([1, 1, 1], abs=1e-12)
+    assert RHM(16, 3, 2, 2, rule_probabilities=(0.5, 0.5, 0)).m_eff(1, 0.5) == pytest.approx(2)
     with pytest.raises(InputError, match="order=0 is no order of an effective number"):
-        rare.effective_multiplicity(1, 0)
+        rare.m_eff(1, 0)
 
 
 @pytest.mark.parametrize("L", [1001, 4000, 10**6, 10**18])

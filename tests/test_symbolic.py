@@ -10,7 +10,7 @@ import pytest
 import sympy
 
 from rhmtheory import ARCHITECTURES, RHM, InputError, ensemble, formulas, predict, symbolic
-from rhmtheory.ensemble.moments import Level, Moments
+from rhmtheory.ensemble.moments import LevelNumbers, Moments
 from rhmtheory.theory.symbolic import FORMULAS, leading_correction, marginal_moments, second_moment, substitute
 
 
@@ -30,7 +30,7 @@ def number(name, rhm, **values):
 def test_closed_formulas_are_the_numeric_ones(rhm):
     assert number("fraction", rhm) == pytest.approx(rhm.f)
     for level in range(1, rhm.L + 1):
-        C2 = ensemble.rms_correlation(rhm, level, "asymptotic") ** 2
+        C2 = ensemble.rms_correlation(rhm, level, method="published") ** 2
         assert number("correlation", rhm, l=level) == pytest.approx(C2)
         # the sample complexity is where the noise is as large
         P = number("token_complexity", rhm, l=level)
@@ -126,7 +126,7 @@ def test_rational_functions_are_the_exact_moments(case):
     for v, m in ((2, 1), (5, 3), (16, 4), (16, 16)):
         n = 3 if classes else v
         rhm = RHM(v=v, m=m, s=s, L=level + above, n=n)
-        exact = ensemble.second_moment(rhm, level, exact=True, **case)
+        exact = ensemble.second_moment(rhm, level, fractions=True, **case)
         assert substitute(expression, v=v, m=m, n=n) == sympy.sympify(exact)
     # and the same function between the integers
     rng = np.random.default_rng(0)
@@ -134,7 +134,7 @@ def test_rational_functions_are_the_exact_moments(case):
         v, m, n = (Fraction(int(a), int(b)) for a, b in rng.integers(1, 50, size=(3, 2)))
         n = n if classes else v
         q = (1 / m, 1 / m**2, 1 / m**3)
-        levels = [Level(n if i == level + above else v, v, m, s, q) for i in range(1, level + above + 1)]
+        levels = [LevelNumbers(n if i == level + above else v, v, m, s, q) for i in range(1, level + above + 1)]
         same = {"mean": Fraction(1, s), "same": Fraction(1), "different": Fraction(0)}
         branches = case.get("branches", "mean")
         weights = [same[branches]] * level if isinstance(branches, str) else [Fraction(x) for x in branches]
@@ -146,7 +146,7 @@ def test_rational_functions_are_the_exact_moments(case):
 @pytest.mark.parametrize("s", [2, 3])
 @pytest.mark.parametrize("above", [1, 2])
 def test_marginals_are_the_exact_ones(above, s):
-    exact = ensemble.marginal_moments(RHM(v=7, m=3, s=s, L=above, n=2), 0, exact=True)
+    exact = ensemble.marginal_moments(RHM(v=7, m=3, s=s, L=above, n=2), 0, fractions=True)
     values = [substitute(x, v=7, m=3, n=2) for x in marginal_moments(above, s=s, classes=True)]
     assert values == [sympy.sympify(x) for x in exact]
     assert all(isinstance(x, float) for x in ensemble.marginal_moments(RHM(v=7, m=3, s=s, L=above, n=2), 0))
@@ -171,7 +171,7 @@ def test_the_asymptotic_formula_is_the_limit(level, above, s):
 def test_the_correction_is_seen_in_numbers(level, above):
     v, f = 10**5, Fraction(1, 2)
     rhm = RHM(v=v, m=v // 2, s=2, L=level + above)
-    C2 = ensemble.second_moment(rhm, level, exact=True)
+    C2 = ensemble.second_moment(rhm, level, fractions=True)
     ratio = C2 / ((1 - f) / (v**3 * Fraction(rhm.m) ** (2 * level - 1)))
     assert float((ratio - 1) * v) == pytest.approx(
         float(substitute(leading_correction(level, above=above).coefficient, f=f)), rel=1e-3

@@ -6,7 +6,7 @@ import naive
 import numpy as np
 from hypothesis import strategies as st
 
-from rhmtheory import RHM, Grammar, zipf
+from rhmtheory import RHM, zipf
 
 
 def _weighted(grammar, seed, zero=False):
@@ -73,7 +73,5 @@ def grammars(draw, derivations=300):
     weights = draw(st.sampled_from(["equal", "zipf", "per symbol"]))
     exponents = [draw(st.floats(0, 3)) for _ in range(L)] if weights == "zipf" else None
     rules = exponents and [zipf(count, a) for count, a in zip(m, exponents, strict=True)]
-    grammar = Grammar.from_ensemble(
-        RHM(v=v, m=m, s=s, L=L, n=n, rule_probabilities=rules), draw(st.integers(0, 10**6))
-    )
+    grammar = RHM(v=v, m=m, s=s, L=L, n=n, rule_probabilities=rules).grammar(draw(st.integers(0, 10**6)))
     return _weighted(grammar, draw(st.integers(0, 10**6))) if weights == "per symbol" else grammar

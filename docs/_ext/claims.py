@@ -76,7 +76,7 @@ def _of_correlations() -> Claim:
     rhm = rt.RHM(v=16, m=4, s=2, L=4)
     exact, formula = (
         np.array([rhm.rms_correlation(level, method) ** 2 for level in range(1, rhm.L + 1)])
-        for method in ("exact", "asymptotic")
+        for method in ("finite-size", "published")
     )
     off = exact / formula
     return Claim(
@@ -189,7 +189,7 @@ def _not_measured() -> Iterator[Claim]:
         ("Predicting own latents instead of tokens, whatever the depth", "2605.27734", "$P = v m^3$",
          "`LAWS['own latents']`", f"predicted {latents:.4g} at {_name(rhm)}, with the factor 1/(1 - f)"),
         ("Unequal rules leave the exponent of next-token prediction as it is", "2505.07067", "",
-         "`RHM.effective_multiplicity`, `zipf`", "no network was trained on unequal rules"),
+         "`RHM.m_eff`, `zipf`", "no network was trained on unequal rules"),
         ("A phase transition in diffusion models", "2402.16991", "", "`Grammar.posterior` has the messages",
          "no diffusion model was trained"),
     )  # fmt: skip

@@ -10,7 +10,6 @@ from rich.table import Table
 from rhmtheory import ARCHITECTURES, RHM, Prediction, predict
 from rhmtheory.cli.options import Chosen, Command, grammar_options, json_option, plot_option
 from rhmtheory.cli.output import new_table, print_json, print_tables, save_figure
-from rhmtheory.language.rhm import PER_SYMBOL
 from rhmtheory.support.json import plain
 
 if TYPE_CHECKING:
@@ -93,17 +92,15 @@ def correlations_command(chosen: Chosen, grammars: int | None, plot: str | None,
     too, the mean square measured on drawn grammars (--seed is theirs, too). The figure shows all against distance,
     with the grammar of seed 0 where none is named.
     """
-    rhm = chosen.rhm
-    rows: list[dict[str, Any]] = [{"level": level} for level in range(1, rhm.L + 1)]
-    # of a grammar whose symbols weigh their rules each in its own way there is no ensemble
-    if rhm.rule_probabilities != PER_SYMBOL or grammars is not None or plot:
-        _add_ensemble(rows, rhm)
+    rows: list[dict[str, Any]] = [{"level": level.number} for level in chosen.shape.levels]
+    if chosen.has_ensemble or grammars is not None or plot:
+        _add_ensemble(rows, chosen.rhm)
     if chosen.origin:
         _add_grammar(rows, chosen.grammar)
     if grammars is not None:
         from rhmtheory.language.quenched import quenched_correlations
 
-        measured = quenched_correlations(rhm, grammars, chosen.seed, progress=True)
+        measured = quenched_correlations(chosen.rhm, grammars, chosen.seed, progress=True)
         for row, mean, error in zip(rows, measured.mean, measured.standard_error, strict=True):
             row |= {"measured_mean_square": mean, "standard_error": error}
     if plot:
@@ -118,7 +115,12 @@ def correlations_command(chosen: Chosen, grammars: int | None, plot: str | None,
     columns = {"exact": ".5e", "asymptotic": ".5e", "mean_square_ratio": ".4f", "grammar": ".5e"}
     columns = {name: form for name, form in columns.items() if name in rows[0]}
     heads = [{"mean_square_ratio": "ratio of squares", "grammar": "this grammar"}.get(c, c) for c in columns]
-    tables = [new_table(f"{rhm}: RMS token-token covariance", ["LCA level", *heads])]
+    tables = [
+        new_table(
+            f"{chosen.rhm if chosen.has_ensemble else chosen.shape}: RMS token-token covariance",
+            ["LCA level", *heads],
+        )
+    ]
     for row in rows:
         tables[0].add_row(str(row["level"]), *(format(row[name], form) for name, form in columns.items()))
     if grammars is not None:
@@ -128,7 +130,7 @@ def correlations_command(chosen: Chosen, grammars: int | None, plot: str | None,
 
 def _add_ensemble(rows: list[dict[str, Any]], rhm: RHM) -> None:
     for row in rows:
-        exact, asymptotic = (rhm.rms_correlation(row["level"], method=name) for name in ("exact", "asymptotic"))
+        exact, asymptotic = (rhm.rms_correlation(row["level"], method=x) for x in ("finite-size", "published"))
         ratio = (exact / asymptotic) ** 2 if asymptotic else float("nan")
         row |= {"exact": exact, "asymptotic": asymptotic, "mean_square_ratio": ratio}
 
@@ -137,7 +139,7 @@ def _add_grammar(rows: list[dict[str, Any]], grammar: Grammar) -> None:
     """Of the tokens whose LCA with the last token has the row's level."""
     squares = grammar.correlation_function() ** 2
     for row in rows:
-        nearest, farther = (grammar.rhm.span(level) for level in (row["level"] - 1, row["level"]))
+        nearest, farther = (grammar.shape.span(level) for level in (row["level"] - 1, row["level"]))
         row["grammar"] = float(squares[nearest:farther].mean() ** 0.5)
 
 

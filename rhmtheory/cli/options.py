@@ -5,17 +5,17 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from rhmtheory import RHM, InputError, zipf
+from rhmtheory import RHM, InputError
 
 if TYPE_CHECKING:
     from rhmtheory import Grammar
+    from rhmtheory.tree import Shape
 
 FIGURES = (".png", ".pdf", ".svg")
 _FLAGS = {"levels": "--L", "exponent": "--zipf", "published_seed": "--published-seed", "file": "--grammar"}
@@ -118,14 +118,29 @@ class Chosen:
 
     Attributes
     ----------
-    rhm : RHM
-        Its ensemble, known without drawing: ensembles may be too large for a grammar.
+    rhm : RHM, optional
+        Its ensemble, known without drawing: ensembles may be too large for a grammar. None where it has none.
     origin : dict
         For JSON: ``seed``, ``published_seed`` or ``file``. Empty, and the seed 0, where none is given.
     """
 
-    def __init__(self, rhm: RHM, origin: dict[str, Any], make: Callable[[], Grammar]) -> None:
-        self.rhm, self.origin, self._make = rhm, origin, make
+    def __init__(self, rhm: RHM | None, origin: dict[str, Any], make: Callable[[], Grammar]) -> None:
+        self._rhm, self.origin, self._make = rhm, origin, make
+
+    @property
+    def has_ensemble(self) -> bool:
+        """Whether the grammar belongs to an ensemble: weights per symbol have none."""
+        return self._rhm is not None
+
+    @property
+    def rhm(self) -> RHM:
+        """The ensemble; raises `InputError` where there is none."""
+        return self._rhm or self.grammar.require_rhm()
+
+    @property
+    def shape(self) -> Shape:
+        """The shape of the trees."""
+        return self._rhm.shape if self._rhm else self.grammar.shape
 
     @cached_property
     def grammar(self) -> Grammar:
@@ -176,11 +191,7 @@ def _ensemble(given: dict[str, Any]) -> RHM:
     if missing:
         instead = " (or --grammar FILE)" if "file" in given else ""
         raise click.UsageError(f"Missing option {' '.join(missing)}{instead}.")
-    rhm = RHM(v=values["v"], m=values["m"], s=values["s"], L=values["levels"], n=n)
-    if exponent is None:
-        return rhm
-    weights = tuple(zipf(rhm.n_rules(level), exponent) for level in range(1, rhm.L + 1))
-    return replace(rhm, rule_probabilities=weights)
+    return RHM(v=values["v"], m=values["m"], s=values["s"], L=values["levels"], n=n, zipf=exponent)
 
 
 def _chosen(given: dict[str, Any]) -> Chosen:
@@ -197,13 +208,12 @@ def _chosen(given: dict[str, Any]) -> Chosen:
         if beside:
             raise click.UsageError(f"--grammar brings its ensemble with it: leave out {' '.join(beside)}.")
         grammar = Grammar.load(origin["file"])
-        rhm = grammar.rhm
     else:
         rhm = _ensemble(given)
     for name in (*named, "seed", "published_seed", "file"):
         given.pop(name, None)
     if "file" in origin:
-        return Chosen(rhm, origin, lambda: grammar)
+        return Chosen(grammar.rhm, origin, lambda: grammar)
     if "published_seed" in origin:
-        return Chosen(rhm, origin, lambda: Grammar.from_published_seed(origin["published_seed"], rhm))
+        return Chosen(rhm, origin, lambda: Grammar.from_published_seed(rhm, origin["published_seed"]))
     return Chosen(rhm, origin, lambda: rhm.grammar(origin.get("seed", 0)))

@@ -42,7 +42,7 @@ def sample_command(
         raise click.UsageError(
             "--out writes the tokens alone, and Grammar.parse finds their trees: leave out --trees."
         )
-    grammar, rhm = chosen.grammar, chosen.rhm
+    grammar, rhm = chosen.grammar, chosen.shape
     count = as_int("count", count, low=1 if plot else 0)
     as_int("sample_seed", sample_seed, low=0)
     if not out:
@@ -89,7 +89,7 @@ def tree_command(
     """Draw the derivation of a sentence, the root first; "?" stands where no rule produces the tuple below."""
     grammar = chosen.grammar
     if tokens is None:
-        _check_printable(chosen.rhm.d, "fewer levels")
+        _check_printable(chosen.shape.d, "fewer levels")
         sentence: Any = grammar.sample(1, as_int("sample_seed", sample_seed, low=0))[0]
     else:
         sentence = _parsed(tokens)

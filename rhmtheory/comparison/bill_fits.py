@@ -177,7 +177,7 @@ class Bills(ByValue):
         k : int
         """
         one, v = self.step(k), self.rhm.n_symbols(0)
-        rules = np.prod([self.rhm.effective_multiplicity(1)] * (k + 1))
+        rules = np.prod([self.rhm.m_eff(1)] * (k + 1))
         return nan if one is None else float(one.tau.best / (v * rules))
 
 

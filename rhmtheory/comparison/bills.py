@@ -140,7 +140,7 @@ def _slopes(series: Sequence[Bills]) -> dict[str, Estimate]:
         rhm = one.rhm
         if len({(rhm.n_symbols(i), rhm.n_rules(i), rhm.n_children(i)) for i in range(1, rhm.L + 1)}) == 1:
             ladder = kinds.setdefault((one.label, rhm.n_children(1), rhm.L), {})
-            ladder[rhm.effective_multiplicity(1)] = one
+            ladder[rhm.m_eff(1)] = one
     out = {}
     for (label, s, L), ladder in kinds.items():
         for term, name in enumerate(("E", "tau")):

@@ -183,7 +183,7 @@ def predicted_steps(rhm: RHM, law: str, method: str) -> FloatArray:
 
 def multiplicity(rhm: RHM) -> float:
     """The m of theory: equally likely rules with the same second moment."""
-    return rhm.effective_multiplicity(1)
+    return rhm.m_eff(1)
 
 
 def mean_by(names: Sequence[str], values: FloatArray) -> FloatArray:

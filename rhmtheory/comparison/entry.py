@@ -135,7 +135,7 @@ def _languages(grammar: Grammar | RHM | Sequence[Grammar], rows: int) -> tuple[R
         )
     plateaus = {one.fingerprint: one.plateaus() for one in grammars}
     names = tuple(f"grammar {one.fingerprint[:8]}" for one in grammars)
-    return grammars[0].rhm, names, np.array([plateaus[one.fingerprint] for one in grammars])
+    return grammars[0].require_rhm(), names, np.array([plateaus[one.fingerprint] for one in grammars])
 
 
 def _check_floor(loss: FloatArray, H: FloatArray, errors: FloatArray | None, *, alone: bool) -> None:

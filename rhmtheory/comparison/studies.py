@@ -149,7 +149,7 @@ def study(curves: Sequence[LearningCurves], *, seed: int = 0) -> Study:
     comparisons = sorted(compare(curves, seed=seed), key=_order)
     groups: dict[Any, list[Measurement]] = {}
     for m in (m for comparison in comparisons for m in comparison.measurements):
-        if m.curves.rhm.is_homogeneous and m.step_factor.judged:
+        if m.curves.rhm.has_alike_levels and m.step_factor.judged:
             key = m.curves.name, m.curves.protocol, m.curves.rhm.s, m.curves.rhm.L, round(m.curves.rhm.f, 9)
             groups.setdefault(key, []).append(m)
     ladders = [
@@ -160,7 +160,7 @@ def study(curves: Sequence[LearningCurves], *, seed: int = 0) -> Study:
 
 def _order(comparison: Comparison) -> tuple[Any, ...]:
     rhm = comparison.rhm
-    return comparison.protocol, rhm.L, rhm.d, multiplicity(rhm), rhm.fraction(1)
+    return comparison.protocol, rhm.L, rhm.d, multiplicity(rhm), rhm.levels[0].f
 
 
 def compare(curves: Sequence[LearningCurves], *, seed: int = 0) -> list[Comparison]:

@@ -72,7 +72,7 @@ def exponent_tables(measurements: Sequence[Measurement]) -> list[Table]:
             if (m.curves.name, m.curves.protocol) != name or not m.curves.laws:
                 continue
             rhm, own = m.curves.rhm, m.exponent
-            many = _number(as_law(m.curves.laws[0]).exponent(rhm)) if rhm.is_homogeneous else "-"
+            many = _number(as_law(m.curves.laws[0]).exponent(rhm)) if rhm.has_alike_levels else "-"
             predicted = [_number(own.against(method).predicted) for method in ("published", "exact")]
             rows.append(
                 (
@@ -166,7 +166,7 @@ def _ladder_name(one: Ladder) -> str:
 
 
 def _many_levels(rhm: RHM) -> str:
-    if not rhm.is_homogeneous:
+    if not rhm.has_alike_levels:
         return "levels differ"
     cnn, transformer = (as_law(name).exponent(rhm) for name in ("cnn", "transformer"))
     return f"for many levels: cnn {cnn:.3g}, transformer {transformer:.3g}"

@@ -12,8 +12,8 @@ from typing import Any, Literal, NamedTuple, overload
 import numpy as np
 
 from rhmtheory import formulas
-from rhmtheory.ensemble.moments import Level, Moments, check_branches, check_nodes, short, wide
-from rhmtheory.language.rhm import RHM
+from rhmtheory.ensemble.moments import LevelNumbers, Moments, check_branches, check_nodes, short, wide
+from rhmtheory.ensemble.parameters import Ensemble
 from rhmtheory.support.checks import as_choice, as_int
 from rhmtheory.support.errors import InputError
 from rhmtheory.support.types import FloatArray
@@ -23,9 +23,10 @@ Branches = str | Sequence[bool]
 
 
 def rms_correlation(
-    rhm: RHM,
+    rhm: Ensemble,
     lca_level: int,
-    method: str = "exact",
+    *,
+    method: str = "finite-size",
     branches: Branches = "mean",
 ) -> float:
     r"""RMS, over entries and grammars, of the covariance of two tokens whose LCA is at ``lca_level``.
@@ -35,14 +36,14 @@ def rms_correlation(
     rhm : RHM
     lca_level : int
         LCA level, 1..L.
-    method : {"exact", "asymptotic"}
-        ``"exact"``: the square root of `second_moment`, for any ensemble of any size.
-        ``"asymptotic"``: ``C_l**2 = (1 - f) / (v**3 m**(2l - 1))``, the limit of large v at fixed f
+    method : {"finite-size", "published"}
+        ``"finite-size"``: the square root of `second_moment`, for any ensemble of any size.
+        ``"published"``: ``C_l**2 = (1 - f) / (v**3 m**(2l - 1))``, the limit of large v at fixed f
         (arXiv:2406.00048); at v = 8..32 and up to five levels, the mean square differs from it by -74% to
         +70%. In our generalisation ``(1 - f_l) / (v_0**2 v_l m_l (m_1 ... m_(l-1))**2)`` where levels differ, with
         ``1 / sum_r p_r**2`` for ``m`` (also in f) where rules are not equally likely.
     branches : str or sequence of bools
-        See `second_moment`; the asymptotic formula does not depend on it.
+        See `second_moment`; the published formula does not depend on it.
 
     Returns
     -------
@@ -57,57 +58,58 @@ def rms_correlation(
     Examples
     --------
     >>> rhm = RHM(v=16, m=4, s=2, L=4)
-    >>> rms_correlation(rhm, 4) / rms_correlation(rhm, 4, "asymptotic")
+    >>> rms_correlation(rhm, 4) / rms_correlation(rhm, 4, method="published")
     0.7868...
     """
-    as_choice("method", method, ("exact", "asymptotic"))
+    as_choice("method", method, ("finite-size", "published"))
     level = as_int("lca_level", lca_level, low=1, high=rhm.L)
-    if method == "exact":
+    if method == "finite-size":
         return _as_float(_mean_square(rhm, level, branches=branches), rhm, root=True)
-    *below, own = [exact_parameters(rhm, below) for below in range(1, level + 1)]
+    *below, own = [effective_numbers(rhm, below) for below in range(1, level + 1)]
     dilution = prod((m for _, m, _ in below), start=Fraction(1))
     return _as_float(formulas.token_correlation(*own, dilution, rhm.n_symbols(0)), rhm, root=True)
 
 
-def exact_parameters(rhm: RHM, level: int) -> tuple[Fraction, Fraction, Fraction]:
+def effective_numbers(rhm: Ensemble, level: int) -> tuple[Fraction, Fraction, Fraction]:
     """``v_l``, ``m_l`` and ``f_l`` of a level as fractions, for the closed formulas: numbers of any size.
 
-    With unequal rules the effective multiplicity stands for m, in f as well: see `RHM.effective_multiplicity`.
+    With unequal rules the effective multiplicity stands for m, in f as well: see `RHM.m_eff`.
     """
     v, below = Fraction(rhm.n_symbols(level)), Fraction(rhm.n_symbols(level - 1))
-    m = Fraction(rhm.n_rules(level) if rhm.rule_probabilities is None else rhm.effective_multiplicity(level))
+    m = Fraction(rhm.n_rules(level) if rhm.rule_probabilities is None else rhm.m_eff(level))
     return v, m, formulas.fraction(v, m, rhm.n_children(level), below)
 
 
-def _as_float(x: Fraction, rhm: RHM, root: bool = False) -> float:
+def _as_float(x: Fraction, rhm: Ensemble, root: bool = False) -> float:
     """The float nearest to a fraction that is not negative, or to its square root."""
     # a power of four taken out of the root, since the square may be no float
     shift = max(0, x.denominator.bit_length() - x.numerator.bit_length() - 100) // 2 if root else 0
     out = sqrt(x * 4**shift) / 2**shift if root and shift < 1000 else 0.0 if root else float(x)
     if out == 0 != x:
         raise InputError(
-            f"a correlation of {rhm} is below the range of floats: lower the level or m, or ask for "
-            "second_moment(..., exact=True), a fraction"
+            f"a correlation of {rhm}",
+            rule="is below the range of floats",
+            way_out="lower the level or `m`, or ask for second_moment(..., fractions=True), a fraction",
         )
     return out
 
 
-def correlation_function(rhm: RHM, method: str = "exact") -> FloatArray:
+def correlation_function(rhm: Ensemble, method: str = "finite-size") -> FloatArray:
     """RMS, over entries and grammars, of the covariance with the last token, against distance.
 
     Parameters
     ----------
     rhm : RHM
-    method : {"exact", "asymptotic"}
-        As in `rms_correlation`. ``"exact"`` is the root of the ensemble mean of the square of
+    method : {"finite-size", "published"}
+        As in `rms_correlation`. ``"finite-size"`` is the root of the ensemble mean of the square of
         `exact.correlation_function`, at each distance: it depends on the path to the token, not on the LCA level
-        alone. ``"asymptotic"`` is one step for each LCA level.
+        alone. ``"published"`` is one step for each LCA level.
 
     Returns
     -------
     array, shape (d,)
         Entry ``t`` is of tokens ``d - 1 - t`` and ``d - 1``; entry 0 is that of the last token with itself,
-        asymptotically that of a uniform one, ``sqrt(v - 1) / v**2``.
+        with the published formula that of a uniform one, ``sqrt(v - 1) / v**2``.
 
     Raises
     ------
@@ -120,16 +122,16 @@ def correlation_function(rhm: RHM, method: str = "exact") -> FloatArray:
     >>> curve.shape, float(curve[1]) == rms_correlation(RHM(v=16, m=4, s=2, L=2), 1)
     ((4,), True)
     """
-    as_choice("method", method, ("exact", "asymptotic"))
+    as_choice("method", method, ("finite-size", "published"))
     v = rhm.n_symbols(0)
-    if method == "exact":
-        P2, P3, _, P22 = marginal_moments(rhm, 0)
-        out = [sqrt(P2 - 2 * P3 + P22) / v]
+    if method == "finite-size":
+        sums = marginal_moments(rhm, 0)
+        out = [sqrt(sums.p2 - 2 * sums.p3 + sums.p2_squared) / v]
     else:
         out = [sqrt(v - 1) / v**2]
     for level in range(1, rhm.L + 1):
-        if method == "asymptotic":
-            out += [rms_correlation(rhm, level, method)] * (rhm.span(level) - rhm.span(level - 1))
+        if method == "published":
+            out += [rms_correlation(rhm, level, method=method)] * (rhm.span(level) - rhm.span(level - 1))
             continue
         below = [rhm.n_children(x) for x in range(level - 1, 0, -1)]
         # the last token takes the last branch everywhere: the other one does, too, or not
@@ -165,36 +167,36 @@ class QuadraticForms(NamedTuple):
 
 @overload
 def second_moment(
-    rhm: RHM,
+    rhm: Ensemble,
     lca_level: int,
     *,
     hidden_levels: tuple[int, int] = ...,
     tuples: tuple[bool, bool] = ...,
     branches: Branches = ...,
-    exact: Literal[False] = ...,
+    fractions: Literal[False] = ...,
 ) -> float: ...
 
 
 @overload
 def second_moment(
-    rhm: RHM,
+    rhm: Ensemble,
     lca_level: int,
     *,
     hidden_levels: tuple[int, int] = ...,
     tuples: tuple[bool, bool] = ...,
     branches: Branches = ...,
-    exact: Literal[True],
+    fractions: Literal[True],
 ) -> Fraction: ...
 
 
 def second_moment(
-    rhm: RHM,
+    rhm: Ensemble,
     lca_level: int,
     *,
     hidden_levels: tuple[int, int] = (0, 0),
     tuples: tuple[bool, bool] = (False, False),
     branches: Branches = "mean",
-    exact: bool = False,
+    fractions: bool = False,
 ) -> float | Fraction:
     r"""Exact mean square, over entries and grammars, of the covariance of two nodes.
 
@@ -220,7 +222,7 @@ def second_moment(
         ``"different"``, always for ``"same"``, as a sequence says (True is same; from level ``lca_level - 1``
         down), or with probability ``1/s`` independently for ``"mean"``, the average over all pairs of nodes
         with this LCA level.
-    exact : bool
+    fractions : bool
         Return a `Fraction`. Rule probabilities given as floats are taken at their exact binary value,
         divided by their sum.
 
@@ -243,15 +245,15 @@ def second_moment(
 
     Examples
     --------
-    >>> second_moment(RHM(v=2, m=1, s=2, L=2), 1, exact=True)
+    >>> second_moment(RHM(v=2, m=1, s=2, L=2), 1, fractions=True)
     Fraction(1, 72)
     """
-    square = _mean_square(rhm, lca_level, hidden_levels, tuples, branches, exact)
-    return square if exact else _as_float(square, rhm)
+    square = _mean_square(rhm, lca_level, hidden_levels, tuples, branches, fractions)
+    return square if fractions else _as_float(square, rhm)
 
 
-def exact_threshold(
-    rhm: RHM, lca_level: int, level: int, *, is_tuple: bool = False, target_level: int = 0
+def finite_size_threshold(
+    rhm: Ensemble, lca_level: int, level: int, *, is_tuple: bool = False, target_level: int = 0
 ) -> Fraction | None:
     """Samples at which the mean square covariance of a node and a target equals its sampling noise.
 
@@ -288,21 +290,21 @@ def exact_threshold(
 
 
 def _mean_square(
-    rhm: RHM,
+    rhm: Ensemble,
     lca_level: int,
     hidden_levels: tuple[int, int] = (0, 0),
     tuples: tuple[bool, bool] = (False, False),
     branches: Branches = "mean",
-    exact: bool = False,
+    fractions: bool = False,
 ) -> Fraction:
     level = as_int("lca_level", lca_level, low=1, high=rhm.L)
     pair, are_tuples = check_nodes(level, hidden_levels, tuples)
     same = check_branches(branches, level, max(pair), rhm.n_children)
-    return Fraction(_moments(rhm, exact).mean_square(level, same, pair, are_tuples))
+    return Fraction(_moments(rhm, fractions).mean_square(level, same, pair, are_tuples))
 
 
 def quadratic_forms(
-    rhm: RHM, lca_level: int, *, hidden_level: int = 0, branches: Branches = "mean", exact: bool = False
+    rhm: Ensemble, lca_level: int, *, hidden_level: int = 0, branches: Branches = "mean", fractions: bool = False
 ) -> QuadraticForms:
     r"""Exact ensemble means of the four quadratic forms of the covariance of two nodes of one level.
 
@@ -318,7 +320,7 @@ def quadratic_forms(
         Level of the two nodes, 0 .. lca_level - 1; 0 for tokens.
     branches : str or sequence of bools
         See `second_moment`.
-    exact : bool
+    fractions : bool
         Return fractions.
 
     Returns
@@ -334,12 +336,26 @@ def quadratic_forms(
     level = as_int("lca_level", lca_level, low=1, high=rhm.L)
     end = as_int("hidden_level", hidden_level, low=0, high=level - 1)
     same = check_branches(branches, level, end, rhm.n_children)
-    forms = _moments(rhm, exact).quadratic(level, same)
+    forms = _moments(rhm, fractions).quadratic(level, same)
     # a form other than the squares may be negative, or lost beside them
-    return QuadraticForms(*(forms if exact else map(float, forms)))
+    return QuadraticForms(*(forms if fractions else map(float, forms)))
 
 
-def marginal_moments(rhm: RHM, level: int, *, exact: bool = False) -> tuple[Any, Any, Any, Any]:
+class PowerSums(NamedTuple):
+    """Means of the power sums of a marginal: of ``P_2``, ``P_3``, ``P_4`` and ``P_2**2``, with ``P_j = sum_c pi_c**j``.
+
+    Attributes
+    ----------
+    p2, p3, p4, p2_squared : float or Fraction
+    """
+
+    p2: Any
+    p3: Any
+    p4: Any
+    p2_squared: Any
+
+
+def marginal_moments(rhm: Ensemble, level: int, *, fractions: bool = False) -> PowerSums:
     r"""Exact ensemble means of the power sums of the marginal of one node.
 
     With ``pi_c`` the probability of symbol ``c`` in one grammar and ``P_j = sum_c pi_c**j``, these are the
@@ -351,7 +367,7 @@ def marginal_moments(rhm: RHM, level: int, *, exact: bool = False) -> tuple[Any,
     rhm : RHM
     level : int
         Level of the node, 0..L.
-    exact : bool
+    fractions : bool
         Return fractions.
 
     Raises
@@ -361,15 +377,15 @@ def marginal_moments(rhm: RHM, level: int, *, exact: bool = False) -> tuple[Any,
 
     Examples
     --------
-    >>> marginal_moments(RHM(v=16, m=4, s=2, L=1), 0, exact=True)[0]
+    >>> marginal_moments(RHM(v=16, m=4, s=2, L=1), 0, fractions=True)[0]
     Fraction(5, 68)
     """
     level = as_int("level", level, low=0, high=rhm.L)
-    _, p2, p3, p4, p22 = map(Fraction if exact else float, _moments(rhm, exact).power_sums[level])
-    return p2, p3, p4, p22
+    _, *sums = map(Fraction if fractions else float, _moments(rhm, fractions).power_sums[level])
+    return PowerSums(*sums)
 
 
-def _power_sums_of_rules(rhm: RHM, level: int) -> tuple[Fraction, ...]:
+def _power_sums_of_rules(rhm: Ensemble, level: int) -> tuple[Fraction, ...]:
     if rhm.rule_probabilities is None:
         return tuple(Fraction(1, rhm.n_rules(level) ** (j - 1)) for j in (2, 3, 4))
     given = [Fraction(p) for p in rhm.probabilities(level).tolist()]
@@ -378,11 +394,11 @@ def _power_sums_of_rules(rhm: RHM, level: int) -> tuple[Fraction, ...]:
 
 
 @lru_cache(maxsize=64)
-def _moments(rhm: RHM, exact: bool) -> Moments:
-    rounding = () if exact else (wide, short)
+def _moments(rhm: Ensemble, fractions: bool) -> Moments:
+    rounding = () if fractions else (wide, short)
     return Moments(
         [
-            Level(
+            LevelNumbers(
                 Fraction(rhm.n_symbols(level)),
                 Fraction(rhm.n_symbols(level - 1)),
                 Fraction(rhm.n_rules(level)),

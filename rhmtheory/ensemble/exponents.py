@@ -6,39 +6,38 @@ from math import sqrt
 
 from rhmtheory import formulas
 from rhmtheory.ensemble.correlations import rms_correlation
-from rhmtheory.language.rhm import RHM
+from rhmtheory.ensemble.parameters import Ensemble
 from rhmtheory.support.errors import InputError
 
 
-def beta(rhm: RHM) -> float:
+def beta(rhm: Ensemble) -> float:
     """Exponent of the decay of correlations with distance, ``C ~ t**-beta``: ``ln m / ln s`` (arXiv:2406.00048).
 
-    With unequal rules ``m`` is `RHM.effective_multiplicity`. Raises `InputError` where levels differ.
+    With unequal rules ``m`` is `RHM.m_eff`. Raises `InputError` where levels differ.
     """
-    _, _, s = rhm.homogeneous()
-    return float(formulas.beta(rhm.effective_multiplicity(1), s))
+    rhm.require_alike_levels()
+    return float(formulas.beta(rhm.m_eff(1), rhm.levels[0].children))
 
 
-def gamma(rhm: RHM) -> float:
+def gamma(rhm: Ensemble) -> float:
     """Exponent of the decay of the entropy given n tokens, ``H_n - H ~ n**-gamma``: ``ln(1/f) / ln s``.
 
     With unequal rules f is `overlap_fraction`. Raises `InputError` where levels differ (arXiv:2406.00048).
     """
-    _, _, s = rhm.homogeneous()
-    return float(formulas.gamma(overlap_fraction(rhm), s))
+    return float(formulas.gamma(overlap_fraction(rhm), rhm.levels[0].children))
 
 
-def overlap_fraction(rhm: RHM) -> float:
+def overlap_fraction(rhm: Ensemble) -> float:
     """Factor per level by which plateaus approach their limit: f, with unequal rules that of order 1/2.
 
     It belongs to the levels below the root, so that the number of classes does not enter. Raises `InputError` where
     levels differ. Derived in docs/theory_predictions.md, prediction-overlap.
     """
-    _, m, _ = rhm.homogeneous()
-    return rhm.f * rhm.effective_multiplicity(1, order=0.5) / m
+    rhm.require_alike_levels()
+    return rhm.f * rhm.m_eff(1, order=0.5) / rhm.levels[0].rules
 
 
-def range_(rhm: RHM, P: float, *, method: str = "exact") -> int:
+def range_(rhm: Ensemble, P: float, *, method: str = "finite-size") -> int:
     """Largest distance at which P samples show correlations, ``t*(P)``: that of the last LCA level above noise.
 
     LCA level l is above the noise of token-token covariances when ``P >= 1 / (v**2 C_l**2)``; it reaches up to

@@ -43,10 +43,10 @@ SAME, DIFFERENT = 1, 2
 Vector = tuple[Any, ...]
 Matrix = tuple[Vector, ...]
 Number = Callable[[Any], Any]
-"""Rounds the numbers of a recursion: `wide` or `short` fractions, or `exact` to leave them as they are."""
+"""Rounds the numbers of a recursion: `wide` or `short` fractions, or `identity` to leave them as they are."""
 
 
-def exact(x: Any) -> Any:
+def identity(x: Any) -> Any:
     """Return ``x``."""
     return x
 
@@ -71,8 +71,8 @@ def _rounded(x: Fraction, bits: int) -> Fraction:
     return Fraction((top << shift) // bottom, 1 << shift)
 
 
-class Level(NamedTuple):
-    """Parameters of one level of rules: numbers of a field (fractions, not ints), but for ``s``.
+class LevelNumbers(NamedTuple):
+    """Parameters of one level of rules as numbers of a field (fractions, not ints), but for ``s``.
 
     Attributes
     ----------
@@ -146,7 +146,7 @@ def coefficient(form: Form, slots: Form, v: Any, s: int, branches: int) -> Any:
 
 
 @cache
-def descent(level: Level, same: Fraction, number: Number = exact) -> Matrix:
+def descent(level: LevelNumbers, same: Fraction, number: Number = identity) -> Matrix:
     """Matrix of the `QUADRATIC` forms when both sides of a covariance go down one level: corr-descent, corr-level.
 
     They take the same branch with probability ``same``.
@@ -164,14 +164,14 @@ def descent(level: Level, same: Fraction, number: Number = exact) -> Matrix:
 
 
 @cache
-def lone_descent(level: Level, number: Number = exact) -> Any:
+def lone_descent(level: LevelNumbers, number: Number = identity) -> Any:
     """Factor of ``sum C_ab**2`` when one side of a covariance goes down one level, the other stays: corr-lone."""
     tuples = level.below**level.s
     return number(level.q[0] * (tuples - tuples / level.below) / (tuples - 1))
 
 
 @cache
-def marginal_descent(level: Level) -> Matrix:
+def marginal_descent(level: LevelNumbers) -> Matrix:
     """Matrix of the mean `POWER_SUMS` of a marginal when it goes down one level: corr-marginal."""
     table = _table(POWER_SUMS, FORMS, level, SAME)
     kind = [sorted(Counter(form).values()) for form in FORMS]
@@ -188,7 +188,7 @@ corr-itself."""
 
 
 @cache
-def siblings(level: Level) -> Matrix:
+def siblings(level: LevelNumbers) -> Matrix:
     """Matrix from the `POWER_SUMS` of a node's marginal to the `QUADRATIC` forms of two children: corr-siblings.
 
     The node's (symbol, rule) pair is one random variable, of which both children are functions.
@@ -198,7 +198,7 @@ def siblings(level: Level) -> Matrix:
     return tuple(tuple(w * x for w, x in zip(level.weights, row, strict=True)) for row in zip(*pushed, strict=True))
 
 
-def _table(forms: Sequence[Form], slots: Sequence[Form], level: Level, branches: int) -> Matrix:
+def _table(forms: Sequence[Form], slots: Sequence[Form], level: LevelNumbers, branches: int) -> Matrix:
     return tuple(tuple(coefficient(form, slot, level.below, level.s, branches) for slot in slots) for form in forms)
 
 
@@ -217,13 +217,15 @@ class Moments:
 
     Parameters
     ----------
-    levels : sequence of Level
+    levels : sequence of LevelNumbers
         From level 1 up; the root's symbols are equally likely.
     marginals, descents : Number
         How to round the two kinds; by default not at all.
     """
 
-    def __init__(self, levels: Sequence[Level], marginals: Number = exact, descents: Number = exact) -> None:
+    def __init__(
+        self, levels: Sequence[LevelNumbers], marginals: Number = identity, descents: Number = identity
+    ) -> None:
         self._levels = tuple(levels)
         self._number = descents
         n = levels[-1].v
@@ -279,9 +281,8 @@ def check_nodes(level: int, levels: Any, tuples: Any) -> tuple[tuple[int, int], 
     first, second = as_pair("tuples", tuples, "truth values such as (True, False)")
     for k, is_tuple in zip(pair, (first, second), strict=True):
         if is_tuple and not 1 <= k < level:
-            raise InputError(
-                f"hidden_levels={pair}: a tuple needs a parent below the common ancestor, at level 1..{level - 1}"
-            )
+            way_out = f"a tuple needs a parent below the common ancestor, at level 1..{level - 1}"
+            raise InputError("hidden_levels", pair, way_out=way_out)
     return pair, (bool(first), bool(second))
 
 
@@ -293,13 +294,11 @@ def check_branches(branches: Any, level: int, end: int, children: Callable[[int]
         same = {"different": Fraction(0), "same": Fraction(1)}
         return tuple(same[branches] if branches in same else Fraction(1, children(k)) for k in below)
     if not isinstance(branches, Sequence | np.ndarray):
-        raise InputError(f"branches={branches!r} is neither a name nor a sequence of True (same) and False")
+        raise InputError("branches", branches, "is neither a name nor a sequence of True (same) and False")
     for choice in branches:
         if not isinstance(choice, (bool, np.bool_)):
-            raise InputError(f"branches={branches!r} hold {choice!r}: give True (same) or False (different)")
+            raise InputError("branches", branches, f"hold {choice!r}", "give True (same) or False (different)")
     if len(branches) != len(below):
-        raise InputError(
-            f"branches={branches!r} has {len(branches)} entries: LCA level {level} and nodes at level {end} "
-            f"leave {len(below)} levels between them"
-        )
+        way_out = f"LCA level {level} and nodes at level {end} leave {len(below)} levels between them"
+        raise InputError("branches", branches, f"has {len(branches)} entries", way_out)
     return tuple(Fraction(bool(choice)) for choice in branches)

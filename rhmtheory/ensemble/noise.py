@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rhmtheory import formulas
-from rhmtheory.language.rhm import RHM
+from rhmtheory.ensemble.parameters import Ensemble
 from rhmtheory.support.checks import as_numbers
 from rhmtheory.support.errors import InputError
 from rhmtheory.support.json import plain
@@ -66,7 +66,7 @@ class NoiseTransition:
         return content
 
 
-def noise_flow(rhm: RHM, noise: npt.ArrayLike) -> FloatArray:
+def noise_flow(rhm: Ensemble, noise: npt.ArrayLike) -> FloatArray:
     """Belief in the right symbol of a node from all leaves below it, by the map ``F``, for the epsilon-process.
 
     Averaged over rules, numerator and denominator apart (annealed). Levels may differ, and the root have n symbols.
@@ -101,7 +101,7 @@ def noise_flow(rhm: RHM, noise: npt.ArrayLike) -> FloatArray:
     return np.stack(beliefs, axis=-1)
 
 
-def noise_transition(rhm: RHM) -> NoiseTransition:
+def noise_transition(rhm: Ensemble) -> NoiseTransition:
     """Fixed point, noise, exponent and phase of the map of beliefs, where levels below the root are alike.
 
     Parameters
@@ -141,17 +141,17 @@ def noise_transition(rhm: RHM) -> NoiseTransition:
     return NoiseTransition(nan, nan, nan, nan, uninformed, informed, phase)
 
 
-def _parameters(rhm: RHM, level: int) -> tuple[float, float, int, float]:
+def _parameters(rhm: Ensemble, level: int) -> tuple[float, float, int, float]:
     """``v, m, s, below`` of a level as `formulas.belief_map` takes them."""
     return (
         float(rhm.n_symbols(level)),
-        rhm.effective_multiplicity(level),
+        rhm.m_eff(level),
         rhm.n_children(level),
         float(rhm.n_symbols(level - 1)),
     )
 
 
-def _equal_weights(rhm: RHM) -> bool:
+def _equal_weights(rhm: Ensemble) -> bool:
     first = rhm.probabilities(1)
     return all(np.array_equal(rhm.probabilities(level), first) for level in range(2, rhm.L + 1))
 

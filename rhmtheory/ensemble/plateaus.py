@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rhmtheory import formulas
-from rhmtheory.language.rhm import RHM
+from rhmtheory.ensemble.parameters import Ensemble
 from rhmtheory.support.checks import as_choice
 from rhmtheory.support.errors import InputError
 from rhmtheory.support.types import FloatArray
@@ -22,7 +22,7 @@ _MOST_TRANSITIONS = 1 << 29
 """Transitions computed for one ensemble (some ten seconds); one that needs more is refused."""
 
 
-def plateaus(rhm: RHM, method: str = "chain") -> FloatArray:
+def plateaus(rhm: Ensemble, method: str = "chain") -> FloatArray:
     r"""Loss plateaus ``H_0 .. H_L`` of the ensemble.
 
     Of ``v`` symbols, ``n_k`` remain compatible with the context when ``k`` levels have been read. With a
@@ -65,16 +65,14 @@ def plateaus(rhm: RHM, method: str = "chain") -> FloatArray:
     """
     as_choice("method", method, ("chain", "annealed"))
     if method == "chain" and rhm.rule_probabilities is not None:
-        raise InputError(
-            "the chain counts symbols as if rules were equally likely: average over drawn grammars with "
-            "quenched_plateaus(rhm).mean"
-        )
+        way_out = "average over drawn grammars with quenched_plateaus(rhm).mean"
+        raise InputError("the chain", rule="counts symbols as if rules were equally likely", way_out=way_out)
     if method == "annealed":
         return np.array([log1p(_mean_others(rhm, k)) for k in range(rhm.L + 1)])
     return _Chain(rhm).plateaus()
 
 
-def _mean_others(rhm: RHM, k: int) -> float:
+def _mean_others(rhm: Ensemble, k: int) -> float:
     others = rhm.n_symbols(k) - 1.0
     for level in range(k, 0, -1):
         v = rhm.n_symbols(level - 1)
@@ -85,13 +83,13 @@ def _mean_others(rhm: RHM, k: int) -> float:
 class _Chain:
     """Laws of the number of compatible symbols, each as its smallest value and the probabilities from there on."""
 
-    def __init__(self, rhm: RHM) -> None:
+    def __init__(self, rhm: Ensemble) -> None:
         self.rhm = rhm
         self.left = _MOST_TRANSITIONS
 
     def plateaus(self) -> FloatArray:
         rhm, H = self.rhm, np.zeros(self.rhm.L + 1)
-        if rhm.is_homogeneous:
+        if rhm.has_alike_levels:
             # k levels of context are the same from whichever level they are counted
             for k, law in enumerate(self.descend(rhm.L - 1)):
                 H[k] = _mean_log(*law)
@@ -127,8 +125,9 @@ class _Chain:
         self.left -= len(marked) * width
         if self.left < 0:
             raise InputError(
-                f"the chain of {self.rhm} takes more than {_MOST_TRANSITIONS} transitions: use the annealed bound, "
-                "method='annealed', which is a closed formula"
+                f"the chain of {self.rhm}",
+                rule=f"takes more than {_MOST_TRANSITIONS} transitions",
+                way_out="use the annealed bound, method='annealed', which is a closed formula",
             )
         lowest = min(first for first, _ in windows)
         below = np.zeros(max(first for first, _ in windows) - lowest + width)

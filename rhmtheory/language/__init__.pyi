@@ -5,4 +5,3 @@ from .quenched import quenched_grammar as quenched_grammar
 from .quenched import quenched_plateaus as quenched_plateaus
 from .quenched import usual_plateaus as usual_plateaus
 from .rhm import RHM as RHM
-from .rhm import zipf as zipf

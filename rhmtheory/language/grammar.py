@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import random
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from os import PathLike
 from typing import Any
 
@@ -13,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rhmtheory.exact import correlations, entropy, inference
-from rhmtheory.language.rhm import PER_SYMBOL, RHM
+from rhmtheory.language.rhm import RHM
 from rhmtheory.support.checks import as_generator, as_int, as_probabilities, smallest_unsigned
 from rhmtheory.support.errors import InputError
 from rhmtheory.support.files import write_atomically
@@ -22,7 +21,7 @@ from rhmtheory.support.reading import check_archive, strict_headers
 from rhmtheory.support.types import FloatArray, IntArray
 from rhmtheory.tree import sampling, trees
 from rhmtheory.tree._tuples import count, decode, encode
-from rhmtheory.tree.shape import Shape
+from rhmtheory.tree.shape import Level, Shape
 from rhmtheory.tree.tables import Tables
 
 _FILE_FORMAT = 1
@@ -36,82 +35,83 @@ _WAY_OUT = "lower v or s (predictions for the ensemble need no grammar and work 
 class Grammar(Tables):
     """One draw of the Random Hierarchy Model: the production rules of every level.
 
-    Make one with `RHM.grammar`, `Grammar.from_ensemble`, `Grammar.from_rules` or `Grammar.load`. A grammar cannot
-    be changed: its tables are read-only arrays. Two grammars are equal when their parameters and tables are.
+    Make one with `RHM.grammar`, `Grammar.from_rules` or `Grammar.load`. A grammar cannot be changed: its tables are
+    read-only arrays. Two grammars are equal when their shapes and tables are.
+
+    Parameters
+    ----------
+    shape : Shape or RHM
+        An RHM, whose rule probabilities are the default ones, is kept as `rhm`.
+    rules : sequence of L integer arrays
+        Bottom-up and checked: ``rules[l - 1]`` has shape (v_l, m_l, s_l). Arrays that can be written are copied.
+        Prefer `from_rules`, which checks them.
+    rule_probabilities : sequence of L arrays of shape (v_l, m_l), optional
+    prior : array, shape (n,), optional
+        Probabilities of the root symbols (classes); uniform by default.
 
     Attributes
     ----------
-    rhm : RHM
-        The parameters of the grammar. Where each symbol weighs its rules in its own way, the ``rule_probabilities``
-        are `rhm.PER_SYMBOL`: predictions for the ensemble are refused then, and the method `rule_probabilities`
-        gives the tables. It says nothing of the `prior`.
+    shape : Shape
+    rhm : RHM or None
+        The ensemble that the grammar may be drawn from; None where symbols of a level weigh their rules each in its
+        own way. It says nothing of the prior.
     prior : array, shape (n,)
-        Probabilities of the root symbols (classes).
     """
-
-    rhm: RHM
 
     def __init__(
         self,
-        rhm: RHM,
+        shape: Shape,
         rules: Sequence[IntArray],
         rule_probabilities: Sequence[FloatArray] | None = None,
         prior: FloatArray | None = None,
     ) -> None:
-        """Take checked tables, bottom-up: ``rules[l - 1]`` has shape (v_l, m_l, s_l). Prefer `from_rules`.
+        self.rhm = shape if isinstance(shape, RHM) else None
+        if self.rhm is not None:
+            shape = self.rhm.shape
+            if rule_probabilities is None:
+                rule_probabilities = [
+                    np.tile(self.rhm.probabilities(level.number), (level.symbols, 1)) for level in shape.levels
+                ]
+        super().__init__(shape, rules, rule_probabilities, prior)
 
-        Arrays that can be written are copied.
-        """
-        self.rhm = rhm
-        if rule_probabilities is None:
-            rule_probabilities = [
-                np.tile(rhm.probabilities(level), (rhm.n_symbols(level), 1)) for level in range(1, rhm.L + 1)
-            ]
-        super().__init__(Shape(rhm.v, rhm.m, rhm.s, rhm.L, rhm.n), rules, rule_probabilities, prior)
+    def require_rhm(self) -> RHM:
+        """Return the ensemble of the grammar, `rhm`; raise `InputError` where there is none."""
+        if self.rhm is None:
+            raise InputError(
+                str(self),
+                rule="belongs to no ensemble, since its symbols weigh their rules each in its own way",
+                way_out="use its exact statistics (g.plateaus(), g.covariance(i, j), ...), or give all symbols of a "
+                "level the same weights with g.reweighted",
+            )
+        return self.rhm
 
     # --- making one ----------------------------------------------------------------------------------
 
     @classmethod
-    def from_ensemble(cls, rhm: RHM, seed: int | np.random.Generator = 0) -> Grammar:
-        """Draw the rules uniformly without replacement from all tuples, level by level from the root.
-
-        The tuples are never listed: memory is proportional to the number of rules, whatever ``v**s``.
-
-        Parameters
-        ----------
-        rhm : RHM
-            Parameters of the ensemble.
-        seed : int or numpy.random.Generator
-            The same seed gives the same grammar.
-
-        Raises
-        ------
-        InputError
-            If ``v**s`` does not fit in 63 bits, so that tuples cannot be numbered.
-        """
+    def _drawn(cls, rhm: RHM, seed: int | np.random.Generator) -> Grammar:
+        """See `RHM.grammar`."""
         rng = as_generator(seed)
         tables: list[IntArray] = []
-        for level in range(rhm.L, 0, -1):
-            base, s = rhm.n_symbols(level - 1), rhm.n_children(level)
-            shape = _checked_rules(rhm, level)
-            codes = rng.choice(count(base, s, _WAY_OUT), size=shape[0] * shape[1], replace=False)
-            tuples = decode(codes, base, s).reshape(*shape, s)
-            tables.append(tuples.astype(smallest_unsigned(base)))
+        for level in reversed(rhm.levels):
+            _check_size(rhm, level)
+            number = count(level.below, level.children, _WAY_OUT)
+            codes = rng.choice(number, size=level.symbols * level.rules, replace=False)
+            tables.append(_tuples(level, codes))
         return cls(rhm, tables[::-1])
 
     @classmethod
-    def from_published_seed(cls, seed: int, rhm: RHM) -> Grammar:
-        """The grammar that the authors' public code makes from a seed (that of arXiv:2505.07070 and 2307.02129).
+    def from_published_seed(cls, rhm: RHM, seed: int) -> Grammar:
+        """Return the grammar that the authors' public code makes from a seed (arXiv:2505.07070 and 2307.02129).
 
         Python's `random` is seeded; ``random.sample`` then picks, from all tuples in product order, ``n m`` for
         the root and ``v m`` for each level below it in turn, from the root down.
 
         Parameters
         ----------
+        rhm : RHM
+            The ensemble of the published run, with equally likely rules.
         seed : int
             The seed of the published run.
-        rhm : RHM
-            Its ensemble, with equally likely rules.
 
         Raises
         ------
@@ -120,20 +120,20 @@ class Grammar(Tables):
 
         Examples
         --------
-        >>> g = Grammar.from_published_seed(2362346, RHM(v=16, m=4, s=2, L=4))
+        >>> g = Grammar.from_published_seed(RHM(v=16, m=4, s=2, L=4), 2362346)
         >>> g.plateaus().round(3)
         array([2.689, 1.372, 0.495, 0.207, 0.157])
         """
         if rhm.rule_probabilities is not None:
-            raise InputError(f"{rhm}: seeds are published for equally likely rules only; use from_rules")
+            rule = "has unequal rules: seeds are published for equally likely rules only"
+            raise InputError(str(rhm), rule=rule, way_out="use from_rules")
         rng = random.Random(as_int("seed", seed, low=0))
         tables: list[IntArray] = []
-        for level in range(rhm.L, 0, -1):
-            base, s = rhm.n_symbols(level - 1), rhm.n_children(level)
-            shape = _checked_rules(rhm, level)
+        for level in reversed(rhm.levels):
+            _check_size(rhm, level)
             # sampling positions of a list or numbers of a range draws alike
-            codes = np.array(rng.sample(range(count(base, s)), shape[0] * shape[1]))
-            tables.append(decode(codes, base, s).reshape(*shape, s).astype(smallest_unsigned(base)))
+            numbers = range(count(level.below, level.children))
+            tables.append(_tuples(level, np.array(rng.sample(numbers, level.symbols * level.rules))))
         return cls(rhm, tables[::-1])
 
     @classmethod
@@ -172,14 +172,14 @@ class Grammar(Tables):
         counts = [as_int("v", v, low=2)] + [table.shape[0] for table in tables]
         for level, table in enumerate(tables, start=1):
             _check_table(level, L, table, counts[level - 1])
-        rhm = RHM(
+        shape = Shape(
             v=tuple(counts[:-1]),
             m=tuple(table.shape[1] for table in tables),
             s=tuple(table.shape[2] for table in tables),
             L=L,
             n=counts[-1],
         )
-        grammar = cls(rhm, [t.astype(smallest_unsigned(counts[i])) for i, t in enumerate(tables)])
+        grammar = cls(shape, [t.astype(smallest_unsigned(counts[i])) for i, t in enumerate(tables)])
         return grammar.reweighted(rule_probabilities, prior)
 
     def reweighted(
@@ -194,20 +194,23 @@ class Grammar(Tables):
         rule_probabilities, prior
             As in `from_rules`; by default those of this grammar.
         """
-        L = self.rhm.L
-        tables: list[FloatArray] = list(self._probabilities)
-        if rule_probabilities is not None:
+        shape, L = self.shape, self.shape.L
+        if rule_probabilities is None:
+            tables = list(self._probabilities)
+        else:
             if len(rule_probabilities) != L:
-                raise InputError(f"rule_probabilities hold {len(rule_probabilities)} tables: L={L} levels need {L}")
+                rule = f"hold {len(rule_probabilities)} tables"
+                raise InputError("rule_probabilities", rule=rule, way_out=f"L={L} levels need {L}")
             tables = [
                 as_probabilities(f"rule_probabilities[{L - level}] (level {level})", p, self.rules(level).shape[:2])
                 for level, p in zip(range(1, L + 1), list(rule_probabilities)[::-1], strict=True)
             ]
         pi = self.prior if prior is None else as_probabilities("prior", prior, self.prior.shape)
-        # the ensemble's parameters keep what all symbols of a level share
-        shared = all(np.allclose(table, table[0], rtol=1e-12, atol=0) for table in tables)
-        rhm = replace(self.rhm, rule_probabilities=tuple(table[0] for table in tables) if shared else PER_SYMBOL)
-        return Grammar(rhm, self._rules, tables, pi)
+        # the ensemble keeps what all symbols of a level share
+        if all(np.allclose(table, table[0], rtol=1e-12, atol=0) for table in tables):
+            weights = tuple(tuple(table[0].tolist()) for table in tables)
+            shape = RHM(shape.v, shape.m, shape.s, L, shape.n, weights)
+        return Grammar(shape, self._rules, tables, pi)
 
     @classmethod
     def load(cls, path: str | PathLike[str]) -> Grammar:
@@ -224,29 +227,34 @@ class Grammar(Tables):
             except InputError:
                 raise
             except Exception as error:  # what is cut, altered or of another kind fails in many ways
-                raise InputError(f"{path} is not a grammar file: write one with Grammar.save ({error})") from error
+                way_out = f"write one with Grammar.save ({error})"
+                raise InputError(str(path), rule="is not a grammar file", way_out=way_out) from error
         if version != _FILE_FORMAT:
-            raise InputError(f"{path} has file format {version}, this version reads {_FILE_FORMAT}: save it anew")
+            rule = f"has file format {version}, this version reads {_FILE_FORMAT}"
+            raise InputError(str(path), rule=rule, way_out="save it anew")
         return cls.from_rules(tables, v=v, rule_probabilities=probabilities, prior=prior)
 
     def save(self, path: str | PathLike[str]) -> None:
         """Write the grammar to one ``.npz`` file, at exactly this path."""
         arrays: dict[str, Any] = {"prior": self.prior}
-        for level in range(1, self.rhm.L + 1):
+        for level in range(1, self.shape.L + 1):
             arrays[f"rules_{level}"] = self.rules(level)
             arrays[f"rule_probabilities_{level}"] = self.rule_probabilities(level)
         content = io.BytesIO()
-        np.savez_compressed(content, format=_FILE_FORMAT, L=self.rhm.L, v=self.rhm.n_symbols(0), **arrays)
+        np.savez_compressed(content, format=_FILE_FORMAT, L=self.shape.L, v=self.shape.n_symbols(0), **arrays)
         write_atomically(path, content.getvalue())
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # by way of the constructor: arrays restored by pickle or copy would be writable
-        return Grammar, (self.rhm, self._rules, self._probabilities, self.prior)
+        _, (shape, *arrays) = super().__reduce__()
+        return Grammar, (self.rhm or shape, *arrays)
+
+    def __repr__(self) -> str:
+        return f"<Grammar {self.fingerprint[:12]} of {self.rhm or self.shape}>"
 
     def _repr_html_(self) -> str:
         """Table for notebooks: the first rules of each level."""
         rows = []
-        for level in range(self.rhm.L, 0, -1):
+        for level in range(self.shape.L, 0, -1):
             table = self.rules(level)
             shown = [
                 f"{c} → {' | '.join(' '.join(map(str, rule)) for rule in rules[:_SHOWN].tolist())}"
@@ -255,10 +263,9 @@ class Grammar(Tables):
             ]
             rest = [f"and {len(table) - _SHOWN} symbols more"] if len(table) > _SHOWN else []
             rows.append((level, "; ".join(shown + rest)))
-        return html_table(f"Grammar {self.fingerprint[:12]} of {self.rhm}", ("level", "rules"), rows)
+        return html_table(f"Grammar {self.fingerprint[:12]} of {self.rhm or self.shape}", ("level", "rules"), rows)
 
-    def __repr__(self) -> str:
-        return f"<Grammar {self.fingerprint[:12]} of {self.rhm}>"
+    # --- computed from the tables --------------------------------------------------------------------
 
     parse = trees.parse
     tree = trees.tree
@@ -280,38 +287,52 @@ class Grammar(Tables):
     sample_posterior_trees = inference.sample_posterior_trees
 
 
-def _checked_rules(rhm: RHM, level: int) -> tuple[int, int]:
-    """Shape (v_l, m_l) of the rules of a level; raises `InputError` where they are more than can be drawn."""
-    v, m = rhm.n_symbols(level), rhm.n_rules(level)
-    if v * m > _LARGEST_TABLE:
+def _check_size(rhm: RHM, level: Level) -> None:
+    """Raise `InputError` where the rules of a level are more than can be drawn."""
+    rules = level.symbols * level.rules
+    if rules > _LARGEST_TABLE:
+        size = f"{8 * rules * level.children / 2**30:.3g} GiB"
         raise InputError(
-            f"{rhm} has {v * m:.3g} rules at level {level} ({8 * v * m * rhm.n_children(level) / 2**30:.3g} GiB), "
-            f"and at most {_LARGEST_TABLE} are drawn: lower v or m (predictions for the ensemble need no grammar)"
+            str(rhm),
+            rule=f"has {rules:.3g} rules at level {level.number} ({size}), and at most {_LARGEST_TABLE} are drawn",
+            way_out="lower `v` or `m` (predictions for the ensemble need no grammar)",
         )
-    return v, m
+
+
+def _tuples(level: Level, numbers: npt.NDArray[np.int64]) -> IntArray:
+    """The rules of a level (v_l, m_l, s_l) from the numbers of their tuples."""
+    tuples = decode(numbers, level.below, level.children)
+    return tuples.reshape(level.symbols, level.rules, level.children).astype(smallest_unsigned(level.below))
 
 
 def _as_tables(rules: Sequence[Any] | Mapping[int, Any]) -> list[IntArray]:
     """Read top-down tables of any array type and return them bottom-up."""
     if isinstance(rules, Mapping):
         if set(rules) != set(range(len(rules))):
-            raise InputError(f"rules have keys {list(rules)}: number the tables 0 .. L-1, 0 for the root's")
+            raise InputError(
+                "rules", rule=f"have keys {list(rules)}", way_out="number the tables 0 .. L-1, 0 for the root's"
+            )
         rules = [rules[i] for i in range(len(rules))]
     if not isinstance(rules, Sequence) and np.ndim(rules) == 0:
-        raise InputError(f"rules={rules!r} are no tables: give one array (symbols, m, s) a level, the root's first")
+        raise InputError(
+            "rules", rules, "are no tables", "give one array (symbols, m, s) a level, the root's first"
+        )
     if len(rules) == 0:
-        raise InputError("rules hold no table: give at least the root's, of shape (symbols, m, s)")
+        raise InputError(
+            "rules", rule="hold no table", way_out="give at least the root's, of shape (symbols, m, s)"
+        )
     tables = []
     for i, given in enumerate(rules):
         # a torch tensor may live on another device and carry gradients
         try:
             table = np.asarray(given.detach().cpu() if hasattr(given, "detach") else given)
         except ValueError:
-            raise InputError(f"rules[{i}] has rows of different lengths: a table is (symbols, m, s)") from None
+            rule = "has rows of different lengths"
+            raise InputError(f"rules[{i}]", rule=rule, way_out="a table is (symbols, m, s)") from None
         if table.dtype.kind not in "iu":
-            raise InputError(f"rules[{i}] is of type {table.dtype}: a table holds integers")
+            raise InputError(f"rules[{i}]", rule=f"is of type {table.dtype}", way_out="a table holds integers")
         if table.ndim != 3 or 0 in table.shape:
-            raise InputError(f"rules[{i}] has shape {table.shape}: a table is (symbols, m, s)")
+            raise InputError(f"rules[{i}]", rule=f"has shape {table.shape}", way_out="a table is (symbols, m, s)")
         tables.append(table)
     return tables[::-1]
 
@@ -320,19 +341,23 @@ def _check_table(level: int, L: int, table: IntArray, base: int) -> None:
     name = f"rules[{L - level}] (level {level})"
     s = table.shape[2]
     if s < 2:
-        raise InputError(f"{name} has s={s} children per rule: it must have at least 2")
+        raise InputError(name, rule=f"has s={s} children per rule", way_out="it must have at least 2")
     count(base, s)
     outside = np.argwhere((table < 0) | (table >= base))
     if len(outside):
         c, r, p = map(int, outside[0])
         hint = "; pass v= if the tokens have more symbols than level 1" if level == 1 else ""
-        raise InputError(f"{name} holds symbol {table[c, r, p]} at [{c}, {r}, {p}], outside 0..{base - 1}{hint}")
+        raise InputError(
+            name, rule=f"holds symbol {table[c, r, p]} at [{c}, {r}, {p}], outside 0..{base - 1}{hint}"
+        )
     codes = encode(table, base).ravel()
     order = np.argsort(codes, kind="stable")
     same = np.flatnonzero(np.diff(codes[order]) == 0)
     if len(same):
         (c1, r1), (c2, r2) = (divmod(int(order[same[0] + i]), table.shape[1]) for i in (0, 1))
         raise InputError(
-            f"{name} repeats the tuple {tuple(table[c1, r1].tolist())}: rule {r1} of symbol {c1} and rule {r2} "
-            f"of symbol {c2}; an unambiguous grammar gives each tuple one parent"
+            name,
+            rule=f"repeats the tuple {tuple(table[c1, r1].tolist())}",
+            way_out=f"rule {r1} of symbol {c1} and rule {r2} of symbol {c2}; an unambiguous grammar gives each "
+            "tuple one parent",
         )

@@ -161,13 +161,13 @@ def quenched_correlations(
 
 def _mean_squares(grammar: Grammar, branches: str) -> FloatArray:
     """Mean square covariances with the last token by LCA level, shape (L,)."""
-    rhm = grammar.rhm
-    spans = [rhm.span(level) for level in range(rhm.L + 1)]
+    shape = grammar.shape
+    spans = [shape.span(level) for level in range(shape.L + 1)]
     if branches == "mean":
         # a token nearer than span(l) and not nearer than span(l - 1) has the ancestor at level l
         squares = grammar.correlation_function() ** 2
         return np.array([squares[near:far].mean() for near, far in pairwise(spans)])
-    last = rhm.d - 1
+    last = shape.d - 1
     first = [last + 1 - far for far in spans[1:]]
     if branches == "same":
         first = [start + near - 1 for start, near in zip(first, spans, strict=False)]

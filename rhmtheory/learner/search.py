@@ -87,7 +87,7 @@ class _Task:
     targets: str = "token"
 
     def __post_init__(self) -> None:
-        self.rhm.homogeneous()
+        self.rhm.require_alike_levels()
         as_int("level", self.level, low=1, high=max(1, self.rhm.L - 1))
         as_int("seed", self.seed, low=0)
         as_int("most", self.most, low=LEAST_SAMPLES, high=_MOST_SAMPLES)

@@ -118,7 +118,7 @@ def _draw_terms(series: Sequence[Bills], look: dict[str, Style], axes: Sequence[
         P = predicted_steps(rhm, law, "finite_size")[1:]
         label = f"{name} law, {text} per level"
         axes[0].plot(levels, P * anchor / P[0], line, color="0.6", lw=1.2, zorder=0, label=label)
-    m = rhm.effective_multiplicity(1)
+    m = rhm.m_eff(1)
     entries = rhm.n_symbols(0) * m ** (levels + 1)
     axes[1].plot(levels, _PER_ENTRY * entries, "-", color="0.6", lw=1.2, zorder=0,
                  label=rf"${_PER_ENTRY:g}\,v\,m^{{k+1}}$")  # fmt: skip

@@ -84,15 +84,15 @@ def plot_plateaus(plateaus: npt.ArrayLike, ax: Axes) -> Axes:
 
 
 def plot_correlations(grammar: Grammar, ax: Axes) -> Axes:
-    """RMS covariance with the last token against distance: one grammar, and its ensemble, exact and asymptotic.
+    """RMS covariance with the last token against distance: one grammar, and its ensemble, finite-size and published.
 
-    The exact curve of the ensemble lies over the asymptotic one, thinner. Draws into ``ax``, which is returned.
+    The finite-size curve of the ensemble lies over the published one, thinner. Draws into ``ax``, which is returned.
     """
-    rhm = grammar.rhm
+    rhm = grammar.require_rhm()
     C = grammar.correlation_function()
     t = np.arange(1, len(C))
     ax.plot(t, C[1:], ".", ms=3, color="0.3", label="this grammar (exact)")
-    for method, color, width in (("asymptotic", "#E69F00", 4.0), ("exact", "#0072B2", 1.5)):
+    for method, color, width in (("published", "#E69F00", 4.0), ("finite-size", "#0072B2", 1.5)):
         curve = rhm.correlation_function(method)[1:]
         ax.plot(t, curve, color=color, lw=width, drawstyle="steps-mid", label=f"ensemble ({method})")
     ax.set(xscale="log", yscale="log", xlabel="distance from the last token", ylabel="RMS covariance")

@@ -48,7 +48,8 @@ def plot_thresholds(studies: Sequence[ThresholdStudy], ax: Axes | None = None) -
         name = str(LAWS["shared" if study.sharing else "unshared"]) + (
             "" if study.sharing else f" ({study.criterion})"
         )
-        v, m, s = study.rhm.homogeneous()
+        study.rhm.require_alike_levels()
+        v, m, s = study.rhm.v, study.rhm.m, study.rhm.s
         factors = f"finite-size {study.finite_size_step:.3g}, published {study.published_step:g}"
         label = f"({v},{m},{s}) {name}: factor {study.step().best:.3g} ({factors})"
         ax.errorbar(k, best, np.nan_to_num(bars), fmt="o" if study.sharing else "s", color=color, label=label)

@@ -94,8 +94,8 @@ def plot_crossings(measurements: Sequence[Measurement], ax: Axes) -> Axes:
     rhm = measurements[0].curves.rhm
     first, style = first_step(rhm.L), styles([m.curves.name for m in measurements])
     k = np.arange(first, rhm.L)
-    if rhm.is_homogeneous:
-        m, end = rhm.effective_multiplicity(1), rhm.L - 1 + 0.12
+    if rhm.has_alike_levels:
+        m, end = rhm.m_eff(1), rhm.L - 1 + 0.12
         for power, name in ((1, "m"), (2, "m^2")):
             ax.plot([first, end], [1, m ** (power * (end - first))], color="0.45", lw=1.2, ls=(0, (1, 1)), zorder=1)
             ax.annotate(

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from rhmtheory import formulas
-from rhmtheory.ensemble.correlations import exact_parameters, exact_threshold
+from rhmtheory.ensemble.correlations import effective_numbers, finite_size_threshold
 from rhmtheory.ensemble.exponents import overlap_fraction
 from rhmtheory.exact.residuals import tuple_detection
 from rhmtheory.language.rhm import RHM
@@ -181,12 +181,12 @@ class Law:
         2505.07070, 2502.12089 and, but for the factor ``1 / (1 - f)``, 2605.27734.
         """
         k = as_int("k", k, low=0, high=rhm.L - 1)
-        v, _, f = exact_parameters(rhm, k + 1)
+        v, _, f = effective_numbers(rhm, k + 1)
         if self.target_level(k) == k + 1:
             f = Fraction(0)
         if f == 1:
             return inf
-        rules = prod((exact_parameters(rhm, level)[1] for level in self.path(k)), start=Fraction(1))
+        rules = prod((effective_numbers(rhm, level)[1] for level in self.path(k)), start=Fraction(1))
         return _as_samples(formulas.sample_complexity(v, rules, f), rhm, k)
 
     def finite_size(self, rhm: RHM, k: int) -> float | None:
@@ -220,7 +220,7 @@ class Law:
         target, side, is_tuple = self._ends(k)
         if self._context(k) or side > k:
             return None
-        P = exact_threshold(rhm, k + 1, side, is_tuple=is_tuple, target_level=target)
+        P = finite_size_threshold(rhm, k + 1, side, is_tuple=is_tuple, target_level=target)
         return inf if P is None else _as_samples(P, rhm, k)
 
     def threshold(self, grammar: Grammar, k: int) -> float:
@@ -279,7 +279,7 @@ class Law:
 
     def step_factor(self, rhm: RHM) -> float:
         """Return ``P_(k+1) / P_k``, k >= 1, for large v: effective ``m**power``; NaN where levels differ."""
-        return float(rhm.effective_multiplicity(1) ** self.power) if rhm.is_homogeneous else nan
+        return float(rhm.m_eff(1) ** self.power) if rhm.has_alike_levels else nan
 
     def exponent(self, rhm: RHM) -> float:
         """Return the exponent of many levels, ``ln(1/f) / ln(step factor)`` of ``loss - floor ~ P**-alpha``.

@@ -96,7 +96,7 @@ class Prediction(ByValue):
 
     def to_dict(self) -> dict[str, Any]:
         """Plain numbers and lists, ready for JSON; what is infinite or undefined is None."""
-        fraction = self.rhm.f if self.rhm.is_homogeneous else None
+        fraction = self.rhm.f if self.rhm.has_alike_levels else None
         content = {name: value for name, value in vars(self).items() if name != "law"}
         content |= {
             "law": self.law.name,

@@ -23,7 +23,7 @@ import sympy
 from sympy import QQ, log
 
 from rhmtheory import formulas
-from rhmtheory.ensemble.moments import Level, Moments, check_branches, check_nodes
+from rhmtheory.ensemble.moments import LevelNumbers, Moments, check_branches, check_nodes
 from rhmtheory.support.checks import as_int
 from rhmtheory.support.errors import InputError
 from rhmtheory.theory.laws import LAWS
@@ -234,7 +234,7 @@ class _Ensemble:
         L = self.level + as_int("above", above, low=0)
         q = (1 / rules, 1 / rules**2, 1 / rules**3)
         self.moments = Moments(
-            [Level(roots if i == L else symbols, symbols, rules, self.s, q) for i in range(1, L + 1)]
+            [LevelNumbers(roots if i == L else symbols, symbols, rules, self.s, q) for i in range(1, L + 1)]
         )
 
     def second_moment(

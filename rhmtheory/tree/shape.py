@@ -198,7 +198,7 @@ class Shape:
         if bits > _MOST_BITS:
             rule = f"has about 10**{bits * log10(2):.6g} sentences, too many digits to hold"
             raise InputError(str(self), rule=rule, way_out="lower `L`")
-        return self.n_symbols(self.L) * prod(level.rules ** self.width(level.number) for level in self.levels)
+        return int(self.n_symbols(self.L) * prod(level.rules ** self.width(level.number) for level in self.levels))
 
     @property
     def has_alike_levels(self) -> bool:

@@ -59,7 +59,7 @@ def drawn():
     small = rt.RHM(v=8, m=2, s=2, L=2).grammar(seed=0)
     yield "rules of the root's level", small.rules(2)[:3].tolist()
     yield "first sentences, weighted root", small.reweighted(prior=np.arange(8) / 28).sample(3, seed=1).tolist()
-    published = rt.Grammar.from_published_seed(2362346, rt.RHM(v=16, m=4, s=2, L=4))
+    published = rt.Grammar.from_published_seed(rt.RHM(v=16, m=4, s=2, L=4), 2362346)
     yield "grammar of a published seed", published.fingerprint
     yield "resampled realisations", digest(resamples(7, seed=1, count=100))
     counts = rt.count_pairs(ENSEMBLES["binary"].grammar(seed=3).sample(50_000, seed=1), 16, distances=[1, 4])

@@ -263,7 +263,7 @@ def ensemble_call(rng: np.random.Generator) -> Case:
     def call() -> int:
         if rng.random() < 0.5:
             rhm = RHM(**given)
-            str(rhm), rhm.f if rhm.is_homogeneous else rhm.d
+            str(rhm), rhm.f if rhm.has_alike_levels else rhm.d
         else:
             from trust.spoiling import of_value
 

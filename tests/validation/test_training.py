@@ -164,8 +164,8 @@ def test_runs_stop_after_the_last_step_of_their_own_grammar():
 def test_a_seed_makes_the_grammar_by_its_rule():
     ours = make_run(seed=3)
     published = replace(ours, seed_rule="published")
-    assert ours.grammar() == Grammar.from_ensemble(ours.rhm, 3)
-    assert published.grammar() == Grammar.from_published_seed(3, ours.rhm)
+    assert ours.grammar() == ours.rhm.grammar(3)
+    assert published.grammar() == Grammar.from_published_seed(ours.rhm, 3)
     assert published.key != ours.key
     assert published.shares_program_with(ours)
 

@@ -142,17 +142,17 @@ def evaluate(
     where, size = _device_of(predict, device), as_int("batch_size", batch_size, low=1)
     with evaluating(predict) if isinstance(predict, nn.Module) else nullcontext():
         log_q = _log_probabilities(_single(predict, every_token=every_token), grammar, tokens, size, where)
-    rhm, n = grammar.rhm, len(tokens)
-    positions = tuple(range(rhm.d)) if log_q.shape[1] == rhm.d else (rhm.d - 1,)
+    shape, n = grammar.shape, len(tokens)
+    positions = tuple(range(shape.d)) if log_q.shape[1] == shape.d else (shape.d - 1,)
     targets = tokens[:, positions].astype(np.int64)
     losses = -np.take_along_axis(log_q, targets[..., None], axis=2)[..., 0]  # (n, positions)
-    ideal_loss, divergence = np.empty((2, rhm.L + 1, len(positions)))
+    ideal_loss, divergence = np.empty((2, shape.L + 1, len(positions)))
     for i, t in enumerate(positions):
-        contexts = [t % rhm.span(k) if k < rhm.L else t for k in range(rhm.L + 1)]
+        contexts = [t % shape.span(k) if k < shape.L else t for k in range(shape.L + 1)]
         for context in set(contexts):
             p = next_token(grammar, tokens[:, :t], context_tokens=context, position=t)
             log_p = np.log(np.where(p > 0, p, 1.0))
-            here = [k for k in range(rhm.L + 1) if contexts[k] == context]
+            here = [k for k in range(shape.L + 1) if contexts[k] == context]
             ideal_loss[here, i] = -log_p[np.arange(n), targets[:, i]].mean()
             divergence[here, i] = (p * (log_p - log_q[:, i])).sum(axis=1).mean()
     exact = grammar.next_token_entropies() if len(positions) > 1 else grammar.plateaus()[-1:]
@@ -180,7 +180,7 @@ def _log_probabilities(
     predict: Callable[[Tensor], Any], grammar: Grammar, tokens: IntArray, size: int, device: torch.device
 ) -> FloatArray:
     """Normalised predictions, (n, positions, v)."""
-    d, v = grammar.rhm.d, grammar.rhm.n_symbols(0)
+    d, v = grammar.shape.d, grammar.shape.n_symbols(0)
     parts = []
     for ids in torch.split(torch.from_numpy(tokens.astype(np.int64)).to(device), size):
         logits = torch.as_tensor(predict(ids)).detach().cpu().double()

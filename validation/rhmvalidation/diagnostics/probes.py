@@ -81,12 +81,12 @@ def sensitivity(
         For one level of rules (no hidden symbols), one rule per symbol (no synonyms), and layers as in
         `activations`.
     """
-    rhm = grammar.rhm
+    shape = grammar.shape
     sentences = as_int("sentences", sentences, low=2)
     as_choice("normalise", normalise, ("whiten", "standardise"))
-    if rhm.L < 2:
+    if shape.L < 2:
         raise InputError("L=1 has no hidden symbols between tokens and root: the diagnostic needs at least 2")
-    if any(rhm.n_rules(k) < 2 for k in range(1, rhm.L)):
+    if any(shape.n_rules(k) < 2 for k in range(1, shape.L)):
         raise InputError("m=1 gives a symbol one rule: without synonyms there is nothing to redraw")
     rng = np.random.default_rng(seed)
     trees = grammar.sample_trees(sentences, rng)
@@ -97,10 +97,10 @@ def sensitivity(
 
     before = flat(trees.tokens)
     scale = {name: _normalisation(x, normalise) for name, x in before.items()}
-    out = np.empty((2, len(before), rhm.L - 1))
-    for k in range(1, rhm.L):
+    out = np.empty((2, len(before), shape.L - 1))
+    for k in range(1, shape.L):
         for row, redraw in enumerate((trees.redraw_symbol, trees.redraw_rule)):
-            changed = redraw(k, rhm.width(k) - 2, seed=rng)
+            changed = redraw(k, shape.width(k) - 2, seed=rng)
             for layer, (name, after) in enumerate(flat(changed.tokens).items()):
                 mean, matrix = scale[name]
                 a, b = (before[name] - mean) @ matrix, (after - mean) @ matrix
@@ -192,12 +192,12 @@ def linear_probes(
     InputError
         For layers as in `activations`, and a position that a layer does not have.
     """
-    rhm = grammar.rhm
+    shape = grammar.shape
     n = as_int("sentences", sentences, low=16)
-    seen = rhm.d - 1 if position is None else as_int("position", position, low=1, high=rhm.d - 1)
+    seen = shape.d - 1 if position is None else as_int("position", position, low=1, high=shape.d - 1)
     tokens = grammar.sample(n + n // 2, seed)
-    hidden = np.arange(rhm.d) >= seen
-    levels = list(range(1, rhm.L + 1))
+    hidden = np.arange(shape.d) >= seen
+    levels = list(range(1, shape.L + 1))
     posteriors = [grammar.posteriors(tokens, level=level, mask=hidden) for level in levels]  # (n, width, v_l)
     information = tuple(_information(grammar, level, p[n:]) for level, p in zip(levels, posteriors, strict=True))
     divergence: list[list[FloatArray]] = [[] for _ in levels]
@@ -205,7 +205,7 @@ def linear_probes(
     targets = [torch.from_numpy(p).float() for p in posteriors]
     for name, layer in found.items():
         if position is not None:
-            if layer.dim() != 3 or layer.shape[1] != rhm.d:
+            if layer.dim() != 3 or layer.shape[1] != shape.d:
                 raise InputError(f"layer {name!r} has shape {tuple(layer.shape)}: position needs (n, d, w)")
             layer = layer[:, position]
         for out, read in zip(divergence, _fit(layer.flatten(1), targets, n, penalty), strict=True):
@@ -215,7 +215,7 @@ def linear_probes(
 
 def _information(grammar: Grammar, level: int, posterior: FloatArray) -> FloatArray:
     """Mean KL of the posteriors (n, width, v) from the marginal of each node, (width,)."""
-    marginal = np.array([grammar.marginal(level, node) for node in range(grammar.rhm.width(level))])
+    marginal = np.array([grammar.marginal(level, node) for node in range(grammar.shape.width(level))])
     ratio = np.divide(posterior, marginal, out=np.ones_like(posterior), where=posterior > 0)
     return np.asarray((posterior * np.log(ratio)).sum(axis=-1).mean(axis=0))
 

@@ -47,7 +47,7 @@ class Run:
     def grammar(self) -> Grammar:
         """The grammar of this run."""
         if self.seed_rule == "published":
-            return Grammar.from_published_seed(self.grammar_seed, self.rhm)
+            return Grammar.from_published_seed(self.rhm, self.grammar_seed)
         return self.rhm.grammar(self.grammar_seed)
 
     @property

@@ -23,12 +23,12 @@ class ContextProbe:
 
     def __init__(self, grammars: Sequence[Grammar], tokens: Tensor) -> None:
         """Compute the ideal predictions for tokens (R, n, d) of one grammar a replica."""
-        rhm = grammars[0].rhm
+        shape = grammars[0].shape
         sentences = tokens[:, :_PROBED_SENTENCES].cpu().numpy()
         ideal = [
             [
-                next_token(grammar, rows[:, rhm.d - rhm.span(k) : rhm.d - 1], position=rhm.d - 1)
-                for k in range(rhm.L + 1)
+                next_token(grammar, rows[:, shape.d - shape.span(k) : shape.d - 1], position=shape.d - 1)
+                for k in range(shape.L + 1)
             ]
             for grammar, rows in zip(grammars, sentences, strict=True)
         ]

@@ -135,18 +135,18 @@ class FreshSentences(_DrawnAhead):
 
     def __init__(self, grammars: Sequence[Grammar], seeds: Sequence[int], size: int, device: torch.device) -> None:
         super().__init__(seeds, size, device)
-        rhm = grammars[0].rhm
-        self._L, self._n = rhm.L, rhm.n_symbols(rhm.L)
-        self._nodes = sum(rhm.width(level) for level in range(1, rhm.L + 1))
+        shape = grammars[0].shape
+        self._L, self._n = shape.L, shape.n_symbols(shape.L)
+        self._nodes = sum(shape.width(level) for level in range(1, shape.L + 1))
         # (R, v_l, m, s) a level; int64, because children index the rules of the level below
         self._rules = [
             torch.from_numpy(np.stack([g.rules(level) for g in grammars]).astype(np.int64)).to(device)
-            for level in range(1, rhm.L + 1)
+            for level in range(1, shape.L + 1)
         ]
         # where choices are not equally likely: of the rules a level, (R, v_l, m), and of the classes, (R, 1, n)
         self._bounds: list[Tensor] = []
         if not all(g.is_uniform for g in grammars):
-            tables = [[g.rule_probabilities(level) for g in grammars] for level in range(1, rhm.L + 1)]
+            tables = [[g.rule_probabilities(level) for g in grammars] for level in range(1, shape.L + 1)]
             tables.append([g.prior[None] for g in grammars])
             self._bounds = [_upper_bounds(np.stack(p)).to(device) for p in tables]
 

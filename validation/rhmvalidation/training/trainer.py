@@ -130,12 +130,12 @@ def train(
     if isinstance(network, str):
         network = NetworkSpec(network, find(network).arguments)
     if isinstance(network, NetworkSpec):
-        stack = network.build(grammar.rhm, len(sizes))
+        stack = network.build(grammar.shape, len(sizes))
     elif not isinstance(network, nn.Module):
         raise InputError(f"network={network!r:.60} is no torch.nn.Module: give one, or the name of a network")
     else:
         name = type(network).__name__
-        stack = AdaptedNetwork(grammar.rhm, len(sizes), lambda: copy.deepcopy(network), name)
+        stack = AdaptedNetwork(grammar.shape, len(sizes), lambda: copy.deepcopy(network), name)
     trainer = Trainer(stack, settings, tasks, chosen, keep_best=True)
     trainer.finish()
     outcomes = trainer.outcomes()
