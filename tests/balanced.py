@@ -27,12 +27,12 @@ def balanced_grammar(v, m, s, L, seed):
 
 def text(grammar, tokens, seed):
     """Sentences laid end to end."""
-    return grammar.sample(-(-tokens // grammar.rhm.d), seed).ravel()[:tokens]
+    return grammar.sample(-(-tokens // grammar.shape.d), seed).ravel()[:tokens]
 
 
 def operator_norms(grammar, lags):
     """Exact: the covariance of two tokens of the text at a distance, all places alike."""
-    d = grammar.rhm.d
+    d = grammar.shape.d
     out = []
     for t in lags:
         C = sum(grammar.covariance(i, i + t) for i in range(d - t)) if t < d else np.zeros((2, 2))
@@ -42,7 +42,7 @@ def operator_norms(grammar, lags):
 
 def conditional_entropies(grammar, longest):
     """Exact: entropy of a token of the text given the n before it, n = 1 .. longest, all places alike."""
-    v, d = grammar.rhm.n_symbols(0), grammar.rhm.d
+    v, d = grammar.shape.n_symbols(0), grammar.shape.d
     # within[i][n]: probabilities of the n tokens from position i on, shape (v**n,)
     within = [{0: np.ones(1)} for _ in range(d)]
     for i in range(d):

@@ -11,7 +11,7 @@ from math import log, prod, sqrt
 
 def tables_of(grammar):
     """Nested lists, top-down, of a Grammar: rules, their probabilities, and the prior."""
-    levels = range(grammar.rhm.L, 0, -1)
+    levels = range(grammar.shape.L, 0, -1)
     rules = [grammar.rules(level).tolist() for level in levels]
     return rules, [grammar.rule_probabilities(level).tolist() for level in levels], grammar.prior.tolist()
 

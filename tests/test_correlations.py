@@ -32,7 +32,7 @@ def test_covariance_of_any_grammar(grammar):
 
 
 def test_the_method_is_the_covariance_of_tokens(tiny):
-    g, d = tiny.grammar, tiny.rhm.d
+    g, d = tiny.grammar, tiny.shape.d
     for i, j in product(range(d), repeat=2):
         expected = naive.covariance(
             tiny.trees, lambda lv, i=i: lv[-1][i], lambda lv, j=j: lv[-1][j], (tiny.sizes[0],) * 2
@@ -41,19 +41,19 @@ def test_the_method_is_the_covariance_of_tokens(tiny):
 
 
 def test_marginals_of_every_node(tiny):
-    for level in range(tiny.rhm.L + 1):
-        for i in range(tiny.rhm.width(level)):
+    for level in range(tiny.shape.L + 1):
+        for i in range(tiny.shape.width(level)):
             p = naive.distribution(tiny.trees, lambda lv, level=level, i=i: lv[-1 - level][i])
             expected = [p.get(x, 0.0) for x in range(tiny.sizes[level])]
             np.testing.assert_allclose(tiny.grammar.marginal(level, i), expected, **TOLERANCE)
 
 
 def test_transition_matrices(tiny):
-    for level in range(1, tiny.rhm.L + 1):
+    for level in range(1, tiny.shape.L + 1):
         T = tiny.grammar.transition(level)
         table, weights = tiny.tables[-level], tiny.probabilities[-level]
-        assert T.shape == (tiny.rhm.n_children(level), tiny.sizes[level], tiny.sizes[level - 1])
-        for branch in range(tiny.rhm.n_children(level)):
+        assert T.shape == (tiny.shape.n_children(level), tiny.sizes[level], tiny.sizes[level - 1])
+        for branch in range(tiny.shape.n_children(level)):
             expected = naive.transition(table, weights, branch, tiny.sizes[level - 1])
             np.testing.assert_allclose(T[branch], expected, **TOLERANCE)
 
@@ -71,7 +71,7 @@ def test_correlation_function_of_any_grammar(grammar):
 
 
 def test_plateaus_by_brute_force(tiny):
-    spans = [tiny.rhm.span(k) for k in range(tiny.rhm.L + 1)]
+    spans = [tiny.shape.span(k) for k in range(tiny.shape.L + 1)]
     np.testing.assert_allclose(tiny.grammar.plateaus(), naive.plateaus(tiny.trees, spans), rtol=0, atol=1e-12)
 
 
@@ -119,7 +119,7 @@ def test_the_covariance_of_a_hidden_symbol_pushes_down_to_that_of_its_tokens():
 def test_a_far_pair_of_a_deep_grammar():
     """A million tokens: the cost is that of the path, and correlations fall with the distance."""
     g = RHM(v=8, m=2, s=2, L=20).grammar(seed=0)
-    d = g.rhm.d
+    d = g.shape.d
     assert d == 2**20
     near, far = (np.abs(g.covariance(i, d - 1)).max() for i in (d - 2, 0))
     assert 0 < far < 1e-3 * near
@@ -154,7 +154,7 @@ def test_samples_have_the_exact_covariance(drawn):
     g, samples = drawn
     worst = {
         (i, j): np.abs(scores(samples, g.covariance(i, j), g.marginal(0, i), g.marginal(0, j), i, j)).max()
-        for i, j in product(range(g.rhm.d), repeat=2)
+        for i, j in product(range(g.shape.d), repeat=2)
     }
     assert max(worst.values()) < 5, worst
 

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from rhmtheory import RHM, InputError, zipf
-from rhmtheory.ensemble import marginal_moments, plateaus, quadratic_forms, rms_correlation, second_moment
+from rhmtheory.ensemble import marginal_moments, quadratic_forms, rms_correlation, second_moment
 from rhmtheory.ensemble.moments import _rounded
+from rhmtheory.ensemble.plateaus import plateaus
 from rhmtheory.exact.correlations import covariance
 from rhmtheory.language.quenched import quenched_correlations, quenched_grammar, quenched_plateaus, usual_plateaus
 
@@ -243,7 +244,7 @@ def test_no_correlation_is_exactly_zero(rhm):
 def test_equal_rule_probabilities_are_uniform_ones():
     unequal = RHM(v=6, m=(3, 2), s=2, L=2, rule_probabilities=[[1 / 3] * 3, [0.25, 0.75]])
     mixed = second_moment(unequal, 1, fractions=True)
-    assert mixed != second_moment(RHM(v=6, m=(3, 2), s=2, L=2), 1, exact=True)
+    assert mixed != second_moment(RHM(v=6, m=(3, 2), s=2, L=2), 1, fractions=True)
     # level 1 hands down the covariance made at level 2 as it would with uniform rules
     symbol = second_moment(unequal, 2, hidden_levels=(1, 1), fractions=True)
     token = second_moment(unequal, 2, hidden_levels=(1, 0), fractions=True)
@@ -300,9 +301,9 @@ def test_second_moment_refuses(arguments, message):
 def test_rms_correlation_refuses():
     rhm = RHM(v=4, m=2, s=2, L=3)
     with pytest.raises(InputError, match="method='best'"):
-        rms_correlation(rhm, 1, "best")
+        rms_correlation(rhm, 1, method="best")
     with pytest.raises(InputError, match="method='quenched'"):
-        rms_correlation(rhm, 2, "quenched")
+        rms_correlation(rhm, 2, method="quenched")
     with pytest.raises(InputError, match="level=4"):
         marginal_moments(rhm, 4)
     with pytest.raises(InputError, match="hidden_level=2"):
@@ -446,7 +447,7 @@ def test_correlation_function_by_lca_level():
         curve = rhm.correlation_function(method)
         for level in (1, 2, 3):
             part = curve[rhm.span(level - 1) : rhm.span(level)]
-            assert np.sqrt((part**2).mean()) == pytest.approx(rhm.rms_correlation(level, method), rel=1e-12)
+            assert np.sqrt((part**2).mean()) == pytest.approx(rhm.rms_correlation(level, method=method), rel=1e-12)
     assert rhm.correlation_function("published")[0] == pytest.approx(np.sqrt(15) / 256)
     with pytest.raises(InputError, match="method='exakt' is unknown"):
         rhm.correlation_function("exakt")

@@ -22,7 +22,7 @@ def spans(rhm):
 
 def test_plateaus_match_enumeration(tiny):
     np.testing.assert_allclose(
-        tiny.grammar.plateaus(), naive.plateaus(tiny.trees, spans(tiny.rhm)), rtol=0, atol=1e-10
+        tiny.grammar.plateaus(), naive.plateaus(tiny.trees, spans(tiny.shape)), rtol=0, atol=1e-10
     )
 
 
@@ -40,7 +40,7 @@ def test_sequence_entropy_is_that_of_the_sentences(tiny):
 @given(tiny_grammars.grammars())
 def test_any_grammar_matches_enumeration(grammar):
     trees = naive.derivations(*naive.tables_of(grammar))
-    np.testing.assert_allclose(grammar.plateaus(), naive.plateaus(trees, spans(grammar.rhm)), rtol=0, atol=1e-10)
+    np.testing.assert_allclose(grammar.plateaus(), naive.plateaus(trees, spans(grammar.shape)), rtol=0, atol=1e-10)
     np.testing.assert_allclose(
         grammar.next_token_entropies(), naive.next_token_entropies(trees), rtol=0, atol=1e-10
     )
@@ -48,7 +48,7 @@ def test_any_grammar_matches_enumeration(grammar):
 
 def filtered(grammar):
     """The plain form: beliefs about every token, kept and joined."""
-    rhm = grammar.rhm
+    rhm = grammar.shape
     views = {x: [entropy.see(grammar, x, p) for p in range(rhm.n_children(x))] for x in range(1, rhm.L + 1)}
     ends = entropy._leaves(rhm.L, entropy._certain(grammar.prior), entropy._exact(grammar, views))
     return [entropy._mean(end) for end in ends]

@@ -99,7 +99,7 @@ def test_any_grammar(grammar, seed, share):
 
 @pytest.mark.usefixtures("arithmetic")
 def test_each_token_given_all_others(tiny):
-    g, d = tiny.grammar, tiny.rhm.d
+    g, d = tiny.grammar, tiny.shape.d
     tokens = g.sample(5, seed=1)
     for i in range(d):
         found = g.posteriors(tokens, mask=np.arange(d) == i)
@@ -110,7 +110,7 @@ def test_each_token_given_all_others(tiny):
 
 
 def test_next_token_given_each_prefix_and_context(tiny):
-    g, d = tiny.grammar, tiny.rhm.d
+    g, d = tiny.grammar, tiny.shape.d
     tokens = g.sample(4, seed=2)
     for t in range(d):
         for context in [None, *range(t + 1)]:
@@ -124,7 +124,7 @@ def test_next_token_given_each_prefix_and_context(tiny):
 
 def test_limited_context_is_the_predictor_behind_each_plateau(tiny):
     """The mean entropy of its predictions, over all sentences, is H_k."""
-    g, rhm = tiny.grammar, tiny.rhm
+    g, rhm = tiny.grammar, tiny.shape
     sentences = naive.distribution(tiny.trees, lambda levels: levels[-1])
     tokens, p = np.array(list(sentences)), np.array(list(sentences.values()))
     for k, H in enumerate(g.plateaus()):
@@ -155,14 +155,14 @@ def check_context_level(tiny, levels, hidden, k):
     for level in range(k + 1):
         marginals = inference.posteriors(tiny.grammar, levels[0], level=level, mask=hidden[0], **options)
         for i, row in enumerate(marginals):
-            near = {node: x for node, x in observed.items() if below_same_node(tiny.rhm, k, level, i)(node)}
+            near = {node: x for node, x in observed.items() if below_same_node(tiny.shape, k, level, i)(node)}
             expected = naive.posterior(tiny.trees, near, level, i, tiny.sizes[level])
             np.testing.assert_allclose(row, expected, rtol=0, atol=1e-12)
 
 
 def test_rules_up_to_a_context_level(tiny):
     rng = np.random.default_rng(5)
-    for k in range(tiny.rhm.L + 1):
+    for k in range(tiny.shape.L + 1):
         for share in (0.3, 0.7):
             levels = some_tree(tiny, rng)
             hidden = [rng.random(len(nodes)) < (share if level == 0 else 0.8) for level, nodes in enumerate(levels)]
@@ -174,12 +174,12 @@ def test_any_grammar_up_to_a_context_level(grammar, seed, data):
     tiny, rng = tiny_grammars.Tiny(grammar), np.random.default_rng(seed)
     levels = some_tree(tiny, rng)
     hidden = [rng.random(len(nodes)) < 0.5 for nodes in levels]
-    check_context_level(tiny, levels, hidden, data.draw(st.integers(0, grammar.rhm.L)))
+    check_context_level(tiny, levels, hidden, data.draw(st.integers(0, grammar.shape.L)))
 
 
 def test_next_token_with_a_context_level(tiny):
     """Of the prefix only what lies below the same node is seen; the same as by `posterior`."""
-    g, rhm = tiny.grammar, tiny.rhm
+    g, rhm = tiny.grammar, tiny.shape
     tokens = g.sample(4, seed=2)
     for t in range(rhm.d):
         for k in range(rhm.L + 1):
@@ -210,8 +210,8 @@ def both_forms(monkeypatch, call):
 @given(tiny_grammars.grammars(derivations=10**5), st.integers(0, 2**32))
 def test_filter_and_sum_product_agree(grammar, seed):
     """For every window before every token, of sentences and of tokens at random."""
-    rng, d = np.random.default_rng(seed), grammar.rhm.d
-    some = np.concatenate([grammar.sample(20, seed=rng), rng.integers(grammar.rhm.n_symbols(0), size=(20, d))])
+    rng, d = np.random.default_rng(seed), grammar.shape.d
+    some = np.concatenate([grammar.sample(20, seed=rng), rng.integers(grammar.shape.n_symbols(0), size=(20, d))])
     some = some[rng.integers(40, size=60)]
     for position in range(d):
         t = int(rng.integers(position + 1))
@@ -591,15 +591,15 @@ def test_draws_are_trees_that_explain_what_was_seen(tiny):
 def test_draws_follow_the_joint_posterior(tiny, share):
     rng = np.random.default_rng(5)
     levels = some_tree(tiny, rng)
-    hidden = rng.random(tiny.rhm.d) < share
-    root = {tiny.rhm.L: [levels[-1][0]]} if share == 0.7 else {}
+    hidden = rng.random(tiny.shape.d) < share
+    root = {tiny.shape.L: [levels[-1][0]]} if share == 0.7 else {}
     count = 3000
     drawn = inference.sample_posterior_trees(
         tiny.grammar, levels[0], mask=hidden, samples=count, seed=6, symbols=root
     )
     observed = {(0, i): x for i, x in enumerate(levels[0]) if not hidden[i]}
     if root:
-        observed[tiny.rhm.L, 0] = levels[-1][0]
+        observed[tiny.shape.L, 0] = levels[-1][0]
     joint = naive.distribution(naive.agreeing(tiny.trees, observed), lambda tree: tuple(map(tuple, tree)))
     total = sum(joint.values())
     seen = naive.distribution(

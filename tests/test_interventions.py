@@ -24,7 +24,7 @@ def subtrees(case, level, symbol):
     if level == 0:
         return {(symbol,): 1.0}
     out = Counter()
-    L = case.rhm.L
+    L = case.shape.L
     for rule, p in zip(case.tables[L - level][symbol], case.probabilities[L - level][symbol], strict=True):
         for parts in product(*(subtrees(case, level - 1, child).items() for child in rule)):
             out[tuple(x for tokens, _ in parts for x in tokens)] += p * prod(q for _, q in parts)
@@ -33,7 +33,7 @@ def subtrees(case, level, symbol):
 
 def expected_tokens(case, level, old_symbol, old_rule, kind):
     """Law of the tokens below a redrawn node, from all derivations."""
-    L, out = case.rhm.L, Counter()
+    L, out = case.shape.L, Counter()
     if kind == "symbol":
         others = [c for c in range(case.sizes[level]) if c != old_symbol]
         for c in others:
@@ -63,7 +63,7 @@ def test_redrawn_nodes_have_the_law_of_all_derivations(name, kind):
     used = int(one.rules(level)[0, node])
     after = redraws(trees)[kind](level, node, seed=0)
     expected = expected_tokens(case, level, old, used, kind)
-    found = Counter(map(tuple, after.tokens[:, : case.rhm.span(level)].tolist()))
+    found = Counter(map(tuple, after.tokens[:, : case.shape.span(level)].tolist()))
     assert set(found) <= {tokens for tokens, p in expected.items() if p > 0}
     keys = [tokens for tokens, p in expected.items() if p * n > 5]
     rest = 1 - sum(expected[key] for key in keys)
@@ -82,10 +82,10 @@ def test_only_what_is_below_the_node_changes(level, node, kind):
     after = redraws(before)[kind](level, node, seed=rng)
     for lower in range(4):
         width = before.level(lower).shape[1]
-        at = node % grammar.rhm.width(level)
+        at = node % grammar.shape.width(level)
         inside = np.zeros(width, bool)
         if lower <= level:
-            span = grammar.rhm.span(level) // grammar.rhm.span(lower)
+            span = grammar.shape.span(level) // grammar.shape.span(lower)
             inside[at * span : (at + 1) * span] = True
         changed = before.level(lower) != after.level(lower)
         assert not changed[:, ~inside].any()

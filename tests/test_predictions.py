@@ -481,7 +481,7 @@ def test_the_range_is_that_of_the_last_level_above_the_noise():
     C = [rhm.rms_correlation(level, method="published") for level in (1, 2, 3)]
     assert C[0] == 0 < C[2] < C[1]
     for P, reach in ((1.01 / (8 * C[1]) ** 2, 3), (1.01 / (8 * C[2]) ** 2, 7), (0.99 / (8 * C[1]) ** 2, 0)):
-        assert rhm.range(P, method="asymptotic") == reach
+        assert rhm.range(P, method="published") == reach
 
 
 def test_predictions_of_ensembles_too_large_to_draw():
@@ -538,19 +538,12 @@ def test_a_grammar_whose_symbols_weigh_rules_in_their_own_way_has_no_prediction(
     uneven = np.tile([0.5, 0.5], (4, 1))
     uneven[1] = 0.9, 0.1
     grammar = rhm.grammar().reweighted([np.full((4, 2), 0.5), uneven])
-    assert grammar.rhm != rhm
-    for function in (
-        lambda rhm: predict(rhm, architecture, plateaus=grammar.plateaus()),
-        lambda rhm: ARCHITECTURES[architecture].finite_size(rhm, 1),
-    ):
-        with pytest.raises(InputError, match=r"use the exact statistics of the grammar"):
-            function(grammar.rhm)
-    for function in (quenched_plateaus, lambda rhm: LAWS["class"].published(rhm, 1)):
-        with pytest.raises(InputError, match="weigh their rules each in its own way"):
-            function(grammar.rhm)
+    assert grammar.rhm is None
+    with pytest.raises(InputError, match=r"weigh their rules each in its own way: use its exact statistics"):
+        predict(grammar.require_rhm(), architecture, plateaus=grammar.plateaus())
     # as soon as the symbols agree it is an ensemble again
     even = grammar.reweighted([[[0.9, 0.1]] * 4, [[0.5, 0.5]] * 4])
-    assert even.rhm == RHM(v=4, m=2, s=2, L=2, rule_probabilities=[(0.5, 0.5), (0.9, 0.1)])
+    assert even.require_rhm() == RHM(v=4, m=2, s=2, L=2, rule_probabilities=[(0.5, 0.5), (0.9, 0.1)])
 
 
 def test_levels_whose_rules_differ_have_no_single_factor(architecture):

@@ -18,7 +18,7 @@ FEW = settings(max_examples=25, deadline=None, derandomize=True)
 @FEW
 @given(grammars())
 def test_probabilities_sum_to_one(grammar):
-    rhm = grammar.rhm
+    rhm = grammar.shape
     for level in range(rhm.L + 1):
         for position in range(rhm.width(level)):
             assert grammar.marginal(level, position).sum() == pytest.approx(1, abs=1e-12)
@@ -29,7 +29,7 @@ def test_probabilities_sum_to_one(grammar):
 @FEW
 @given(grammars(), st.data())
 def test_covariances_have_zero_margins_and_those_of_swapped_tokens_are_transposed(grammar, data):
-    position = st.integers(0, grammar.rhm.d - 1)
+    position = st.integers(0, grammar.shape.d - 1)
     i, j = data.draw(position), data.draw(position)
     C = grammar.covariance(i, j)
     assert np.allclose(C.sum(axis=0), 0, atol=1e-13)
@@ -41,7 +41,7 @@ def test_covariances_have_zero_margins_and_those_of_swapped_tokens_are_transpose
 @given(grammars(), st.data())
 def test_posteriors_integrate_to_the_prior(grammar, data):
     """The mean posterior over all sentences is the marginal: whatever is hidden, nothing is learnt on average."""
-    rhm = grammar.rhm
+    rhm = grammar.shape
     sentences = naive.distribution(naive.derivations(*naive.tables_of(grammar)), lambda levels: levels[-1])
     tokens, p = np.array(list(sentences)), np.array(list(sentences.values()))
     hidden = np.array(data.draw(st.lists(st.booleans(), min_size=rhm.d, max_size=rhm.d)))
@@ -58,14 +58,14 @@ def test_more_context_never_hurts(grammar):
     H = grammar.plateaus()
     assert (np.diff(H) <= 1e-12).all()
     assert (H >= -1e-12).all()
-    assert (np.log(grammar.rhm.n_symbols(0)) + 1e-12 >= H).all()
+    assert (np.log(grammar.shape.n_symbols(0)) + 1e-12 >= H).all()
 
 
 @FEW
 @given(grammars(derivations=150), st.data())
 def test_fast_forms_equal_enumeration(grammar, data):
     """Plateaus, and the covariance of two tokens, against a list of all derivations."""
-    rhm, trees = grammar.rhm, naive.derivations(*naive.tables_of(grammar))
+    rhm, trees = grammar.shape, naive.derivations(*naive.tables_of(grammar))
     spans = [rhm.d // rhm.width(k) for k in range(rhm.L + 1)]
     assert np.allclose(grammar.plateaus(), naive.plateaus(trees, spans), rtol=0, atol=1e-10)
     i, j = (data.draw(st.integers(0, rhm.d - 1)) for _ in range(2))
@@ -78,7 +78,7 @@ def test_fast_forms_equal_enumeration(grammar, data):
 @given(grammars(), st.integers(0, 10**6))
 def test_new_names_for_the_symbols_change_nothing(grammar, seed):
     """Symbols of every level renumbered: plateaus stay, covariances are those of the renumbered tokens."""
-    rng, rhm = np.random.default_rng(seed), grammar.rhm
+    rng, rhm = np.random.default_rng(seed), grammar.shape
     new = [rng.permutation(rhm.n_symbols(level)) for level in range(rhm.L + 1)]
     levels = range(rhm.L, 0, -1)
     old = [np.argsort(names) for names in new]

@@ -35,7 +35,7 @@ def context_of(rhm, level):
 
 
 def assert_as_listed(tiny):
-    g, rhm = tiny.grammar, tiny.rhm
+    g, rhm = tiny.grammar, tiny.shape
     for k in range(1, rhm.L):
         for j, i in np.ndindex(k + 1, k + 1):
 
@@ -58,7 +58,7 @@ def assert_as_listed(tiny):
 
 def listed_signal(tiny, k, j, i, level):
     """Sum of squares of the covariances of the tuples themselves, mean over their positions."""
-    rhm = tiny.rhm
+    rhm = tiny.shape
     s, under = rhm.n_children(level), rhm.span(k) // rhm.span(level)
     last = rhm.width(level)
     squares = []
@@ -85,11 +85,11 @@ def test_any_grammar(grammar):
 def test_without_context_it_is_the_covariance_of_two_nodes():
     g = RHM(v=8, m=3, s=2, L=4).grammar(seed=0)
     for k in (1, 2, 3):
-        i = g.rhm.d - 1
-        expected = covariance(g, i, g.rhm.width(k) - 1, hidden_levels=(0, k))
+        i = g.shape.d - 1
+        expected = covariance(g, i, g.shape.width(k) - 1, hidden_levels=(0, k))
         np.testing.assert_allclose(spine_covariance(g, k), expected, rtol=0, atol=1e-14)
         # tuples of the nearest node below the sibling of h_k: the parent's covariance, spread over m rules
-        C = covariance(g, g.rhm.width(k) - 2, i, hidden_levels=(k, 0))
+        C = covariance(g, g.shape.width(k) - 2, i, hidden_levels=(k, 0))
         assert tuple_detection(g, k, tuple_level=k).signal == pytest.approx((C**2).sum() / 3)
 
 

@@ -120,7 +120,7 @@ def grammar(request):
 
 @pytest.mark.parametrize("trees", [False, True])
 def test_the_same_bytes_on_any_number_of_threads(grammar, trees):
-    n = 3 * sampling._LEAST_TOKENS_A_THREAD // grammar.rhm.d + 12345  # enough for several threads
+    n = 3 * sampling._LEAST_TOKENS_A_THREAD // grammar.shape.d + 12345  # enough for several threads
     draw = grammar.sample_trees if trees else grammar.sample
     one, *others = (draw(n, seed=5, threads=t) for t in (1, 2, 3, 7))
     assert all(one == other if trees else (one == other).all() for other in others)
@@ -144,20 +144,20 @@ def test_earlier_samples_stay_when_more_are_drawn(grammar):
 @pytest.mark.parametrize("size", [1, 7, 64, 5000])
 def test_batches_joined_are_one_long_sample(grammar, size):
     batches = list(islice(grammar.stream(size, seed=9), 4))
-    assert [b.shape for b in batches] == [(size, grammar.rhm.d)] * 4
+    assert [b.shape for b in batches] == [(size, grammar.shape.d)] * 4
     assert (np.concatenate(batches) == grammar.sample(4 * size, seed=9)).all()
 
 
 def test_batches_on_any_number_of_threads():
     g = SHAPES["binary"].grammar(seed=1)
-    size = 2 * sampling._LEAST_TOKENS_A_THREAD // g.rhm.d + 1
+    size = 2 * sampling._LEAST_TOKENS_A_THREAD // g.shape.d + 1
     for a, b in islice(zip(stream(g, size, 0, threads=1), stream(g, size, 0, threads=3), strict=True), 2):
         assert (a == b).all()
 
 
 def test_trees_end_in_the_same_tokens(grammar):
     trees = grammar.sample_trees(5000, seed=2).levels
-    assert [t.shape for t in trees] == [(5000, grammar.rhm.width(level)) for level in range(grammar.rhm.L + 1)]
+    assert [t.shape for t in trees] == [(5000, grammar.shape.width(level)) for level in range(grammar.shape.L + 1)]
     assert (trees[0] == grammar.sample(5000, seed=2)).all()
 
 
@@ -248,10 +248,10 @@ def test_samples_beyond_the_32nd_bit_of_their_number(grammar):
 
 def test_no_sample(grammar):
     tokens = grammar.sample(0)
-    assert tokens.shape == (0, grammar.rhm.d)
+    assert tokens.shape == (0, grammar.shape.d)
     assert tokens.dtype == grammar.sample(1).dtype
     assert [level.shape for level in grammar.sample_trees(0).levels] == [
-        (0, grammar.rhm.width(level)) for level in range(grammar.rhm.L + 1)
+        (0, grammar.shape.width(level)) for level in range(grammar.shape.L + 1)
     ]
 
 
@@ -406,7 +406,7 @@ def test_nodes_of_a_tree_choose_their_rules_independently():
     ranks = []
     for level in (3, 2, 1):
         codes = strings(g.rules(level).reshape(-1, 2), 4).reshape(4, 3)
-        for i in range(g.rhm.width(level)):
+        for i in range(g.shape.width(level)):
             children = strings(trees[level - 1][:, 2 * i : 2 * i + 2], 4)
             ranks.append((codes[trees[level][:, i]] == children[:, None]).argmax(axis=1))
     pairs = [(a, b) for a, b in product(range(len(ranks)), repeat=2) if a < b]
@@ -427,7 +427,7 @@ def test_rules_of_probability_zero_are_never_taken():
 @given(grammars())
 def test_alias_tables_hold_the_probabilities(g):
     """What the alias method takes of each outcome adds up to its probability."""
-    for weights in [g.rule_probabilities(level) for level in range(1, g.rhm.L + 1)] + [g.prior[None]]:
+    for weights in [g.rule_probabilities(level) for level in range(1, g.shape.L + 1)] + [g.prior[None]]:
         accept, alias = (table.reshape(-1, weights.shape[1]) for table in sampling._alias_tables(weights))
         if not accept.size:
             np.testing.assert_allclose(weights, 1 / weights.shape[1], rtol=1e-12)
@@ -467,7 +467,7 @@ def test_stages_take_several_levels_and_words_several_choices():
 
 def test_blocks_change_nothing(monkeypatch, grammar):
     whole = grammar.sample(3000, seed=6)
-    monkeypatch.setattr(sampling, "_LARGEST_BLOCK", 7 * grammar.rhm.d)
+    monkeypatch.setattr(sampling, "_LARGEST_BLOCK", 7 * grammar.shape.d)
     assert (grammar.sample(3000, seed=6, threads=1) == whole).all()
 
 

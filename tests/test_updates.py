@@ -25,8 +25,8 @@ def spine_of(rhm, k):
 
 
 def assert_entries_as_listed(one):
-    for k in range(one.rhm.L):
-        p = naive.distribution(one.trees, spine_of(one.rhm, k))
+    for k in range(one.shape.L):
+        p = naive.distribution(one.trees, spine_of(one.shape, k))
         assert table_entries(one.grammar, k) == pytest.approx(1 / sum(q * q for q in p.values()), rel=1e-12)
 
 
@@ -49,7 +49,7 @@ def test_alike_rules_and_a_uniform_root_give_v_m_to_the_k_plus_1():
 
 def listed_strength(one, k, level):
     """Top singular values of the covariance of residual and tuple, from all derivations; rms over the nodes."""
-    rhm, v = one.rhm, one.sizes[0]
+    rhm, v = one.shape, one.sizes[0]
     context = defaultdict(lambda: np.zeros(v))
     start, end = rhm.d - rhm.span(k), rhm.d - 1
     for levels, p in one.trees:
@@ -74,7 +74,7 @@ def listed_strength(one, k, level):
 @pytest.mark.parametrize("name", ["binary", "ternary", "levels differ", "zipf per level", "weights per symbol"])
 def test_strengths_of_tuples_are_those_of_all_derivations(name):
     one = tiny(name)
-    for k in range(1, one.rhm.L):
+    for k in range(1, one.shape.L):
         for level in range(1, k + 1):
             found = tuple_strength(one.grammar, k, tuple_level=level)
             assert found == pytest.approx(listed_strength(one, k, level), rel=1e-9, abs=1e-12)
@@ -93,7 +93,7 @@ def test_tuples_of_tokens_cost_root_m_more_per_level():
 
 def listed_contexts(one):
     """For each sentence its probability, and (p(x_k), H(h_0 | x_k)) of every k."""
-    rhm = one.rhm
+    rhm = one.shape
     joint = [defaultdict(lambda: defaultdict(float)) for _ in range(rhm.L + 1)]
     for levels, p in one.trees:
         for k in range(rhm.L + 1):

@@ -117,7 +117,7 @@ def test_gamma_is_that_of_the_exact_conditional_entropies(v, m, s, L):
 def test_short_contexts_do_not_show_the_exponent_of_long_ones():
     """With the true entropy rate for a floor, gamma of n <= 4 is far below ln(1/f) / ln s, and so is alpha."""
     grammar = balanced.balanced_grammar(4, 2, 2, 6, seed=0)
-    rhm = grammar.rhm
+    rhm = grammar.shape
     choices = sum(rhm.width(level) for level in range(1, rhm.L + 1))
     rate = (np.log(rhm.n) + choices * np.log(rhm.m)) / rhm.d
     result = analyse_corpus(balanced.text(grammar, TOKENS, seed=0), floor=rate, largest_context=4)

@@ -15,11 +15,11 @@ def _weighted(grammar, seed, zero=False):
     tables = [rng.dirichlet(np.ones(m), size=v) for v, m, _ in (t.shape for t in _top_down(grammar))]
     if zero:
         tables[-1][0] = np.eye(tables[-1].shape[1])[0]
-    return grammar.reweighted(tables, prior=rng.dirichlet(np.ones(grammar.rhm.n)))
+    return grammar.reweighted(tables, prior=rng.dirichlet(np.ones(grammar.shape.n)))
 
 
 def _top_down(grammar):
-    return [grammar.rules(level) for level in range(grammar.rhm.L, 0, -1)]
+    return [grammar.rules(level) for level in range(grammar.shape.L, 0, -1)]
 
 
 MAKERS = {
@@ -44,10 +44,10 @@ class Tiny:
     """A grammar, its tables as nested lists, and all its derivations with their probabilities."""
 
     def __init__(self, grammar):
-        self.grammar, self.rhm = grammar, grammar.rhm
+        self.grammar, self.shape = grammar, grammar.shape
         self.tables, self.probabilities, self.prior = naive.tables_of(grammar)
         self.trees = naive.derivations(self.tables, self.probabilities, self.prior)
-        self.sizes = [self.rhm.n_symbols(level) for level in range(self.rhm.L + 1)]
+        self.sizes = [self.shape.n_symbols(level) for level in range(self.shape.L + 1)]
 
 
 @cache

@@ -342,7 +342,7 @@ def quadratic_forms(
 
 
 class PowerSums(NamedTuple):
-    """Means of the power sums of a marginal: of ``P_2``, ``P_3``, ``P_4`` and ``P_2**2``, with ``P_j = sum_c pi_c**j``.
+    """Means of the power sums of a marginal, of ``P_2, P_3, P_4, P_2**2`` with ``P_j = sum_c pi_c**j``.
 
     Attributes
     ----------

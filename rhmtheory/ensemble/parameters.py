@@ -105,7 +105,7 @@ class Ensemble(Shape):
         return np.array(p[level - 1] if isinstance(p[0], tuple) else p)
 
     def m_eff(self, level: int, order: float = 2.0) -> float:
-        """Return the number of equally likely rules that count as much as these; ``m_l`` if they are equally likely.
+        """Return the number of equally likely rules that count as much as these, ``m_l`` if all are alike.
 
         The Renyi number of the order, ``(sum_r p_r**order)**(1 / (1 - order))``. Order 2, ``1 / sum_r p_r**2``,
         takes the place of ``m`` in the published signal: the mean square of a covariance falls by
@@ -141,7 +141,7 @@ class Ensemble(Shape):
         return float(np.exp(ln_sum / (1 - order)))
 
     def f_eff(self, level: int, order: float = 2.0) -> float:
-        """Fraction of grammatical tuples of a ``level`` with `m_eff` in place of m: ``f_l`` for equally likely rules.
+        """Fraction of grammatical tuples of a ``level`` with `m_eff` in place of m, ``f_l`` if rules are alike.
 
         Order 2 stands in the published signal, where tuples of siblings deviate from independence by ``1 - f``;
         order 1/2 is the factor by which plateaus approach their limit.

@@ -56,8 +56,8 @@ def test_prediction_from_a_cold_start(benchmark):
 def test_covariance_of_a_far_pair(benchmark):
     """A million tokens apart; the matrices of the grammar are at hand after the first call."""
     g = RHM(v=64, m=8, s=2, L=20).grammar(seed=0)
-    g.covariance(0, g.rhm.d - 1)
-    C = benchmark(g.covariance, 0, g.rhm.d - 1)
+    g.covariance(0, g.shape.d - 1)
+    C = benchmark(g.covariance, 0, g.shape.d - 1)
     assert C.shape == (64, 64)
     assert np.abs(C.sum(axis=0)).max() < 1e-12
 
@@ -66,8 +66,8 @@ def test_correlation_function(benchmark):
     """All 1024 distances."""
     g = RHM(v=32, m=8, s=2, L=10).grammar(seed=0)
     C = benchmark(g.correlation_function)
-    assert C.shape == (g.rhm.d,)
-    benchmark.extra_info["distances"] = g.rhm.d
+    assert C.shape == (g.shape.d,)
+    benchmark.extra_info["distances"] = g.shape.d
 
 
 def test_all_exact_second_moments_of_a_deep_ensemble(benchmark):

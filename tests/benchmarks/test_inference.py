@@ -13,7 +13,7 @@ from rhmtheory import RHM
 def test_posterior_of_the_last_token(benchmark, L):
     """Contexts per second at (16, 4, 2, L), on all cores."""
     grammar = RHM(v=16, m=4, s=2, L=L).grammar(seed=0)
-    tokens = grammar.sample(16_000_000 // grammar.rhm.d, seed=1)
+    tokens = grammar.sample(16_000_000 // grammar.shape.d, seed=1)
     benchmark.pedantic(grammar.posterior, (tokens,), rounds=25, warmup_rounds=1)
     if benchmark.stats is not None:
         benchmark.extra_info["contexts per second"] = len(tokens) / benchmark.stats.stats.median

@@ -41,14 +41,14 @@ def test_last_token(benchmark, against, value):
 def test_plateaus(benchmark, against, value):
     grammar = RHM(**BASE | {against: value}).grammar(seed=0)
     H = measure(benchmark, "plateaus of one grammar", against, value, grammar.plateaus)
-    assert len(H) == grammar.rhm.L + 1
+    assert len(H) == grammar.shape.L + 1
 
 
 @pytest.mark.parametrize(("against", "value"), points(L=[3, 4, 5, 6, 7], v=[8, 16, 32], m=[2, 3, 4]))
 def test_entropies(benchmark, against, value):
     grammar = RHM(**BASE | {against: value}).grammar(seed=0)
     H = measure(benchmark, "entropies of all tokens", against, value, grammar.next_token_entropies)
-    assert len(H) == grammar.rhm.d
+    assert len(H) == grammar.shape.d
 
 
 @pytest.mark.parametrize(("against", "value"), points(L=[4, 8, 16, 32], v=[16, 64, 256, 1024], m=[2, 4, 8]))

@@ -48,11 +48,11 @@ def test_ideal_predictors_are_recognised(k):
 def test_floors_are_the_entropies_of_all_derivations(name):
     """Of the last k-level context at every position, enumerated; within four standard errors of the sentences."""
     case = tiny(name)
-    found = evaluate(ideal(case.grammar, case.rhm.L), case.grammar, sentences=4000)
+    found = evaluate(ideal(case.grammar, case.shape.L), case.grammar, sentences=4000)
     tolerance = 5 / np.sqrt(4000)
-    for k in range(case.rhm.L + 1):
-        for t in range(case.rhm.d):
-            first = t - t % case.rhm.span(k) if k < case.rhm.L else 0
+    for k in range(case.shape.L + 1):
+        for t in range(case.shape.d):
+            first = t - t % case.shape.span(k) if k < case.shape.L else 0
             H = naive.conditional_entropy(
                 case.trees, lambda levels, t=t: levels[-1][t], lambda levels, a=first, t=t: levels[-1][a:t]
             )

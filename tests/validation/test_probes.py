@@ -69,7 +69,7 @@ class Shows(torch.nn.Module):
         self.weight = torch.nn.Parameter(torch.zeros(1))
 
     def forward(self, ids):
-        hidden = np.arange(self.grammar.rhm.d) == self.grammar.rhm.d - 1
+        hidden = np.arange(self.grammar.shape.d) == self.grammar.shape.d - 1
         for level, part in zip(self.levels, self.parts, strict=True):
             p = self.grammar.posteriors(ids.numpy(), level=level, mask=hidden)
             part(torch.from_numpy(np.log(p + 1e-9)).float().flatten(1))

@@ -223,11 +223,11 @@ def test_fresh_sentences_follow_rule_probabilities(grammar):
     n = len(tokens)
     trees = grammar.parse(tokens).levels
     for level, symbols in enumerate(trees.levels):
-        for node in range(grammar.rhm.width(level)):
+        for node in range(grammar.shape.width(level)):
             p = grammar.marginal(level, node)
             found = np.bincount(symbols[:, node], minlength=len(p)) / n
             assert (np.abs(found - p) < 5 * np.sqrt(p * (1 - p) / n) + 1e-12).all()
-    for level in range(1, grammar.rhm.L + 1):
+    for level in range(1, grammar.shape.L + 1):
         used = trees.rules(level)[:, 0]
         for symbol, p in enumerate(grammar.rule_probabilities(level)):
             mine = used[trees.level(level)[:, 0] == symbol]
