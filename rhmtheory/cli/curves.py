@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
-from rhmtheory import RHM, Grammar, InputError
+from rhmtheory import RHM, InputError
 from rhmtheory.cli.options import Chosen, Command, grammar_options, json_option, plot_option
 from rhmtheory.cli.output import print_json, write_figure
+
+if TYPE_CHECKING:
+    from rhmtheory import Grammar
 
 
 @click.command("fit", cls=Command)
@@ -48,6 +53,8 @@ def _of_entry(entry: str, rhm: RHM) -> Grammar:
             return rhm.grammar(int(entry))
         except ValueError:
             raise InputError(f"grammar={entry!r} in the file is neither a seed nor a .npz file") from None
+    from rhmtheory import Grammar
+
     grammar = Grammar.load(entry)
     if grammar.rhm != rhm:
         raise InputError(f"{entry} holds a grammar of {grammar.rhm}, not of {rhm}: give its own --v --m --s --L")

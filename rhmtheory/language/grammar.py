@@ -80,8 +80,8 @@ class Grammar(Tables):
             raise InputError(
                 str(self),
                 rule="belongs to no ensemble, since its symbols weigh their rules each in its own way",
-                way_out="use its exact statistics (g.plateaus(), g.covariance(i, j), ...), or g.reweighted with the "
-                "same weights for all symbols of a level",
+                way_out="use its exact statistics (g.plateaus(), g.covariance(i, j), ...), or g.reweighted with "
+                "the same weights for all symbols of a level",
             )
         return self.rhm
 

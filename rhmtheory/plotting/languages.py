@@ -86,7 +86,7 @@ def plot_plateaus(plateaus: npt.ArrayLike, ax: Axes) -> Axes:
 def plot_correlations(grammar: Grammar, ax: Axes) -> Axes:
     """RMS covariance with the last token against distance: one grammar, and both formulas of its ensemble.
 
-    The finite-size curve of the ensemble lies over the published one, thinner. Draws into ``ax``, which is returned.
+    The finite-size curve lies over the published one, thinner. Draws into ``ax``, which is returned.
     """
     rhm = grammar.require_rhm()
     C = grammar.correlation_function()
