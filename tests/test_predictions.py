@@ -463,16 +463,16 @@ def test_exponents_of_decay_give_that_of_the_transformer():
         assert corpus_exponent(rhm.beta, rhm.gamma) == pytest.approx(predict(rhm, "transformer").exponent)
 
 
-@pytest.mark.parametrize("method", ["exact", "asymptotic"])
+@pytest.mark.parametrize("method", ["finite-size", "published"])
 def test_effective_range_grows_level_by_level(method):
     rhm = RHM(v=16, m=4, s=2, L=4)
     thresholds = [1 / (16 * rhm.rms_correlation(level, method=method)) ** 2 for level in (1, 2, 3, 4)]
-    assert method == "exact" or thresholds[0] == pytest.approx(LAWS["shared"].published(rhm, 0))
+    assert method == "finite-size" or thresholds[0] == pytest.approx(LAWS["shared"].published(rhm, 0))
     assert rhm.range(0.99 * thresholds[0], method=method) == 0
     for level, P in enumerate(thresholds, start=1):
         assert rhm.range(1.01 * P, method=method) == 2**level - 1
     # asymptotically P grows by m**2 a level, and the range by s
-    assert method == "exact" or thresholds[3] / thresholds[2] == pytest.approx(16)
+    assert method == "finite-size" or thresholds[3] / thresholds[2] == pytest.approx(16)
 
 
 def test_the_range_is_that_of_the_last_level_above_the_noise():
@@ -595,7 +595,7 @@ def test_extreme_ensembles(architecture, v, s, L, dense):
         assert not isnan(p.exponent)
         # an entropy is zero where the one before it comes near the smallest float
         assert (p.plateaus[1:][p.plateaus[:-1] > 1e-280] > 0).all()
-    for method in ("asymptotic", "exact"):
+    for method in ("published", "finite-size"):
         for level in (1, L):
             C = in_range(rhm.rms_correlation, level, method)
             assert C is None or (0 <= C < 1 and (C == 0) == (rhm.f == 1))
@@ -614,9 +614,9 @@ def in_range(function, *arguments, **options):
 def test_signals_whose_squares_leave_the_range_of_floats():
     rhm = RHM(v=4096, m=1000, s=2, L=64)
     exact = second_moment(rhm, 64, fractions=True)
-    for method in ("exact", "asymptotic"):
+    for method in ("finite-size", "published"):
         ratio = Fraction(rhm.rms_correlation(64, method=method)) ** 2 / exact
-        assert float(ratio) == pytest.approx(1, rel=1e-9 if method == "exact" else 0.05)
+        assert float(ratio) == pytest.approx(1, rel=1e-9 if method == "finite-size" else 0.05)
     with pytest.raises(InputError, match=r"below the range of floats: lower the level or m, or ask for second_mom"):
         second_moment(rhm, 64)
     assert 0 < rhm.range(1e300) < rhm.d
