@@ -597,7 +597,7 @@ def test_extreme_ensembles(architecture, v, s, L, dense):
         assert (p.plateaus[1:][p.plateaus[:-1] > 1e-280] > 0).all()
     for method in ("published", "finite-size"):
         for level in (1, L):
-            C = in_range(rhm.rms_correlation, level, method)
+            C = in_range(rhm.rms_correlation, level, method=method)
             assert C is None or (0 <= C < 1 and (C == 0) == (rhm.f == 1))
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rhmtheory import formulas
-from rhmtheory.ensemble.correlations import exact_parameters
+from rhmtheory.ensemble.correlations import effective_numbers
 from rhmtheory.ensemble.exponents import overlap_fraction
 from rhmtheory.exact.updates import updates_ratio
 from rhmtheory.language.rhm import RHM
@@ -106,9 +106,9 @@ class PredictedBill(ByValue):
 
         NaN where levels differ or no law of updates is known. Of the sum the term that grows faster decides.
         """
-        if not self.rhm.is_homogeneous:
+        if not self.rhm.has_alike_levels:
             return dict.fromkeys(("samples", "updates", "seen"), nan)
-        m, f = self.rhm.effective_multiplicity(1), overlap_fraction(self.rhm)
+        m, f = self.rhm.m_eff(1), overlap_fraction(self.rhm)
         # without sharing D_k grows by sqrt(m) in the limit: bills-ratio
         powers = {"samples": float(self.law.power), "updates": 1.5 if self.architecture == "lcn" else 1.0}
         if np.isnan(self.tau).any():
@@ -170,7 +170,7 @@ def table_entries(rhm: RHM) -> FloatArray:
     With unequal rules m is the effective multiplicity, one over the sum of p**2. `exact.table_entries` is that of
     one grammar.
     """
-    levels = [exact_parameters(rhm, level) for level in range(1, rhm.L + 1)]
+    levels = [effective_numbers(rhm, level) for level in range(1, rhm.L + 1)]
     return np.array([float(levels[k][0] * prod(m for _, m, _ in levels[: k + 1])) for k in range(rhm.L)])
 
 
@@ -183,7 +183,7 @@ def drawn_updates_ratio(rhm: RHM) -> FloatArray:
     """
     out, pairs = np.ones(rhm.L), rhm.n_symbols(0) ** rhm.n_children(1)
     for k in range(2, rhm.L):
-        rules = [exact_parameters(rhm, level)[1] for level in range(2, k + 1)]
+        rules = [effective_numbers(rhm, level)[1] for level in range(2, k + 1)]
         pairs *= rhm.n_symbols(k - 1) ** (rhm.n_children(k) - 1)
         grammars = max(1, min(_GRAMMARS, _PAIRS // pairs))
         found = [x for x in (_ratio(rhm, seed, k) for seed in range(grammars)) if isfinite(x)]
