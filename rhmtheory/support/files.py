@@ -72,21 +72,6 @@ def _is_alive(process: int) -> bool:
     return True
 
 
-def regular(path: str | os.PathLike[str]) -> Path:
-    """Return the path of a file to be read, unless it is a pipe or device, which might never end.
-
-    A path without anything, or of a folder, is left to whoever opens it.
-
-    Raises
-    ------
-    InputError
-    """
-    path = Path(path)
-    if path.exists() and not (path.is_file() or path.is_dir()):
-        raise InputError(str(path), rule="is no regular file", way_out="give a file on disk, no pipe and no device")
-    return path
-
-
 def write_atomically(path: str | os.PathLike[str], content: str | bytes) -> None:
     """Write a file as `whole_file` does, at once."""
     with whole_file(path) as file:

@@ -1,10 +1,15 @@
 """The cases of the fuzzer: a command or a call, what it reads, and what it may write."""
 
+import contextlib
+import io
 import json
-from collections.abc import Callable
+import os
+import sys
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import click
 import numpy as np
@@ -61,6 +66,7 @@ VALID = (
     ("study", "tiny.toml", "--dry-run", "--device", "cpu"),
     ("report", "results", "--plot", "figure.pdf"),
     ("report", "published", "--json"),
+    ("presets",),
 )  # fmt: skip
 """Commands that succeed on the valid inputs."""
 
@@ -82,8 +88,10 @@ class Case:
     """Whether what was written stays where the command fails: records and results folders."""
     spoils: str = ""
     """The file that is spoilt."""
+    surroundings: Callable[[], contextlib.AbstractContextManager[Any]] = contextlib.nullcontext
+    """Environment and output of the command."""
     figures: bool = False
-    """Whether `compare` draws its figures, which takes longer than all else that it does here."""
+    """Whether `study` draws its figures, which takes longer than all else that it does here."""
 
 
 def make(i: int, seed: int) -> Case:
@@ -101,7 +109,7 @@ def options(rng: np.random.Generator) -> Case:
     name, rest = valid[0], list(valid[1:])
     if rng.random() < 0.85:
         rest = _without(rest, "--plot")
-    command = cli.commands[name]
+    command = cli.get_command(click.Context(cli), name)
     given = [one for one in command.params if isinstance(one, click.Option)]
     for _ in range(1 + int(rng.integers(3))):
         option = given[rng.integers(len(given))]
@@ -112,14 +120,14 @@ def options(rng: np.random.Generator) -> Case:
             rest[at : at + 1 + option.nargs] = [flag, *values] if rng.random() < 0.9 else []
         elif flag != "--help":
             rest += [flag, *values]
-    if name == "compare":  # in this process, on the processor
+    if name == "study":  # in this process, on the processor
         rest += ["--workers", "1"] if "--workers" not in rest or rest[rest.index("--workers") + 1] != "-1" else []
         rest += ["--device", "cpu"] if rng.random() < 0.8 else []
         rest = _without(rest, "--scheduler")  # one that is not there takes ten seconds to fail
     args = (name, *(text for text in rest if "\x00" not in text and len(text) < 10**5))
     writes = tuple(args[j + 1] for j, x in enumerate(args[:-1]) if x in ("--plot", "--out", "--record"))
-    own = ("results", "published") if name in ("compare", "report") else ()
-    keeps, figures = name in ("compare", "thresholds"), rng.random() < 0.1
+    own = ("results", "published") if name in ("study", "report") else ()
+    keeps, figures = name in ("study", "thresholds"), rng.random() < 0.1
     return Case(f"options of {name}", " ".join(args), args, writes=(*writes, *own), keeps=keeps, figures=figures)
 
 
@@ -249,6 +257,94 @@ def checkpoint_file(rng: np.random.Generator) -> Case:
     return case
 
 
+def kept_rows(rng: np.random.Generator) -> Case:
+    """A folder of recorded rows, gone on with by another preset, or written into by another report."""
+    into = str(rng.choice(["recorded", "results", "others"]))
+    if rng.random() < 0.4:
+        args = ("report", str(rng.choice(["recorded", "results", "others", "published"])), "--out", into)
+    else:
+        preset = str(rng.choice(["tiny.toml", "other.toml", "smaller.toml"]))
+        part = ("--network", str(rng.choice(["cnn", "attention"]))) if rng.random() < 0.5 else ()
+        args = ("study", preset, "--out", into, "--workers", "1", "--device", "cpu", *part)
+    return Case("folders of other studies", " ".join(args), args, writes=(into,), keeps=True)
+
+
+def foreign_record(rng: np.random.Generator) -> Case:
+    """A record that is somebody's file: it stays as it is."""
+    name = str(rng.choice(["notes.txt", "text.txt", "tiny.toml", "curve.csv", "results/preset.json", "tokens.npy"]))
+    args = ("thresholds", *inputs.ENSEMBLE, "--grammars", "1", "--no-sharing", "--levels", "1", "--record", name)
+    return Case("records that are other files", " ".join(args), args)
+
+
+def pipe(rng: np.random.Generator) -> Case:
+    """A pipe where a file is read: nobody ever writes to it."""
+    name, args = PIPES[rng.integers(len(PIPES))]
+
+    def prepare() -> None:
+        path = Path(name)
+        path.unlink(missing_ok=True)
+        os.mkfifo(path)
+
+    writes = ("results",) if args[0] == "study" else ()
+    return Case(
+        "pipes in place of files", f"{name}: {' '.join(args)}", args, prepare=prepare, writes=writes, keeps=True
+    )
+
+
+def surroundings(rng: np.random.Generator) -> Case:
+    """A command in an environment, with a label or before a terminal that it was not made for."""
+    args = VALID[rng.choice([0, 3, 6, 11])]
+    args = (*_without(list(args), "--plot"),)
+    if args[0] == "fit":
+        args += ("--label", str(rng.choice(["net \udcff", "é\u2028", "\u4e2d" * 200, "\x1b[31m", "-"])))
+    threads = str(rng.choice(["1", "0", "-1", "abc", "", "9" * 400, "1.5", "\u0663"]))
+    terminal = str(rng.choice(["as it is", "ascii", "closed", "leaves"]))
+
+    @contextlib.contextmanager
+    def around() -> Iterator[None]:
+        streams = {
+            "as it is": sys.stdout,
+            "ascii": io.TextIOWrapper(io.BytesIO(), encoding="ascii"),
+            "closed": None,
+            "leaves": io.TextIOWrapper(_Leaves()),
+        }
+        with (
+            mock.patch.dict(os.environ, {"NUMBA_NUM_THREADS": threads}),
+            mock.patch("sys.stdout", streams[terminal]),
+        ):
+            yield
+
+    shown = f"{' '.join(args)}: NUMBA_NUM_THREADS={threads[:20]}, output {terminal}"
+    return Case(
+        "environment and terminal", shown.encode("ascii", "backslashreplace").decode(), args, surroundings=around
+    )
+
+
+class _Leaves(io.RawIOBase):
+    """A reader that is gone."""
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, content: Any) -> int:
+        raise BrokenPipeError
+
+
+PIPES = (
+    ("tiny.toml", ("study", "tiny.toml", "--dry-run")),
+    ("results/preset.json", ("study", "tiny.toml", "--out", "results", "--workers", "1", "--device", "cpu")),
+    ("results/runs.jsonl", ("report", "results")),
+    ("results/comparison.json", ("report", "results")),
+    ("results/runs/0123456789abcdef.json", ("report", "results")),
+    ("published/run1.pt", ("report", "published")),
+    ("curve.csv", ("fit", "curve.csv", *inputs.CURVE_ENSEMBLE)),
+    ("text.txt", ("corpus", "text.txt")),
+    ("tokens.npy", ("corpus", "tokens.npy")),
+    ("grammar.npz", ("plateaus", "--grammar", "grammar.npz")),
+    ("record.jsonl", ("thresholds", *inputs.ENSEMBLE, "--grammars", "1", "--record", "record.jsonl")),
+)
+
+
 # --- calls --------------------------------------------------------------------------------------------------
 
 
@@ -320,5 +416,6 @@ def weighted(rhm: RHM, tiny: float, seed: int, rng: np.random.Generator) -> Gram
 
 KINDS = (
     options, options, options, options, options, grammar_file, curve_file, corpus_file, record_file, preset_file,
-    results_folder, results_folder, published_file, checkpoint_file, ensemble_call, observation_call,
+    results_folder, results_folder, published_file, checkpoint_file, ensemble_call, observation_call, kept_rows,
+    foreign_record, pipe, surroundings,
 )  # fmt: skip

@@ -76,7 +76,7 @@ def run_case(case: cases.Case, folder: Path) -> Verdict:
     os.chdir(folder)
     try:
         case.prepare()
-        before = _contents(folder)
+        before, rows = _contents(folder), _rows(folder)
         code, said = _guarded(case, verdict)
         after = _contents(folder)
     finally:
@@ -89,6 +89,9 @@ def run_case(case: cases.Case, folder: Path) -> Verdict:
     if (folder / CANARY).exists() or (here / CANARY).exists():
         verdict.faults.append("code was executed")
     _judge_files(case, code, before, after, folder, verdict.faults)
+    if not case.spoils:
+        lost = rows - _rows(folder)
+        verdict.faults.extend([f"rows are lost: {sorted(lost)[0][:200]}"] if lost else [])
     return verdict
 
 
@@ -111,6 +114,7 @@ def _guarded(case: cases.Case, verdict: Verdict) -> tuple[int | None, str]:
             contextlib.redirect_stdout(said),
             contextlib.redirect_stderr(said),
             _without_figures(case),
+            case.surroundings(),
         ):
             warnings.simplefilter("always")
             code = run_command(case.args) if case.args else case.call()
@@ -137,7 +141,7 @@ def _guarded(case: cases.Case, verdict: Verdict) -> tuple[int | None, str]:
 
 def _without_figures(case: cases.Case) -> contextlib.AbstractContextManager[object]:
     """Most of the sweeps draw nothing."""
-    if case.figures or case.args[:1] != ("compare",) or "--plot" in case.args:
+    if case.figures or case.args[:1] != ("study",) or "--plot" in case.args:
         return contextlib.nullcontext()
     return mock.patch.object(reports.Report, "figures", return_value={})
 
@@ -150,6 +154,17 @@ def _contents(folder: Path) -> dict[str, tuple[int, str]]:
             content = path.read_bytes()
             out[str(path.relative_to(folder))] = len(content), hashlib.sha256(content).hexdigest()
     return out
+
+
+def _rows(folder: Path) -> set[tuple[str, str]]:
+    """Recorded runs of all folders."""
+    return {
+        (str(path.relative_to(folder)), json.dumps(json.loads(line)["run"], sort_keys=True))
+        for path in folder.glob("*/runs.jsonl")
+        if path.is_file()
+        for line in path.read_text(errors="replace").splitlines()
+        if line.startswith('{"run": {') and line.endswith("}}")
+    }
 
 
 def _judge_files(case, code, before, after, folder, faults) -> None:

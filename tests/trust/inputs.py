@@ -3,6 +3,7 @@
 import argparse
 import contextlib
 import io
+import shutil
 import tempfile
 from functools import cache
 from pathlib import Path
@@ -47,6 +48,7 @@ def make(folder: Path) -> None:
     _curves(folder / "curve.csv")
     (folder / "tiny.toml").write_text(PRESET)
     command("study", "tiny.toml", "--out", "results", "--device", "cpu", "--workers", "1")
+    _recorded(folder)
     command(
         "thresholds",
         *ENSEMBLE,
@@ -62,6 +64,16 @@ def make(folder: Path) -> None:
     )
     _checkpoint(folder / "checkpoint.pt")
     _published(folder / "published")
+
+
+def _recorded(folder: Path) -> None:
+    """A recorded study, which keeps no single files; a study of other runs; and a smaller preset of the first."""
+    shutil.copytree(folder / "results", folder / "recorded")
+    shutil.rmtree(folder / "recorded" / "runs")
+    (folder / "other.toml").write_text(PRESET.replace("width = 8", "width = 4"))
+    command("study", "other.toml", "--out", "others", "--device", "cpu", "--workers", "1")
+    (folder / "smaller.toml").write_text(PRESET.replace("grammars = 2", "grammars = 1"))
+    (folder / "notes.txt").write_text('{"precious": my notes, without an end')
 
 
 def command(*args: str) -> None:

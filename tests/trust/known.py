@@ -11,7 +11,7 @@ TRAIN = ("study", "tiny.toml", "--out", "results/new", "--workers", "1", "--devi
 
 
 def known(args, message, spoil=lambda: None):
-    writes = ("results",) if args[0] == "compare" else ()
+    writes = ("results", "recorded") if args[0] in ("study", "report") else ()
     case = Case("known", " ".join(args), args, prepare=spoil, writes=writes, keeps=True)
     return case, message
 

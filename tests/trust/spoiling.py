@@ -4,6 +4,7 @@ import hashlib
 import io
 import json
 import re
+import warnings
 import zipfile
 from pathlib import Path
 
@@ -16,7 +17,8 @@ CANARY = "code_was_executed"
 DIGEST = hashlib.sha256().digest_size
 NUMBERS = (
     0, -1, 1, 2, 3, 7, 63, 64, 65, 1000, 4096, 100_000, 10**6, 10**9, 10**12, 2**31, 2**63 - 1, 2**63, 2**64,
-    10**40, -(2**63), 0.5, -0.5, 1e-300, 5e-324, 1e300, 1.7e308, float("nan"), float("inf"), float("-inf"),
+    10**40, 10**400, -(10**4000), -(2**63), 0.5, -0.5, 1e-300, 5e-324, 1e300, 1.7e308, float("nan"), float("inf"),
+    float("-inf"),
 )  # fmt: skip
 OTHERS = (
     None,
@@ -32,7 +34,7 @@ OTHERS = (
     [1, "a"],
     {"v": 1},
     "a:b",
-    "x" * 10**5,
+    "x" * 140_000,
 )
 
 
@@ -109,7 +111,7 @@ def of_value(value, rng):
         container[key] = _other_array(container[key], rng)
     elif way == 3:
         deep = hostile(rng)
-        for _ in range(int(rng.choice([1, 3, 100]))):
+        for _ in range(int(rng.choice([1, 3, 100, 600]))):
             deep = [deep]
         container[key] = deep
     else:
@@ -163,8 +165,14 @@ def of_json(content, rng):
 
 def of_toml(content, rng):
     """Presets: values exchanged, keys dropped, nested lists."""
-    if rng.random() < 0.02:
+    way = rng.random()
+    if way < 0.02:
         return content + b"\nx = " + b"[" * 50_000
+    if way < 0.3:
+        text = content.decode("utf-8", "replace")
+        match = list(re.finditer(r"= *([^\s{]+)", text))[rng.integers(text.count("=") - text.count("= {"))]
+        value = str(rng.choice(["5", "1979-05-27", "07:32:00", "[[1]]", "{}", "true", "1e400", "-0.0", "[]", "''"]))
+        return (text[: match.start(1)] + value + text[match.end(1) :]).encode()
     return of_text(content, rng)
 
 
@@ -255,7 +263,9 @@ def of_pt(content, rng):
     value = torch.load(io.BytesIO(content[head:]), weights_only=False)
     if way < 0.35:
         value["config" if "config" in value else "network"] = Payload()
-    elif "config" in value and way < 0.6:
+    elif "config" in value and way < 0.5:
+        _other_table(value["output"], rng)
+    elif "config" in value and way < 0.65:
         names = sorted(vars(value["config"]))
         setattr(value["config"], str(rng.choice(names)), hostile(rng))
     else:
@@ -264,6 +274,40 @@ def of_pt(content, rng):
     torch.save(value, out)
     body = out.getvalue() if way < 0.9 else of_bytes(out.getvalue(), rng)
     return (hashlib.sha256(body).digest() if head else b"") + body
+
+
+class Reduced:
+    """An object that is pickled as some call."""
+
+    def __init__(self, *call):
+        self.call = call
+
+    def __reduce__(self):
+        return self.call
+
+
+def _other_table(output, rng):
+    """A tensor of another kind in place of a rule table, or a number with flags that numpy never writes."""
+    table = torch.arange(8).reshape(4, 2)
+    dtype = Reduced(np.dtype, ("f8", False, True), (3, "<", None, None, None, -1, -1, int(rng.integers(1, 128))))
+    others = (
+        lambda: table.to(torch.bfloat16),
+        lambda: table.to(torch.float8_e4m3fn),
+        lambda: table.to(torch.complex64).conj(),
+        lambda: table.to_sparse(),
+        lambda: torch.quantize_per_tensor(table.float(), 0.1, 0, torch.qint8),
+        lambda: table.to("meta"),
+        lambda: torch.zeros(1, dtype=torch.int64).expand(int(rng.choice([9, 1 << 30, 1 << 40]))),
+        lambda: torch.nn.Parameter(table.float()),
+    )
+    way = int(rng.integers(len(others) + 2))
+    if way < len(others):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            output["rules"][int(rng.integers(2))] = others[way]()
+    else:
+        content = b"" if rng.random() < 0.5 else bytes(8)
+        output["best"]["loss"] = Reduced(np._core.multiarray.scalar, (dtype, content))
 
 
 BY_ENDING = {

@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+from dataclasses import dataclass
 
 import pytest
 
@@ -10,11 +11,13 @@ pytest.importorskip("torch")
 
 from presets import TINY
 
-from rhmtheory import InputError
+from rhmtheory import RHM, InputError
 from rhmtheory.cli import main
 from rhmtheory.support.errors import ResourceError
+from rhmvalidation import NetworkSpec, Settings
 from rhmvalidation.studies import folder as results
 from rhmvalidation.studies import job, preset, report
+from rhmvalidation.studies.runs import Run
 
 
 @pytest.fixture(scope="module")
@@ -140,13 +143,13 @@ def test_pipes_are_not_waited_for(folder, tiny, name, capsys):
     path.unlink(missing_ok=True)
     os.mkfifo(path)
     code = main(["study", str(tiny()), "--out", str(folder), "--device", "cpu", "--workers", "1"])
-    assert "is no regular file" in capsys.readouterr().err
+    assert "is a pipe or a device" in capsys.readouterr().err
     assert code == (0 if "runs/" in name else 2)
 
 
 def test_a_preset_is_no_pipe(tmp_path):
     os.mkfifo(tmp_path / "pipe.toml")
-    with pytest.raises(InputError, match="is no regular file"):
+    with pytest.raises(InputError, match="is a pipe or a device"):
         preset.load_preset(tmp_path / "pipe.toml")
 
 
@@ -175,6 +178,23 @@ def test_a_disk_that_fills_while_a_report_is_written_is_told(folder, monkeypatch
 def test_presets_with_values_of_any_kind(tiny, changes, told):
     with pytest.raises(InputError, match=told):
         preset.load_preset(tiny(*changes))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Later(Settings):
+    """Settings of a later version."""
+
+    momentum: float = 0.0
+
+
+def test_a_new_setting_renames_no_run():
+    rhm, network = RHM(v=4, m=2, s=2, L=2), NetworkSpec("cnn", {"width": 8})
+    keys = [
+        Run(rhm, network, 64, 0, 0, made(learning_rate=1.0, **more)).key
+        for made, more in ((Settings, {}), (Later, {}), (Later, {"momentum": 0.9}), (Later, {"warmup": 1}))
+    ]
+    assert keys[0] == keys[1]
+    assert len(set(keys)) == 3
 
 
 def test_a_folder_is_only_read_until_it_is_opened(folder):

@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from rhmtheory.support.files import regular
+from rhmtheory.support.reading import check_regular
 
 _LARGEST_PICKLE = 1 << 26
 _STORAGES = {
@@ -36,7 +36,8 @@ def saved(path: Path) -> Iterator[Any]:
     Raises whatever a file that is cut, altered or of another kind leads to: `ValueError`, `KeyError`,
     `zipfile.BadZipFile`, `pickle.UnpicklingError` and others.
     """
-    with zipfile.ZipFile(regular(path)) as archive:
+    check_regular(path)
+    with zipfile.ZipFile(path) as archive:
         names = {name.partition("/")[2]: name for name in archive.namelist()}
         if archive.getinfo(names["data.pkl"]).file_size > _LARGEST_PICKLE:
             raise ValueError(f"its pickle would take more than {_LARGEST_PICKLE >> 20} MiB")

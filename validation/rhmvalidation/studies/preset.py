@@ -13,8 +13,8 @@ from typing import Any
 
 from rhmtheory import RHM, InputError
 from rhmtheory.support.checks import as_choice, as_int
-from rhmtheory.support.files import regular
 from rhmtheory.support.json import check_plain
+from rhmtheory.support.reading import check_regular
 from rhmvalidation.networks.registry import custom_class
 from rhmvalidation.networks.spec import NetworkSpec
 from rhmvalidation.studies.runs import Run, curve_of
@@ -177,7 +177,8 @@ def _table(name: str) -> tuple[Any, str]:
     if name.endswith(".toml"):
         source = name
         try:
-            text = regular(name).read_text(encoding="utf-8-sig")
+            check_regular(name)
+            text = Path(name).read_text(encoding="utf-8-sig")
         except UnicodeDecodeError as error:
             raise InputError(name, rule="is not UTF-8 text", way_out=f"save it as such ({error})") from error
     else:

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from rhmtheory import RHM, InputError
-from rhmtheory.support.files import regular
 from rhmtheory.support.json import parse
+from rhmtheory.support.reading import check_regular
 from rhmvalidation.networks.spec import NetworkSpec
 from rhmvalidation.studies.runs import Run, curve_of
 from rhmvalidation.training.outcome import Outcome
@@ -106,7 +106,8 @@ def _spec(content: Mapping[str, Any]) -> NetworkSpec:
 
 
 def _text(path: Path) -> str:
-    return regular(path).read_text(encoding="utf-8", errors="replace")
+    check_regular(path)
+    return path.read_text(encoding="utf-8", errors="replace")
 
 
 def parse_run(text: str, source: str) -> Finished:
