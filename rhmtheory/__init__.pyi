@@ -10,7 +10,7 @@ from . import plotting as plotting
 from . import theory as theory
 from . import tree as tree
 from .comparison.bills import two_bills as two_bills
-from .comparison.entry import compare_curve as compare_curve
+from .comparison.entry import compare as compare
 from .corpus.decays import analyse_corpus as analyse_corpus
 from .corpus.pairs import count_pairs as count_pairs
 from .ensemble.parameters import zipf as zipf

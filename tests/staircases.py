@@ -3,7 +3,7 @@
 import numpy as np
 
 from rhmtheory import predict
-from rhmtheory.comparison import LearningCurves
+from rhmtheory.comparison import LearningCurves, study
 
 SIZES = np.unique(np.geomspace(10, 1e8, 400).astype(int)).astype(float)
 
@@ -51,3 +51,8 @@ def curves(
     loss[sizes > np.reshape(ends, (-1, 1))] = np.nan
     names = tuple(f"seed {seed}" for seed in range(grammars) for _ in range(runs))
     return LearningCurves(rhm, label, (law,) if law else (), names, H, sizes, loss, **rest)
+
+
+def comparisons(given, **options):
+    """Those of a study, in its order."""
+    return list(study(given, **options).comparisons)

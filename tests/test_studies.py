@@ -4,12 +4,15 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from staircases import SIZES, curves, smooth_staircase
+from staircases import SIZES, comparisons, curves, smooth_staircase
 
 from rhmtheory import RHM, predict
-from rhmtheory.comparison import compare, compare_curve, exponent_ratio, ladder, measure, study, tables
-from rhmtheory.comparison.curves import multiplicity
-from rhmtheory.comparison.measurement import exponent_of
+from rhmtheory.comparison import compare, exponent_ratio, ladder, measure, study
+from rhmtheory.comparison._estimates import exponent_of
+from rhmtheory.comparison._units import multiplicity
+from rhmtheory.comparison.ladders import ladder_tables
+from rhmtheory.comparison.measurement import measurement_tables
+from rhmtheory.comparison.studies import _exponent_tables
 from rhmtheory.fitting.intervals import line_coefficients, pseudo_values, t_estimate
 
 THREE, FOUR = RHM(16, 4, 2, 3), RHM(16, 4, 2, 4)
@@ -52,7 +55,7 @@ def test_ratio_of_pairs_is_students_on_differences():
         first.exponent.measured.best / second.exponent.measured.best
     )
     assert [one.law for one in ratio.finding.judged] == ["cnn : transformer"] * 2
-    for name in ("published", "exact"):
+    for name in ("published", "finite_size"):
         expected = first.exponent.against(name).predicted / second.exponent.against(name).predicted
         assert ratio.finding.against(name).predicted == pytest.approx(expected)
 
@@ -62,7 +65,7 @@ def test_ratio_is_judged_by_the_first_law_of_each_network():
     both = replace(first, curves=replace(first.curves, laws=("cnn", "transformer")))
     ratio, expected = exponent_ratio(both, second), exponent_ratio(first, second)
     assert [one.law for one in ratio.finding.judged] == ["cnn : transformer"] * 2
-    assert ratio.finding.against("exact").predicted == expected.finding.against("exact").predicted
+    assert ratio.finding.against("finite_size").predicted == expected.finding.against("finite_size").predicted
 
 
 @pytest.mark.parametrize("shared", [0, 2])
@@ -99,7 +102,7 @@ def test_grammars_of_one_name_are_no_pairs_where_they_are_others():
     assert not exponent_ratio(first, classes).paired
     P_k = 5 * predict(FOUR, "cnn").P.published * np.exp(0.1 * np.arange(12).reshape(3, 4))
     loss = smooth_staircase(np.tile(FOUR.plateaus(), (3, 1)), P_k, SIZES)
-    own = compare_curve(SIZES, loss, FOUR, "cnn")
+    own = compare(SIZES, loss, FOUR, law="cnn")
     assert own.units.names == ("row 0", "row 1", "row 2")
     assert not exponent_ratio(own, own).paired
 
@@ -129,11 +132,11 @@ def test_no_ratio_of_lower_bounds_nor_on_a_single_step():
 def test_networks_with_sharing_come_first_and_those_without_a_law_last():
     given = [on(THREE, None, "fcn"), on(THREE, "transformer", "b"), on(THREE, "transformer", "a")]
     given += [on(THREE, "lcn"), on(THREE, "cnn")]
-    (found,) = compare(given)
+    (found,) = comparisons(given)
     assert [m.curves.label for m in found.measurements] == ["cnn", "lcn", "a", "b", "fcn"]
     assert found.ratio.labels == ("cnn", "a")
     scan = replace(on(THREE, "transformer", "a"), variant="rate 1")
-    assert compare([on(THREE, "cnn"), scan, on(THREE, "transformer", "b")])[0].ratio.labels == ("cnn", "b")
+    assert comparisons([on(THREE, "cnn"), scan, on(THREE, "transformer", "b")])[0].ratio.labels == ("cnn", "b")
 
 
 def test_ensembles_are_told_by_protocol_depth_length_and_rules():
@@ -152,8 +155,8 @@ def test_a_seed_of_zero_unless_another_is_given():
     given = replace(given, loss_error=0.02 * given.loss)
     expected = [measure(given, seed=seed).step_factor for seed in (0, 1)]
     assert expected[0] != expected[1]
-    assert compare([given])[0].measurements[0].step_factor == expected[0]
-    assert compare([given], seed=1)[0].measurements[0].step_factor == expected[1]
+    assert comparisons([given])[0].measurements[0].step_factor == expected[0]
+    assert comparisons([given], seed=1)[0].measurements[0].step_factor == expected[1]
     assert study([given]).measurements[0].step_factor == expected[0]
     assert study([given], seed=1).measurements[0].step_factor == expected[1]
     assert measure(given).step_factor == expected[0]
@@ -194,8 +197,8 @@ def test_slope_of_a_ladder_is_students_with_equal_weights():
     ln_m = np.log([3, 4, 5])
     values = [m.units.ln_P[:, 2] - m.units.ln_P[:, 1] for m in points]
     assert_same(found.slope.measured, t_estimate(values, line_coefficients(ln_m).tolist(), unit="grammars per m"))
-    for name, method in (("published", "published"), ("exact", "finite_size")):
-        P = np.array([getattr(predict(rhm, "transformer").P, method) for rhm in SEVERAL])
+    for name in ("published", "finite_size"):
+        P = np.array([getattr(predict(rhm, "transformer").P, name) for rhm in SEVERAL])
         expected = np.polyfit(ln_m, np.log(P[:, 2] / P[:, 1]), 1)[0]
         assert found.slope.against(name).predicted == pytest.approx(expected)
     content = found.to_dict()
@@ -214,7 +217,7 @@ def test_a_ladder_of_bounds_has_no_slope():
     assert np.isnan([one.predicted for one in found.slope.judged]).all()
     none = ladder([measure(on(rhm, "transformer", until=50)) for rhm in SEVERAL])
     assert none.fitted == ()
-    assert "(transformer no m)" in tables.ladder_tables([none])[-1].title
+    assert "(transformer no m)" in ladder_tables([none])[-1].title
 
 
 def test_the_m_of_unequal_rules_is_the_effective_one():
@@ -229,7 +232,7 @@ def test_the_m_of_unequal_rules_is_the_effective_one():
 def test_cells_of_crossings_factors_and_exponents():
     cut = np.array([np.inf] * 4 + [1e5])
     found = measure(on(FOUR, "transformer", until=cut))
-    crossings, factors, exponents = tables.measurement_tables([found, measure(on(FOUR, None, "fcn", true="lcn"))])
+    crossings, factors, exponents = measurement_tables([found, measure(on(FOUR, None, "fcn", true="lcn"))])
     assert crossings.columns == ("network", "of", "P*_0", "P*_1", "P*_2", "P*_3", "in fit")
     first = crossings.rows[0]
     assert (first[0], first[1], first[-1]) == ("transformer", "5 grammars", "1, 2")
@@ -238,18 +241,15 @@ def test_cells_of_crossings_factors_and_exponents():
     assert float(first[5].removeprefix(">= ")) == pytest.approx(found.crossings[3].best, rel=0.01)
     for cell, crossing in zip(first[2:5], found.crossings[:3], strict=True):
         assert float(cell) == pytest.approx(crossing.best, rel=0.01)
-    assert [row[0] for row in factors.rows] == ["transformer", "", "fcn"]
-    assert factors.rows[0][1:] == (
-        str(found.step_factor.measured),
-        "transformer, published",
-        "16",
-        found.step_factor.against("published").verdict,
-    )
-    assert (factors.rows[1][1], factors.rows[1][2]) == ("", "transformer, exact")
-    assert factors.rows[2][2:] == ("no law", "-", "-")
+    own = found.step_factor.against("published")
+    names = ["transformer", "  transformer, published", "  transformer, finite-size", "fcn"]
+    assert [row[0] for row in factors.rows] == names
+    assert factors.rows[0][1:] == (str(found.step_factor.measured), "", "", "")
+    assert factors.rows[1][1:] == ("16", f"{own.percent:+.0f}%", f"{own.errors:+.1f}", own.verdict)
+    assert factors.rows[3][2:] == ("", "", "no law")
     assert exponents.rows[0][1] == str(found.exponent.measured)
     assert "cnn 1, transformer 0.5" in exponents.title
-    uneven = tables.measurement_tables([measure(on(RHM(16, (4, 3, 4), 2, 3), "cnn", grammars=1, seed=0))])
+    uneven = measurement_tables([measure(on(RHM(16, (4, 3, 4), 2, 3), "cnn", grammars=1, seed=0))])
     assert "levels differ" in uneven[2].title
 
 
@@ -258,19 +258,19 @@ def test_numbers_in_tables():
 
     def cell(value):
         crossings = (replace(found.crossings[0], best=value), *found.crossings[1:])
-        return tables.measurement_tables([replace(found, crossings=crossings)])[0].rows[0][2]
+        return measurement_tables([replace(found, crossings=crossings)])[0].rows[0][2]
 
     given = {0.12345: "0.123", 999.4: "999", 1000.0: "1.00e3", 123456.0: "1.23e5", 1.5e12: "1.50e+12"}
     assert {value: cell(value) for value in given} == given
     assert {cell(value) for value in (np.nan, np.inf)} == {"-"}
-    none = tables.measurement_tables([replace(found, steps=())])[0]
+    none = measurement_tables([replace(found, steps=())])[0]
     assert none.rows[0][-1] == "none"
 
 
 def test_ensembles_that_differ_in_classes_or_weights_have_names_of_their_own():
     weights = [0.7, 0.1, 0.1, 0.1]
     ensembles = [THREE, RHM(16, 4, 2, 3, n=8), RHM(16, 4, 2, 3, rule_probabilities=weights)]
-    (table,) = tables.exponent_tables([measure(on(rhm, "cnn", grammars=3, seed=1)) for rhm in ensembles])
+    (table,) = _exponent_tables([measure(on(rhm, "cnn", grammars=3, seed=1)) for rhm in ensembles])
     plain, classes, unequal = (row[0] for row in table.rows)
     assert (plain, classes) == ("16, 4, 2, 3", "16, 4, 2, 3, n 8")
     assert unequal.startswith("16, 4, 2, 3, weights ")
@@ -280,7 +280,7 @@ def test_ladders_are_told_in_tables_of_three_values_of_m():
     ensembles = [RHM(4 * m, m, 2, 3) for m in (2, 3, 4, 5)]
     cnn = ladder([measure(on(rhm, "cnn")) for rhm in ensembles])
     short = ladder([measure(on(rhm, "transformer")) for rhm in ensembles[:2]])
-    first, second, slopes = tables.ladder_tables([cnn, short])
+    first, second, slopes = ladder_tables([cnn, short])
     assert first.title == "step factor against m, f = 0.25, s = 2, L = 3 [95%]"
     assert (first.columns, second.columns) == (("network", "m = 2", "m = 3", "m = 4"), ("network", "m = 5"))
     factors = [str(m.step_factor.measured) for m in cnn.measurements]
@@ -288,43 +288,49 @@ def test_ladders_are_told_in_tables_of_three_values_of_m():
     assert first.rows[1] == ("transformer", *(str(m.step_factor.measured) for m in short.measurements), "")
     assert second.rows == (("cnn", factors[3]),)
     assert "(cnn m = 2 to 5, transformer m = 2 to 3)" in slopes.title
-    assert [row[0] for row in slopes.rows] == ["cnn", "", "transformer", ""]
+    predictions = ["published", "finite-size"]
+    assert [row[0].strip() for row in slopes.rows] == [
+        name for law in ("cnn", "transformer") for name in (law, *(f"{law}, {kind}" for kind in predictions))
+    ]
+    assert f"cnn, {cnn.line}" in slopes.summary
     online = ladder([measure(on(rhm, "cnn", protocol="online")) for rhm in ensembles])
-    assert tables.ladder_tables([online])[0].title == "step factor against m, f = 0.25, s = 2, L = 3, online [95%]"
+    assert ladder_tables([online])[0].title == "step factor against m, f = 0.25, s = 2, L = 3, online [95%]"
 
 
 def test_exponents_of_a_network_over_ensembles():
     uneven = RHM(16, (4, 3, 4), 2, 3)
     found = [measure(on(rhm, "cnn", seed=1)) for rhm in (THREE, FOUR)]
     found += [measure(on(FOUR, "transformer")), measure(on(FOUR, None, "fcn"))]
-    cnn, transformer, fcn = tables.exponent_tables(found)
+    cnn, transformer, fcn = _exponent_tables(found)
     assert cnn.title.startswith("cnn: exponent measured")
     assert [row[0] for row in cnn.rows] == ["16, 4, 2, 3", "16, 4, 2, 4"]
     own = found[1].exponent
-    numbers = [f"{own.against(name).predicted:.3g}" for name in ("published", "exact")]
-    verdicts = [own.against(name).verdict for name in ("published", "exact")]
+    numbers = [f"{own.against(name).predicted:.3g}" for name in ("published", "finite_size")]
+    words = {"agrees": "yes", "disagrees": "no", "undecided": "?"}
+    judged = [own.against(name) for name in ("published", "finite_size")]
+    verdicts = [f"{words[one.verdict]} {one.percent:+.0f}%" for one in judged]
     assert cnn.rows[1][1:] == (str(own.measured), "1", *numbers, *verdicts)
     assert transformer.rows[0][2] == "0.5"
     assert fcn.rows == ()
     other = measure(on(uneven, "cnn", grammars=1, seed=0, protocol="online"))
-    (alone,) = tables.exponent_tables([other])
+    (alone,) = _exponent_tables([other])
     assert alone.title.startswith("cnn, online: ")
     assert alone.rows[0][2] == "-"
 
 
 def test_sections_of_a_study():
     one = study([on(FOUR, "cnn", protocol="online", diverged=1), on(FOUR, "transformer", protocol="online")])
-    ((title, parts, notes),) = tables.study_tables(one)
+    ((title, parts, notes),) = one._sections()
     assert title == f"{FOUR}, online"
     assert len(parts) == 4
     assert parts[3].title.endswith("steps 1, 2, 3, the same grammars, in pairs")
     assert notes == ["cnn: 1 runs diverged and are left out"]
     several = study([on(rhm, "cnn") for rhm in SEVERAL])
-    assert [section[0] for section in tables.study_tables(several)] == [
+    assert [section[0] for section in several._sections()] == [
         "Factor against m",
         "Exponents",
         *map(str, SEVERAL),
     ]
     apart = [on(FOUR, "cnn"), replace(on(FOUR, "transformer"), grammars=tuple("abcde"))]
-    (section,) = tables.study_tables(study(apart))
+    (section,) = study(apart)._sections()
     assert section[1][3].title.endswith("different grammars")

@@ -9,15 +9,15 @@ from staircases import curves, smooth_staircase
 
 import rhmtheory as rt
 from rhmtheory import RHM, InputError
-from rhmtheory.comparison import compare_curve, measure, study
+from rhmtheory.comparison import compare, measure, study
 from rhmtheory.plotting import (
     STYLES,
     clock_pairs,
     new_figure,
     plot_clocks,
-    plot_crossings,
     plot_curves,
     plot_exponents,
+    plot_factors,
     plot_ladders,
     plot_verdict,
     study_figures,
@@ -81,7 +81,7 @@ def test_the_mean_of_moved_curves_rests_on_the_mean_plateaus():
     grammars = [THREE.grammar(seed) for seed in range(4)]
     sizes = np.geomspace(10, 1e7, 400)
     losses = np.array([smooth_staircase(g.plateaus(), P_k, sizes) for g in grammars])
-    found = compare_curve(sizes, losses, grammars, "cnn", label="net")
+    found = compare(sizes, losses, grammars, law="cnn", label="net")
     (ax,) = new_figure()[1]
     plot_curves([found], ax)
     (line,) = [line for line in ax.lines if line.get_label() == "net"]
@@ -93,7 +93,7 @@ def test_the_mean_of_moved_curves_rests_on_the_mean_plateaus():
 def test_crossings_are_told_with_factor_and_verdict():
     found = networks()
     (ax,) = new_figure()[1]
-    plot_crossings(found, ax)
+    plot_factors(found, ax)
     cnn, own, fcn, *_ = texts(ax)
     assert f"{found[0].step_factor.measured.best:.3g}" in cnn
     assert f"published 4: {found[0].step_factor.against('published').verdict}" in cnn
@@ -128,7 +128,7 @@ def test_ladders_and_exponents(several):
     cnn, transformer, *_ = texts(ax)
     assert cnn == f"cnn: {several.ladders[0].slope.measured}"
     assert transformer.startswith("transformer: ")
-    for prediction in ("many levels", "published", "exact"):
+    for prediction in ("many levels", "published", "finite_size"):
         (ax,) = new_figure()[1]
         plot_exponents(several.measurements, ax, prediction=prediction)
         assert texts(ax) == ["cnn", "transformer"]
@@ -152,7 +152,7 @@ def test_figures_of_a_study(several):
 def test_one_curve_plots_itself():
     grammar = THREE.grammar(0)
     loss = smooth_staircase(grammar.plateaus(), 5 * rt.predict(THREE, "cnn").P.published, SIZES)
-    axes = rt.compare_curve(SIZES, loss, grammar, label="mine").plot()
+    axes = rt.compare(SIZES, loss, grammar, label="mine").plot()
     assert "mine" in texts(axes[0])
 
 

@@ -15,7 +15,7 @@ from typing import Any
 import click
 
 from rhmtheory import InputError, __version__
-from rhmtheory.cli.curves import fit_command
+from rhmtheory.cli.curves import compare_command
 from rhmtheory.cli.ensembles import correlations_command, plateaus_command, predict_command
 from rhmtheory.cli.samples import corpus_command, thresholds_command
 from rhmtheory.cli.sentences import sample_command, tree_command
@@ -120,6 +120,6 @@ for _command in (
     tree_command,
     thresholds_command,
     corpus_command,
-    fit_command,
+    compare_command,
 ):
     cli.add_command(_command)

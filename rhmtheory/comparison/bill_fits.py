@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from rhmtheory.comparison._units import predicted_steps
 from rhmtheory.comparison.bill_runs import Run
-from rhmtheory.comparison.curves import predicted_steps
 from rhmtheory.exact.lookup import beyond_lookup, lookup_thresholds
 from rhmtheory.fitting.intervals import LEAST, Estimate, no_estimate, t_estimate
 from rhmtheory.fitting.terms import TwoTerms, two_terms

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from rhmtheory.comparison.curves import LEAST_STEP, LearningCurves
-from rhmtheory.fitting.levels import crossings
+from rhmtheory.comparison._units import step_crossings
+from rhmtheory.comparison.curves import LearningCurves
 from rhmtheory.language.rhm import RHM
 from rhmtheory.support.errors import InputError
 from rhmtheory.support.types import FloatArray
@@ -60,10 +60,7 @@ class Run(ByValue):
         height : float
             0 at the upper plateau, 1 at the lower.
         """
-        H = self.plateaus
-        real = (H[1:] > 0) & (H[:-1] > H[1:] * np.exp(LEAST_STEP))
-        levels = np.where(real, H[:-1] ** (1 - height) * np.where(real, H[1:], 1) ** height, np.nan)
-        return crossings(self.P, self.loss[None], levels[None]).at[0]
+        return step_crossings(self.P, self.loss[None], self.plateaus[None], height).at[0]
 
 
 def runs_of(curves: Sequence[LearningCurves | Run] | Mapping[str, Sequence[Any]], rhm: RHM | None) -> list[Run]:

@@ -1,40 +1,37 @@
-"""Learning curves, whoever measured them, and where each grammar's curve crosses between its plateaus."""
+"""Learning curves, whoever measured them."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import exp, expm1, log
 
 import numpy as np
-import numpy.typing as npt
 
-from rhmtheory.fitting.levels import crossings
+from rhmtheory.fitting.levels import falling
 from rhmtheory.language.rhm import RHM
 from rhmtheory.support.checks import as_choice
 from rhmtheory.support.errors import InputError
 from rhmtheory.support.types import FloatArray
-from rhmtheory.theory import ARCHITECTURES, crossing_levels
-from rhmtheory.theory.laws import as_law
+from rhmtheory.support.values import ByValue
+from rhmtheory.theory.laws import ARCHITECTURES, Law
 
-LEAST_STEP = 0.01
-"""Height ``ln(H_k / H_(k+1))`` below which there is no step: a test loss does not tell such plateaus apart. With
-m = 2 grammars are met where two plateaus are the same."""
-
-BoolArray = npt.NDArray[np.bool_]
+_TINY = 1e-12
+"""Stands for a loss of exactly zero, whose logarithm would be infinite."""
 
 
 @dataclass(frozen=True, eq=False)
-class LearningCurves:
+class LearningCurves(ByValue):
     """Best test loss of one network against samples, on grammars of one ensemble.
 
     Attributes
     ----------
     rhm : RHM
     label : str
-        Free text: what tables and figures call the network.
-    laws : tuple of str
-        Learners (of `ARCHITECTURES`) whose predictions it is held against, its own first; empty where it has
-        none, as a fully connected network.
+        Free text: the network's name in tables and figures.
+    laws : tuple of str or Law
+        Laws (names of `ARCHITECTURES`, or one's own) whose predictions it is held against, its own first; empty
+        where it has none, as a fully connected network.
     grammars : tuple of str
         The grammar of each row; rows of one grammar are several runs of it.
     plateaus : array, shape (rows, L + 1), nats
@@ -47,53 +44,56 @@ class LearningCurves:
         Standard errors of the losses. They make the interval where there is one curve alone.
     protocol : str
         ``offline`` (P fixed sentences), ``online`` (P = samples seen), or empty where it is not known.
+    batch : int, optional
+        Sentences per update.
+    rate : float, optional
+        Learning rate. Runs at different batch or rate are different curves.
     variant : str
-        What tells this curve from others of the same network, such as the learning rate of a scan.
+        Tells this curve from others of the same network, such as the learning rate of a scan.
     diverged : int
         Runs that are left out because their loss did not stay finite.
     time : array, shape (rows, sizes, L), samples, optional
         Offline: samples seen, repeats counted, when the test loss first crossed step k; NaN where it never did.
         Online the time is P itself.
+    level_spread : array, shape (L,), optional
+        Where the plateaus are those of the ensemble: standard deviation, over grammars, of the logarithm of the
+        loss at which each step counts as made. NaN where that loss lies on no step of many grammars.
     remarks : tuple of str
-        What else a reader must know of these runs.
-    batch : int, optional
-        Sentences per update, where all rows have the same.
-    rate : float, optional
-        Learning rate, where all rows have the same.
+        Further notes for the reader of these runs.
     known : bool
         Whether the names in ``grammars`` are those of known grammars, so that other curves may have met them, too.
     """
 
     rhm: RHM
     label: str
-    laws: tuple[str, ...]
+    laws: tuple[str | Law, ...]
     grammars: tuple[str, ...]
     plateaus: FloatArray
     P: FloatArray
     loss: FloatArray
     loss_error: FloatArray | None = None
     protocol: str = ""
+    batch: int | None = None
+    rate: float | None = None
     variant: str = ""
     diverged: int = 0
     time: FloatArray | None = None
+    level_spread: FloatArray | None = None
     remarks: tuple[str, ...] = ()
     known: bool = True
-    batch: int | None = None
-    rate: float | None = None
 
     def __post_init__(self) -> None:
         rows, sizes = len(self.grammars), len(self.P)
         L = self.rhm.L
         shapes = [("plateaus", (rows, L + 1)), ("P", (sizes,)), ("loss", (rows, sizes))]
-        optional = [("loss_error", (rows, sizes)), ("time", (rows, sizes, L))]
+        optional = [("loss_error", (rows, sizes)), ("time", (rows, sizes, L)), ("level_spread", (L,))]
         for name, shape in shapes + [one for one in optional if getattr(self, one[0]) is not None]:
             if getattr(self, name).shape != shape:
-                raise InputError(
-                    f"{name} has shape {getattr(self, name).shape}, but {rows} rows and {sizes} sizes on "
-                    f"{self.rhm} make it {shape}"
-                )
+                made = f"but {rows} rows and {sizes} sizes on {self.rhm} make it {shape}"
+                raise InputError(name, rule=f"has shape {getattr(self, name).shape}, {made}")
         for law in self.laws:
-            as_choice("law", law, tuple(ARCHITECTURES))
+            if not isinstance(law, Law):
+                as_choice("law", law, tuple(ARCHITECTURES))
 
     @property
     def name(self) -> str:
@@ -101,12 +101,22 @@ class LearningCurves:
         return f"{self.label}, {self.variant}" if self.variant else self.label
 
     @property
-    def grammar_means(self) -> FloatArray:
-        """Best loss so far of each grammar, geometric mean over its runs; shape (grammars, sizes).
+    def law_names(self) -> tuple[str, ...]:
+        """Names of the laws."""
+        return tuple(map(law_name, self.laws))
 
-        A run that stopped keeps what it reached, as more data do not take it back.
+    @property
+    def positive_loss(self) -> FloatArray:
+        """The losses, with a tiny number for those of exactly zero."""
+        return np.maximum(self.loss, _TINY)
+
+    @property
+    def grammar_means(self) -> FloatArray:
+        """Falling curve of each grammar: the one nearest to its runs, geometric mean over them; (grammars, sizes).
+
+        A run that stopped keeps its last value, as more data do not take it back.
         """
-        means: FloatArray = np.exp(mean_by(self.grammars, np.log(np.fmin.accumulate(self.loss, axis=1))))
+        means: FloatArray = np.exp(mean_by(self.grammars, np.log(falling(self.positive_loss))))
         return means
 
     @property
@@ -132,62 +142,33 @@ class LearningCurves:
         means: FloatArray = mean_by(self.grammars, self.plateaus).mean(axis=0)
         return means
 
+    def seen(self, P: float | None = None) -> float:
+        """Return the chance that a test sentence is among ``P`` drawn ones, at most; by default the largest P.
 
-@dataclass(frozen=True, eq=False)
-class UnitCrossings:
-    """Crossings of each independent unit: a grammar (mean of its runs in ln P); a run, where there is one grammar.
-
-    Arrays of shape (units, L): ``ln_P`` is ``ln P*_k``; where ``late``, the curve ended first, and ``ln_P`` is a
-    lower bound; NaN where the grammar has no such step (``absent``), or the curve begins below it (``early``).
-    """
-
-    unit: str
-    names: tuple[str, ...]
-    plateaus: FloatArray
-    ln_P: FloatArray  # noqa: N815
-    late: BoolArray
-    early: BoolArray
-    absent: BoolArray
+        For equally likely sentences it is ``1 - exp(-P / N)`` with N the number of sentences; in general it is less
+        than that with ``1/N`` the probability that two drawn sentences are the same.
+        """
+        if P is None:
+            P = float(self.P[~np.isnan(self.loss).all(axis=0)].max(initial=0.0))
+        return -expm1(-P * _same_sentence(self.rhm))
 
 
-def unit_crossings(curves: LearningCurves) -> UnitCrossings:
-    """Where each grammar's curve crosses ``sqrt(H_k H_(k+1))`` of that very grammar."""
-    levels = step_levels(curves.plateaus)
-    rows = crossings(curves.P, curves.loss, levels)
-    ln_P = np.log(np.where(rows.late, rows.last[:, None], rows.at))
-    absent = np.isnan(levels)
-    names = tuple(dict.fromkeys(curves.grammars))
-    if len(names) == 1:
-        runs = tuple(f"run {i}" for i in range(len(ln_P)))
-        return UnitCrossings("runs", runs, curves.plateaus, ln_P, rows.late, rows.early, absent)
-    late, early = (mean_by(curves.grammars, kind.astype(float)) > 0 for kind in (rows.late, rows.early))
-    plateaus, ln_P = mean_by(curves.grammars, curves.plateaus), mean_by(curves.grammars, ln_P)
-    return UnitCrossings(
-        "grammars", names, plateaus, ln_P, late, early, mean_by(curves.grammars, absent.astype(float)) > 0
-    )
-
-
-def step_levels(plateaus: FloatArray) -> FloatArray:
-    """Loss at which each step counts as made, shape (rows, L); NaN where the plateaus coincide, or one is zero."""
-    H = plateaus
-    real = (H[:, 1:] > 0) & (H[:, :-1] > H[:, 1:] * np.exp(LEAST_STEP))
-    levels = np.array([crossing_levels(row) for row in H])
-    return np.where(real, levels, np.nan)
-
-
-def predicted_steps(rhm: RHM, law: str, method: str) -> FloatArray:
-    """``P_k`` of a law, shape (L,), ``published`` or ``finite_size``; a step waits for those before it."""
-    P: FloatArray = getattr(as_law(law).steps(rhm), method)
-    return P
-
-
-def multiplicity(rhm: RHM) -> float:
-    """The m of theory: equally likely rules with the same second moment."""
-    return rhm.m_eff(1)
+def law_name(law: str | Law) -> str:
+    """Return the name of a law, given by name or as itself."""
+    return law if isinstance(law, str) else str(getattr(law, "name", law))
 
 
 def mean_by(names: Sequence[str], values: FloatArray) -> FloatArray:
-    """Mean over the rows of each name, in the order in which names come first."""
+    """Return the mean over the rows of each name, in the order in which names come first."""
     order = list(dict.fromkeys(names))
     of_row = np.array([order.index(name) for name in names])
     return np.array([values[of_row == i].mean(axis=0) for i in range(len(order))])
+
+
+def _same_sentence(rhm: RHM) -> float:
+    """Probability that two drawn sentences are the same."""
+    try:
+        bits = sum(rhm.width(k) * log(rhm.m_eff(k)) for k in range(1, rhm.L + 1))
+    except InputError:  # probabilities that differ from symbol to symbol: as if all sentences were equally likely
+        return 1.0 / rhm.n_sentences
+    return exp(-bits) / rhm.n_symbols(rhm.L)

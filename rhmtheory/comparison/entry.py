@@ -1,24 +1,23 @@
-"""A learning curve of one's own against theory: from arrays, or from a CSV file."""
+"""A learning curve of one's own against theory."""
 
 from __future__ import annotations
 
-import csv
-import os
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
+from rhmtheory.comparison._units import LEAST_STEP
 from rhmtheory.comparison.curves import LearningCurves
 from rhmtheory.comparison.measurement import Measurement, measure
-from rhmtheory.language.quenched import usual_plateaus
+from rhmtheory.language.quenched import quenched_plateaus
 from rhmtheory.language.rhm import RHM
 from rhmtheory.support.checks import as_choice, as_numbers
 from rhmtheory.support.errors import InputError
 from rhmtheory.support.types import FloatArray
-from rhmtheory.theory import ARCHITECTURES
+from rhmtheory.theory._staircase import first_step
+from rhmtheory.theory.laws import ARCHITECTURES, Law
 from rhmtheory.tree.tables import Tables
 
 if TYPE_CHECKING:
@@ -26,40 +25,53 @@ if TYPE_CHECKING:
 
 _BELOW = 0.9
 """Part of the floor of its own grammar below which no test loss falls by noise."""
-_BELOW_MEAN = 0.6
-"""The same where only the floor of the ensemble is known, from which that of a grammar may differ by a quarter."""
+_SAMPLE = 48
+"""Grammars that tell how far plateaus differ where the curve's own is not known."""
+_PLACED = 0.9
+"""Part of the grammars on whose step k the level of the ensemble must lie, for the step to be placed."""
 
 
-def compare_curve(
-    P: npt.ArrayLike,
-    loss: npt.ArrayLike,
+def compare(
+    P: npt.ArrayLike | Sequence[npt.ArrayLike],
+    loss: npt.ArrayLike | Sequence[npt.ArrayLike],
     grammar: Grammar | RHM | Sequence[Grammar],
-    law: str | Sequence[str] = "both",
     *,
-    loss_error: npt.ArrayLike | None = None,
+    law: str | Law | Sequence[str | Law] = "both",
+    loss_error: npt.ArrayLike | Sequence[npt.ArrayLike] | None = None,
     label: str = "own network",
+    protocol: str = "",
+    batch: int | None = None,
+    rate: float | None = None,
+    runs_of: Sequence[str] | None = None,
     seed: int = 0,
 ) -> Measurement:
-    """Hold a learning curve, whoever measured it, against theory: factors, exponent, interval, verdicts.
+    """Hold a measured learning curve, from anywhere, against theory: factors, exponent, interval, verdicts.
 
     Parameters
     ----------
-    P : array, shape (sizes,), samples
-        Increasing: training-set sizes, or samples seen.
-    loss : array, shape (sizes,) or (rows, sizes), nats
+    P : array, shape (sizes,), samples; or a list of them
+        Sentences (not tokens) in the training set, or seen. Increasing. Curves of different length come as lists of
+        arrays, one P for each loss.
+    loss : array, shape (sizes,) or (rows, sizes), nats; or a list of arrays
         Test loss of the last token given all others. NaN where there is none.
     grammar : Grammar, sequence of Grammars, or RHM
         One grammar, of which all rows are runs; one per row, where rows of the same grammar are runs of it; or,
         where the grammars are not known, their ensemble: each row counts as a grammar of its own, and the plateaus
-        are those of the ensemble, by `quenched.usual_plateaus`.
-    law : {"both", "cnn", "lcn", "transformer"} or sequence of the latter three
-        The learners whose laws it is held against; both are ``cnn`` and ``transformer``.
-    loss_error : array, shape of loss, nats, optional
-        Standard errors. With one curve alone they make the interval, by draws with this noise (``seed``).
+        are means over drawn grammars. Steps whose plateaus differ too much from grammar to grammar are left out.
+    law : {"both", "cnn", "lcn", "transformer"}, Law, or sequence of these
+        The laws it is held against; both are ``cnn`` and ``transformer``.
+    loss_error : as loss, optional
+        Standard errors. With one curve alone they make the interval, by draws with this noise.
     label : str
         Name in table and figure.
+    protocol : {"", "online", "offline"}
+        Whether P counts samples seen, or those of a fixed training set.
+    batch, rate : optional
+        Sentences per update, and learning rate.
+    runs_of : sequence of str, optional
+        With an RHM: names that tell which rows are runs of one unknown grammar.
     seed : int
-        Of these draws.
+        Of the draws with noise.
 
     Returns
     -------
@@ -70,42 +82,90 @@ def compare_curve(
     ------
     InputError
         For sizes that do not increase, shapes that do not fit, losses that are not positive, or lie below the floor
-        of the language, and for an unknown law.
+        of the language, for an unknown law, and where no step can be placed without the grammar.
 
     Examples
     --------
     >>> from rhmtheory import RHM
     >>> grammar = RHM(v=16, m=4, s=2, L=3).grammar(seed=0)
     >>> P = np.geomspace(100, 1e6, 50)
-    >>> found = compare_curve(P, 2.7 * (P / 100) ** -0.2, grammar, "cnn")
+    >>> found = compare(P, 2.7 * (P / 100) ** -0.2, grammar, law="cnn")
     >>> found.steps, round(found.step_factor.against("published").predicted, 9)
     ((1, 2), 4.0)
     """
+    laws = _laws(law)
+    as_choice("protocol", protocol, ("", "online", "offline"))
+    sizes, losses, errors = _points(P, loss, loss_error)
+    rhm, names, H, spread = _languages(grammar, len(losses))
+    if runs_of is not None and isinstance(grammar, RHM):
+        names = _named(runs_of, len(losses))
+    _check_losses(losses, H, errors, spread)
+    lowest = None if spread is None else spread[0]
+    curves = LearningCurves(
+        rhm, label, laws, names, H, sizes, losses, errors, protocol=protocol, batch=batch, rate=rate,
+        level_spread=None if lowest is None or spread is None else spread[1], known=not isinstance(grammar, RHM),
+    )  # fmt: skip
+    return measure(curves, seed=seed)
+
+
+# --- numbers --------------------------------------------------------------------------------------------
+
+
+def _points(P: Any, loss: Any, loss_error: Any) -> tuple[FloatArray, FloatArray, FloatArray | None]:
+    """Sizes (sizes,), losses and errors (rows, sizes)."""
+    if _is_list_of_curves(P):
+        P, loss, loss_error = _merged(P, loss, loss_error)
     sizes, losses = as_numbers("P", P), np.atleast_2d(as_numbers("loss", loss))
     if sizes.ndim != 1 or losses.ndim != 2 or losses.shape[1] != len(sizes) or len(sizes) < 2:
-        raise InputError(
-            f"P has shape {sizes.shape} and loss {losses.shape}: give two sizes or more, and one loss for each, "
-            "in one row per curve"
-        )
+        rule = f"has shape {sizes.shape} and loss {losses.shape}"
+        way_out = "give two sizes or more, and one loss for each, in one row per curve"
+        raise InputError("P", rule=rule, way_out=way_out)
     if not (np.isfinite(sizes).all() and (sizes > 0).all() and (np.diff(sizes) > 0).all()):
-        raise InputError("P must be positive, finite and increasing: sort the sizes and drop repeated ones")
+        way_out = "sort the sizes and drop repeated ones"
+        raise InputError("P", rule="must be positive, finite and increasing", way_out=way_out)
     known = losses[~np.isnan(losses)]
-    if not (np.isfinite(known).all() and (known > 0).all()):
-        raise InputError(
-            "loss holds values that are infinite or not positive: give nats, and NaN where there is none"
-        )
+    if not (np.isfinite(known).all() and (known >= 0).all()):
+        way_out = "give nats, and NaN where there is none"
+        raise InputError("loss", rule="holds values that are infinite or not positive", way_out=way_out)
     if np.isnan(losses).all(axis=1).any():
-        raise InputError("loss has a row without any number: leave that row out")
+        raise InputError("loss", rule="has a row without any number", way_out="leave that row out")
     errors = None if loss_error is None else np.atleast_2d(as_numbers("loss_error", loss_error))
     if errors is not None and (errors.shape != losses.shape or not _are_errors(errors[~np.isnan(losses)])):
-        raise InputError(
-            f"loss_error must hold standard errors: one finite number, not negative, for each loss, {losses.shape}"
-        )
-    rhm, names, H = _languages(grammar, len(losses))
-    _check_floor(losses, H, errors, alone=isinstance(grammar, RHM))
-    laws = _laws(law)
-    curves = LearningCurves(rhm, label, laws, names, H, sizes, losses, errors, known=not isinstance(grammar, RHM))
-    return measure(curves, seed=seed)
+        rule = f"must hold standard errors: one finite number, not negative, for each loss, {losses.shape}"
+        raise InputError("loss_error", rule=rule)
+    return sizes, losses, errors
+
+
+def _is_list_of_curves(P: Any) -> bool:
+    return (
+        isinstance(P, (list, tuple))
+        and len(P) > 0
+        and all(np.ndim(one) == 1 for one in P if _is_sized(one))
+        and all(map(_is_sized, P))
+    )
+
+
+def _is_sized(value: Any) -> bool:
+    return hasattr(value, "__len__") and not isinstance(value, str)
+
+
+def _merged(P: Any, loss: Any, loss_error: Any) -> tuple[FloatArray, FloatArray, FloatArray | None]:
+    """Curves of different length on all sizes together, NaN where a curve has none."""
+    given = [list(P), list(loss)] + ([] if loss_error is None else [list(loss_error)])
+    lengths = [[len(one) if _is_sized(one) else 1 for one in part] for part in given]
+    if any(length != lengths[0] for length in lengths):
+        rule = f"holds curves of {lengths[0]} sizes, and loss of {lengths[1]}"
+        raise InputError("P", rule=rule, way_out="give one loss for each size, curve by curve")
+    sizes = np.array(sorted({float(x) for one in P for x in as_numbers("P", one)}))
+    rows = np.full((len(given) - 1, len(P), len(sizes)), np.nan)
+    for i, one in enumerate(P):
+        x = as_numbers("P", one)
+        if not (np.diff(x) > 0).all():
+            way_out = "sort the sizes and drop repeated ones"
+            raise InputError("P", rule="must be positive, finite and increasing", way_out=way_out)
+        for part, values in zip(rows, given[1:], strict=True):
+            part[i, np.searchsorted(sizes, x)] = as_numbers("loss", values[i])
+    return sizes, rows[0], rows[1] if loss_error is not None else None
 
 
 def _are_errors(x: FloatArray) -> bool:
@@ -113,123 +173,72 @@ def _are_errors(x: FloatArray) -> bool:
     return bool(((x >= 0) & (x < 1e150)).all())
 
 
-def _laws(law: str | Sequence[str]) -> tuple[str, ...]:
-    laws = ("cnn", "transformer") if law == "both" else (law,) if isinstance(law, str) else tuple(law)
+def _laws(law: str | Law | Sequence[str | Law]) -> tuple[str | Law, ...]:
+    laws = ("cnn", "transformer") if law == "both" else (law,) if isinstance(law, (str, Law)) else tuple(law)
     for one in laws:
-        as_choice("law", one, (*ARCHITECTURES, "both"))
+        if not isinstance(one, Law):
+            as_choice("law", one, (*ARCHITECTURES, "both"))
     return laws
 
 
-def _languages(grammar: Grammar | RHM | Sequence[Grammar], rows: int) -> tuple[RHM, tuple[str, ...], FloatArray]:
-    """Ensemble, names of the grammars and plateaus of each row."""
+# --- languages ------------------------------------------------------------------------------------------
+
+
+def _languages(grammar: Any, rows: int) -> tuple[RHM, tuple[str, ...], FloatArray, tuple[float, FloatArray] | None]:
+    """Ensemble, names of the grammars, plateaus of each row; of an ensemble, its lowest floor and spread of
+    levels."""
     if isinstance(grammar, RHM):
-        return grammar, tuple(f"row {i}" for i in range(rows)), np.tile(usual_plateaus(grammar), (rows, 1))
+        H, *spread = _ensemble(grammar)
+        return grammar, tuple(f"row {i}" for i in range(rows)), np.tile(H, (rows, 1)), (spread[0], spread[1])
     grammars = [grammar] * rows if isinstance(grammar, Tables) else list(grammar)
     if not all(isinstance(one, Tables) for one in grammars):
-        raise InputError("grammar must be a Grammar, a list of them (one per row of loss), or an RHM")
+        raise InputError("grammar", rule="must be a Grammar, a list of them (one per row of loss), or an RHM")
     if len(grammars) != rows:
-        raise InputError(f"{len(grammars)} grammars for {rows} rows of loss: give one per row, or one for all")
+        rule = f"{len(grammars)} grammars for {rows} rows of loss"
+        raise InputError("", rule=rule, way_out="give one per row, or one for all")
     if len({one.rhm for one in grammars}) > 1:
-        raise InputError(
-            "the grammars are of different ensembles: compare the curves of each ensemble by themselves"
-        )
+        way_out = "compare the curves of each ensemble by themselves"
+        raise InputError("the grammars", rule="are of different ensembles", way_out=way_out)
     plateaus = {one.fingerprint: one.plateaus() for one in grammars}
     names = tuple(f"grammar {one.fingerprint[:8]}" for one in grammars)
-    return grammars[0].require_rhm(), names, np.array([plateaus[one.fingerprint] for one in grammars])
+    return grammars[0].require_rhm(), names, np.array([plateaus[one.fingerprint] for one in grammars]), None
 
 
-def _check_floor(loss: FloatArray, H: FloatArray, errors: FloatArray | None, *, alone: bool) -> None:
-    floor = (_BELOW_MEAN if alone else _BELOW) * H[:, -1:]
-    low = loss + (3 * errors if errors is not None else 0) < floor
+def _ensemble(rhm: RHM) -> tuple[FloatArray, float, FloatArray]:
+    """Mean plateaus over drawn grammars, their lowest floor, and the spread of ln levels: see `LearningCurves`."""
+    drawn = quenched_plateaus(rhm, _SAMPLE).values
+    H = drawn.mean(axis=0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        level = np.sqrt(H[:-1] * H[1:])
+        inside = (drawn[:, 1:] < level) & (level < drawn[:, :-1])
+        spread = np.log(np.sqrt(drawn[:, :-1] * drawn[:, 1:])).std(axis=0, ddof=1)
+    steps = (H[1:] > 0) & (H[:-1] > H[1:] * np.exp(LEAST_STEP))
+    placed = steps & (inside.mean(axis=0) >= _PLACED) & np.isfinite(spread)
+    first = first_step(rhm.L)
+    if placed[first:].sum() < 2 <= steps[first:].sum():
+        rule = f"{rhm} has plateaus that differ too much from grammar to grammar to place two steps of a curve"
+        raise InputError("", rule=rule, way_out="name the grammar of each curve")
+    return H, float(drawn[:, -1].min()), np.where(placed, spread, np.nan)
+
+
+def _named(runs_of: Sequence[str], rows: int) -> tuple[str, ...]:
+    if len(runs_of) != rows:
+        raise InputError(
+            "runs_of", rule=f"has {len(runs_of)} names for {rows} rows of loss", way_out="give one per row"
+        )
+    return tuple(map(str, runs_of))
+
+
+def _check_losses(
+    loss: FloatArray, H: FloatArray, errors: FloatArray | None, spread: tuple[float, FloatArray] | None
+) -> None:
+    floor = H[:, -1:] if spread is None else np.full((len(loss), 1), spread[0])
+    low = loss + (3 * errors if errors is not None else 0) < _BELOW * floor
     if low.any():
         row = int(np.flatnonzero(low.any(axis=1))[0])
-        raise InputError(
-            f"the loss of row {row} comes down to {np.nanmin(loss[row]):.4g} nats, below the entropy of its "
-            f"language, {H[row, -1]:.4g}, and no predictor does that: is it the wrong grammar, or not the loss of "
-            "the last token in nats?"
+        rule = (
+            f"of row {row} comes down to {np.nanmin(loss[row]):.4g} nats, below the entropy of its language, "
+            f"{floor[row, 0]:.4g}, and no predictor does that"
         )
-
-
-@dataclass(frozen=True, eq=False)
-class CurveTable:
-    """Learning curves read from a CSV file: one row per grammar and run. Made by `read_curves`."""
-
-    grammars: tuple[str, ...]
-    """The entry of the column ``grammar`` of each row; empty text where there is no such column."""
-    P: FloatArray
-    loss: FloatArray
-    loss_error: FloatArray | None
-
-
-def read_curves(path: str | os.PathLike[str]) -> CurveTable:
-    """Read columns ``P`` and ``loss``, and ``grammar``, ``run``, ``error`` where they are there, from a CSV file.
-
-    Raises
-    ------
-    InputError
-        For missing columns (they are named), entries that are not numbers, and two losses of one curve at one P.
-
-    The file at ``path`` is UTF-8 text.
-    """
-    points: dict[tuple[str, str], dict[float, tuple[float, float]]] = {}
-    try:
-        with open(path, newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file, skipinitialspace=True)
-            columns = [name.strip() for name in reader.fieldnames or ()]
-            reader.fieldnames = columns
-            if missing := [name for name in ("P", "loss") if name not in columns]:
-                raise InputError(
-                    f"{path} lacks the column {' and '.join(missing)}: its first line must name P and loss, may "
-                    f"name grammar, run and error; it names {', '.join(columns) or 'nothing'}"
-                )
-            for row in reader:
-                where = f"{path}, line {reader.line_num}"
-                P, loss = _entry(where, "P", row), _entry(where, "loss", row)
-                error = _entry(where, "error", row) if "error" in columns else 0.0
-                curve = points.setdefault(((row.get("grammar") or "").strip(), (row.get("run") or "").strip()), {})
-                if P in curve:
-                    raise InputError(
-                        f"{where}: a second loss at P={P:g}: tell the curves apart by columns grammar or run"
-                    )
-                curve[P] = loss, error
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path} is not UTF-8 text: save it as such ({error})") from None
-    if not points:
-        raise InputError(f"{path} has no rows below its heads: add one per point of the curve")
-    for curve in points.values():
-        if list(curve) != sorted(curve):
-            raise InputError(f"P in {path} does not increase along a curve: sort the lines by P")
-    sizes = sorted({P for curve in points.values() for P in curve})
-    values = np.array([[curve.get(P, (np.nan, np.nan)) for P in sizes] for curve in points.values()])
-    names = tuple(grammar for grammar, _ in points)
-    return CurveTable(names, np.array(sizes), values[..., 0], values[..., 1] if "error" in columns else None)
-
-
-def _entry(where: str, name: str, row: dict[str, str]) -> float:
-    try:
-        return float(row[name])
-    except (TypeError, ValueError):
-        raise InputError(f"{where}: {name}={row[name]!r} is not a number") from None
-
-
-def grammars_of(
-    table: CurveTable, rhm: RHM, named: Grammar | None, draw: Callable[[str], Grammar]
-) -> list[Grammar] | RHM:
-    """The grammar of each row: the one named, or by the column of the file, or the ensemble where neither is given.
-
-    Raises `InputError` where one grammar is named and the file has curves of several.
-
-    ``table`` is what `read_curves` read, ``rhm`` the ensemble, and ``draw`` makes a grammar from a seed.
-    """
-    entries = list(dict.fromkeys(table.grammars))
-    if named is not None:
-        if len(entries) > 1:
-            raise InputError(
-                f"one grammar is named, but the file has curves of {len(entries)}: leave that option out, and give "
-                "seeds or .npz files in the column grammar"
-            )
-        return [named] * len(table.grammars)
-    if entries == [""]:
-        return rhm
-    drawn = {entry: draw(entry) for entry in entries}
-    return [drawn[entry] for entry in table.grammars]
+        way_out = "is it the wrong grammar, or not the loss of the last token in nats?"
+        raise InputError("the loss", rule=rule, way_out=way_out)

@@ -4,66 +4,44 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
-from math import exp, isfinite, isnan, nan
-from typing import TYPE_CHECKING, Any
+from math import exp, nan
+from typing import Any
 
 import numpy as np
 
-from rhmtheory.comparison.curves import LearningCurves, UnitCrossings, predicted_steps, step_levels, unit_crossings
-from rhmtheory.comparison.tables import measurement_tables
+from rhmtheory.comparison._estimates import (
+    combined_variance,
+    crossing_estimate,
+    crossing_slopes,
+    exponent,
+    exponent_estimate,
+    exponent_weights,
+    level_variance,
+    mean_of,
+    pair_factors,
+    plateau_slopes,
+    slope_weights,
+    with_noise,
+)
+from rhmtheory.comparison._notes import notes_of
+from rhmtheory.comparison._units import HEIGHTS, UnitCrossings, predicted_steps, unit_crossings
+from rhmtheory.comparison.curves import LearningCurves
+from rhmtheory.comparison.findings import METHODS, Finding, finding_table, judge, number
 from rhmtheory.fitting.curves import collapse_quality
-from rhmtheory.fitting.intervals import LEAST, Estimate, no_estimate, pseudo_values, t_estimate
-from rhmtheory.fitting.levels import crossings
+from rhmtheory.fitting.intervals import Estimate, no_estimate
 from rhmtheory.fitting.slopes import slope
-from rhmtheory.support.checks import as_generator
+from rhmtheory.language.rhm import RHM
 from rhmtheory.support.errors import InputError
-from rhmtheory.support.facade import Forward
 from rhmtheory.support.json import plain
-from rhmtheory.support.tables import html, text
-from rhmtheory.support.types import FloatArray, IntArray
-from rhmtheory.theory import staircase_exponent
+from rhmtheory.support.tables import Table, html, text
+from rhmtheory.support.types import FloatArray
+from rhmtheory.support.values import ByValue
 from rhmtheory.theory._staircase import first_step
-
-if TYPE_CHECKING:
-    from rhmtheory.plotting import plot_measurement as _plot_measurement
-
-METHODS = {"published": "published", "exact": "finite_size"}
-"""The two predictions of a law: with the published formulas, and with the exact second moment at this size."""
-
-_NOISE_DRAWS = 200
-
-
-@dataclass(frozen=True)
-class Judged:
-    """A prediction of the measured number, and the verdict on it.
-
-    ``law`` is the learner, ``method`` how its sample complexities were obtained (see `METHODS`), ``predicted`` the
-    number that the very estimator of the measurement gives on the predicted staircase.
-    """
-
-    law: str
-    method: str
-    predicted: float
-    verdict: str
-
-
-@dataclass(frozen=True)
-class Finding:
-    """A measured number and the predictions it is held against."""
-
-    measured: Estimate
-    judged: tuple[Judged, ...]
-
-    def against(self, method: str, law: str | None = None) -> Judged:
-        """The judgement by one method, on the network's own law (the first) or the law named."""
-        for one in self.judged:
-            if one.method == method and law in (None, one.law):
-                return one
-        raise InputError(f"no prediction of law={law!r} by {method!r}: there are {self.judged}")
+from rhmtheory.theory.laws import as_law
 
 
 @dataclass(frozen=True, eq=False)
-class Measurement:
+class Measurement(ByValue):
     """One network set against its prediction. Made by `measure`.
 
     Attributes
@@ -84,11 +62,17 @@ class Measurement:
         ``exp`` of the mean over units of the slope of ``ln P*_k`` against k.
     exponent : Finding
         By `staircase_exponent` on mean ``ln P*_k`` and mean plateaus, within the window.
+    heights : tuple of float
+        The step factor where the crossings are taken at a quarter and at three quarters of each step.
+    crossing_slopes, plateau_slopes : arrays
+        Local slopes ``-d ln loss / d ln P`` at step k = 0..L-1, and at the plateau before step k = 1..L-1. Where
+        the curve rests on its plateaus, these are far smaller.
     collapse : float
         How well the steps of the mean curve (`step_curves`) fall onto one when P is divided by the ``P_k`` of its
         own law: 0 perfect, about 1 not at all; NaN with fewer than two steps.
     notes : tuple of str
-        What a reader must know: grammars left out, runs that diverged, intervals that are missing.
+        Further facts for the reader: grammars left out, runs that diverged, intervals that are missing, losses that
+        cannot be in nats, sentences that were seen.
     """
 
     curves: LearningCurves
@@ -99,6 +83,9 @@ class Measurement:
     factors: dict[int, Estimate]
     step_factor: Finding
     exponent: Finding
+    heights: tuple[float, ...]
+    crossing_slopes: FloatArray
+    plateau_slopes: FloatArray
     collapse: float
     notes: tuple[str, ...]
 
@@ -111,97 +98,105 @@ class Measurement:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain numbers and lists, ready for JSON; what is infinite or undefined is None."""
-        content: dict[str, Any] = plain({field.name: getattr(self, field.name) for field in fields(self)})
+        content: dict[str, Any] = plain(
+            {field.name: getattr(self, field.name) for field in fields(self) if field.name != "curves"}
+        )
+        curves = {field.name: getattr(self.curves, field.name) for field in fields(self.curves)}
+        content["curves"] = plain({**curves, "laws": self.curves.law_names})
         content["crossings_of_units"] = plain(np.exp(self.units.ln_P))
+        content["sentences_seen"] = self.curves.seen()
         return content
 
     @property
     def prefactor(self) -> float:
         """Measured over published ``P_k`` (of its own law) of the first step that enters fits; NaN without one."""
         k = first_step(self.curves.rhm.L)
-        if not self.curves.laws or self.crossings[k].at_least:
+        if not self.curves.laws or self.crossings[k].is_bound:
             return nan
-        return self.crossings[k].best / float(predicted_steps(self.curves.rhm, self.curves.laws[0], "published")[k])
+        P_k = predicted_steps(self.curves.rhm, self.curves.laws[0], "published")
+        return self.crossings[k].best / float(P_k[k])
 
-    if TYPE_CHECKING:
-        plot = _plot_measurement
-    else:
-        plot = Forward("rhmtheory.plotting:plot_measurement")
+    @property
+    def rests(self) -> dict[int, bool]:
+        """Whether the curve rests before each step of the window but the first: half as steep as at the steps."""
+        steep = self.crossing_slopes
+        return {
+            k: bool(self.plateau_slopes[k - 1] < 0.5 * np.sqrt(steep[k - 1] * steep[k]))
+            for k in self.steps[1:]
+            if np.isfinite([self.plateau_slopes[k - 1], steep[k - 1], steep[k]]).all()
+        }
+
+    def plot(self, axes: Any = None) -> Any:
+        """Draw curves and step factors: see `rhmtheory.plotting.plot_verdict`."""
+        from rhmtheory.plotting import plot_verdict
+
+        return plot_verdict([self], axes)
 
 
 def measure(curves: LearningCurves, *, seed: int = 0) -> Measurement:
-    """Crossings, step factor and exponent of one network, with 95% intervals over grammars.
+    """Measure crossings, step factor and exponent of one network, with 95% intervals over grammars.
 
     The interval of factor and crossings is Student's, on logarithms, over grammars; that of the exponent is
-    Student's on jackknife pseudo-values of its logarithm. Both hold their 95% for five grammars and more. With one
-    grammar the interval is over its runs, or over draws of the curve's own noise (``seed``) where ``loss_error`` is
-    given.
+    Student's on jackknife pseudo-values of its logarithm. Both hold their 95% for four grammars and more. Where the
+    points are so far apart that a step falls between two of them, the place in between widens it. With one grammar
+    the interval is over its runs, or over draws of the curve's own noise where ``loss_error`` is given.
 
     A grammar whose curve ends before a step enters with the largest P it reached. That can only lower its factor,
     so that the lower end of the interval is a lower confidence bound for the true one: ``at_least``.
 
-    ``curves`` are those of one network on grammars of one ensemble.
+    Parameters
+    ----------
+    curves : LearningCurves
+        One network on grammars of one ensemble.
+    seed : int
+        Of the draws of noise.
     """
+    curves = _distinct(curves)
     units = unit_crossings(curves)
     used, steps, at_least = _window(curves, units)
-    ln_P, H = units.ln_P[list(used)], units.plateaus[list(used)]
-    slopes = np.array([slope(steps, row[list(steps)]) for row in ln_P])
-    factor = _over_units(slopes, units.unit, at_least)
-    exponent = no_estimate(len(used), units.unit) if at_least else _exponent_estimate(ln_P, H, steps, units.unit)
-    if len(units.names) == 1 and curves.loss_error is not None:
-        factor, exponent = _with_noise(curves, factor, exponent, steps, seed)
-    factor = factor.exp()
-    mean_H = H.mean(axis=0) if used else np.full(curves.rhm.L + 1, nan)
-    factor_judged, exponent_judged = [], []
-    for law in curves.laws:
-        for name, method in METHODS.items():
+    which, L = list(used), curves.rhm.L
+    factor, exponent_found = _fits(curves, units, which, steps, at_least, seed)
+    mean_H = units.plateaus[which].mean(axis=0) if used else np.full(L + 1, nan)
+    judged: tuple[list[Any], list[Any]] = ([], [])
+    for law, name in zip(curves.laws, curves.law_names, strict=True):
+        for method in METHODS:
             P = predicted_steps(curves.rhm, law, method)
-            by_factor = _exp_slope(P, steps)
-            by_exponent = nan if at_least else _exponent(np.log(P), mean_H, steps)
-            factor_judged.append(Judged(law, name, by_factor, verdict(factor, by_factor)))
-            exponent_judged.append(Judged(law, name, by_exponent, verdict(exponent, by_exponent)))
-    return Measurement(
+            by_factor = exp(slope(steps, np.log(P[list(steps)]))) if len(steps) > 1 else nan
+            by_exponent = nan if at_least else exponent(np.log(P), mean_H, steps)
+            judged[0].append(judge(factor, name, method, by_factor))
+            judged[1].append(judge(exponent_found, name, method, by_exponent))
+    found = Measurement(
         curves=curves,
         units=units,
         used=used,
         steps=steps,
-        crossings=tuple(_crossing_estimate(units, k) for k in range(curves.rhm.L)),
-        factors=_pair_factors(units, used, _candidates(curves, units)),
-        step_factor=Finding(factor, tuple(factor_judged)),
-        exponent=Finding(exponent, tuple(exponent_judged)),
+        crossings=tuple(crossing_estimate(units, k) for k in range(L)),
+        factors=pair_factors(units, which, _candidates(curves, units)),
+        step_factor=Finding(factor, tuple(judged[0])),
+        exponent=Finding(exponent_found, tuple(judged[1])),
+        heights=tuple(_factor_at(units, which, steps, i) for i in range(len(HEIGHTS))),
+        crossing_slopes=crossing_slopes(units, which),
+        plateau_slopes=plateau_slopes(units, which),
         collapse=_collapse(curves, steps),
-        notes=tuple(_notes(curves, units, used, factor)),
+        notes=(),
     )
-
-
-def verdict(measured: Estimate, predicted: float) -> str:
-    """``disagrees`` if the interval leaves the prediction out, ``agrees`` if it has it and is narrow.
-
-    Narrow means that the upper bound is less than twice the lower one; a wider interval, or none, is ``undecided``.
-    A lower bound is told as ``at least x``, and ``disagrees, at least x`` where it lies above the prediction.
-
-    ``measured`` and ``predicted`` are of one number.
-    """
-    if measured.at_least and not isnan(measured.best):
-        bound = measured.best if isnan(measured.low) else measured.low
-        above = isfinite(predicted) and measured.low > predicted
-        return f"{'disagrees, ' if above else ''}at least {bound:.3g}"
-    if not np.isfinite([measured.best, measured.low, measured.high, predicted]).all():
-        return "undecided"
-    if not measured.low <= predicted <= measured.high:
-        return "disagrees"
-    return "agrees" if 0 < measured.high < 2 * measured.low else "undecided"
+    return replace(found, notes=notes_of(found, _candidates(curves, units)))
 
 
 def step_curves(
     curves: LearningCurves, P_k: FloatArray, steps: Sequence[int]
 ) -> list[tuple[FloatArray, FloatArray]]:
-    """Each step of the mean curve as (P / P_k, part of the step in ln loss that is still to go).
+    """Return each step of the mean curve as (P / P_k, part of the step in ln loss that is still to go).
 
     The part is one at ``H_k``, a half at the crossing level, zero at ``H_(k+1)``; the outer tenths are left out,
     where plateaus and neighbouring steps are seen more than the step itself.
 
-    ``curves`` and ``P_k`` are of one network; ``steps`` names the steps k to follow.
+    Parameters
+    ----------
+    curves : LearningCurves
+    P_k : array, shape (L,)
+    steps : sequence of int
+        The steps k to follow.
     """
     log_loss, log_H = np.log(curves.mean_loss), np.log(curves.mean_plateaus)
     out = []
@@ -212,12 +207,72 @@ def step_curves(
     return out
 
 
-def exponent_of(ln_P: FloatArray, H: FloatArray, steps: tuple[int, ...], which: IntArray) -> float:
-    """Exponent of the staircase through the mean crossings (in ln P) and mean plateaus of these units."""
-    return _exponent(ln_P[which].mean(axis=0), H[which].mean(axis=0), steps)
+# --- tables ---------------------------------------------------------------------------------------------
 
 
-# --- the window -----------------------------------------------------------------------------------------
+def measurement_tables(measurements: Sequence[Measurement]) -> list[Table]:
+    """Crossings, factors, exponents and verdicts of networks on one ensemble."""
+    rhm = measurements[0].curves.rhm
+    factors = [(m.curves.name, m.step_factor) for m in measurements]
+    exponents = [(m.curves.name, m.exponent) for m in measurements]
+    return [
+        _crossings_table(measurements),
+        finding_table("step factor P*_(k+1) / P*_k over the steps in the fit", factors),
+        finding_table(f"exponent of the excess loss, fitted on the same steps ({_many_levels(rhm)})", exponents),
+    ]
+
+
+def _crossings_table(measurements: Sequence[Measurement]) -> Table:
+    heads = tuple(f"P*_{k}" for k in range(measurements[0].curves.rhm.L))
+    rows = []
+    for m in measurements:
+        signs = (">= " if P.at_least else "<= " if P.at_most else "" for P in m.crossings)
+        cells = [f"{sign}{number(P.best)}" for sign, P in zip(signs, m.crossings, strict=True)]
+        rows.append(
+            (m.curves.name, f"{len(m.units.names)} {m.units.unit}", *cells, ", ".join(map(str, m.steps)) or "none")
+        )
+    title = "samples P*_k at which the loss crosses sqrt(H_k H_(k+1)), geometric mean"
+    N, seen = measurements[0].curves.rhm.n_sentences, max(m.curves.seen() for m in measurements)
+    most = max(float(m.curves.P.max(initial=0.0)) for m in measurements)
+    below = (
+        f"P counts sentences. Of the N = {number(float(N)) if N < 1e300 else 'more than 1e300'} of the language, "
+        f"P reaches {most / N if N < 1e300 else 0:.2g} N; a test sentence was seen with a chance of {seen:.2g}."
+    )
+    return Table(title, ("network", "of", *heads, "in fit"), tuple(rows), below)
+
+
+def _many_levels(rhm: RHM) -> str:
+    if not rhm.has_alike_levels:
+        return "levels differ"
+    return (
+        f"for many levels: cnn {as_law('cnn').exponent(rhm):.3g}, "
+        f"transformer {as_law('transformer').exponent(rhm):.3g}"
+    )
+
+
+# --- the window and the fits ----------------------------------------------------------------------------
+
+
+def _distinct(curves: LearningCurves) -> LearningCurves:
+    """The curves with rows that hold the same numbers counted once: copies say nothing of the scatter."""
+    first: dict[bytes, int] = {}
+    for i, row in enumerate(curves.loss):
+        j = first.setdefault(row.tobytes(), i)
+        if curves.known and curves.grammars[i] != curves.grammars[j]:
+            rule = f"has the same numbers in row {j} ({curves.grammars[j]}) and row {i} ({curves.grammars[i]})"
+            raise InputError("loss", rule=rule, way_out="give each grammar its own curve")
+    rows = sorted(first.values())
+    if len(rows) == len(curves.loss):
+        return curves
+    copies = len(curves.loss) - len(rows)
+    picked = {
+        name: value[rows]
+        for name in ("plateaus", "loss", "loss_error", "time")
+        if (value := getattr(curves, name)) is not None
+    }
+    remark = f"{copies} rows hold the same numbers as others: each counts once"
+    grammars = tuple(curves.grammars[i] for i in rows)
+    return replace(curves, grammars=grammars, remarks=(*curves.remarks, remark), **picked)
 
 
 def _candidates(curves: LearningCurves, units: UnitCrossings) -> list[int]:
@@ -232,84 +287,41 @@ def _candidates(curves: LearningCurves, units: UnitCrossings) -> list[int]:
 def _window(curves: LearningCurves, units: UnitCrossings) -> tuple[tuple[int, ...], tuple[int, ...], bool]:
     """Units and steps that enter the fits, and whether the last step is censored."""
     steps = _candidates(curves, units)
-    used = np.flatnonzero(~units.absent[:, steps].any(axis=1))
-    complete = [k for k in steps if not units.late[used, k].any()] if len(used) else []
+    used = np.flatnonzero(~units.absent[:, steps].any(axis=1)).tolist()
+    complete = [k for k in steps if not units.late[used, k].any()] if used else []
     at_least = len(complete) == 1 and steps[0] == complete[0] and len(steps) > 1
     if at_least:
         complete = steps[:2]
-    return tuple(used.tolist()), tuple(complete if len(complete) > 1 else ()), at_least
+    # two crossings in one bracket are no factor
+    if len(complete) > 1 and not at_least and units.together(complete[0], complete[-1], used):
+        complete = []
+    return tuple(used), tuple(complete if len(complete) > 1 else ()), at_least
 
 
-# --- estimates ------------------------------------------------------------------------------------------
-
-
-def _over_units(values: FloatArray, unit: str, at_least: bool = False) -> Estimate:
-    """Student's estimate of the mean of logarithms, a lower bound where some are lower bounds."""
-    if len(values) == 0 or np.isnan(values).any():
-        return no_estimate(len(values), unit)
-    found = t_estimate([values], unit=unit)
-    return replace(found, high=np.inf, at_least=True) if at_least else found
-
-
-def _crossing_estimate(units: UnitCrossings, k: int) -> Estimate:
-    known = ~np.isnan(units.ln_P[:, k])
-    return _over_units(units.ln_P[known, k], units.unit, bool(units.late[:, k].any())).exp()
-
-
-def _pair_factors(units: UnitCrossings, used: Sequence[int], steps: Sequence[int]) -> dict[int, Estimate]:
-    out = {}
-    which = list(used)
-    for k in steps:
-        if k + 1 in steps and not units.late[which, k].any():
-            rise = units.ln_P[which, k + 1] - units.ln_P[which, k]
-            out[k] = _over_units(rise, units.unit, bool(units.late[which, k + 1].any())).exp()
-    return out
-
-
-def _exponent_estimate(ln_P: FloatArray, H: FloatArray, steps: tuple[int, ...], unit: str) -> Estimate:
-    """Jackknife-t on the logarithm of the exponent; without an interval where some exponent is not positive."""
-    best = exponent_of(ln_P, H, steps, np.arange(len(ln_P))) if len(ln_P) else nan
-    if not best > 0:
-        return replace(no_estimate(len(ln_P), unit), best=best)
-
-    def ln_exponent(which: IntArray) -> float:
-        value = exponent_of(ln_P, H, steps, which)
-        return float(np.log(value)) if value > 0 else nan
-
-    return t_estimate([pseudo_values(ln_exponent, len(ln_P))], unit=unit, best=float(np.log(best))).exp()
-
-
-def _with_noise(
-    curves: LearningCurves, factor: Estimate, exponent: Estimate, steps: tuple[int, ...], seed: int
+def _fits(
+    curves: LearningCurves, units: UnitCrossings, used: list[int], steps: Sequence[int], at_least: bool, seed: int
 ) -> tuple[Estimate, Estimate]:
-    """Intervals (of ln factor, and of the exponent) from draws of the losses within their errors."""
-    error, rows = curves.loss_error, len(curves.loss)
-    assert error is not None
-    noise = error * as_generator(seed).standard_normal((_NOISE_DRAWS, *error.shape))
-    drawn = np.maximum(curves.loss + noise, curves.loss / 10).reshape(-1, len(curves.P))
-    levels = np.tile(step_levels(curves.plateaus), (_NOISE_DRAWS, 1))
-    ln_P = np.log(crossings(curves.P, drawn, levels).at).reshape(_NOISE_DRAWS, rows, -1).mean(axis=1)
-    H = curves.mean_plateaus
-    draws = [(slope(steps, row[list(steps)]), _exponent(row, H, steps)) for row in ln_P]
-    out = []
-    for estimate, values in zip((factor, exponent), np.array(draws).T, strict=True):
-        spread = 1.96 * np.std(values[~np.isnan(values)]) if np.isfinite(values).any() else nan
-        if estimate.at_least or isnan(estimate.best):
-            out.append(estimate)
-            continue
-        low, high = estimate.best - spread, estimate.best + spread
-        out.append(replace(estimate, low=low, high=high, count=_NOISE_DRAWS, unit="noise"))
-    return out[0], out[1]
+    """Step factor and exponent."""
+    L = curves.rhm.L
+    weights = slope_weights(steps, L)
+    slopes = np.array([slope(steps, units.ln_P[i, list(steps)]) for i in used])
+    known = combined_variance(units, used, weights) + level_variance(curves, units, weights)
+    factor = mean_of(slopes, units.unit, known, at_least)
+    found = no_estimate(len(used), units.unit) if at_least else exponent_estimate(units, used, steps)
+    if len(units.names) == 1 and curves.loss_error is not None and len(steps) > 1:
+        slopes_of_exponent = exponent_weights(units.ln_P[0], units.plateaus[0], steps)
+        variances = (
+            known,
+            combined_variance(units, used, slopes_of_exponent) + level_variance(curves, units, slopes_of_exponent),
+        )
+        factor, found = with_noise(curves, (factor, found), steps, variances, seed)
+    return factor.exp(), found
 
 
-def _exp_slope(P: FloatArray, steps: tuple[int, ...]) -> float:
-    return exp(slope(steps, np.log(P[list(steps)]))) if len(steps) > 1 else nan
-
-
-def _exponent(ln_P: FloatArray, H: FloatArray, steps: tuple[int, ...]) -> float:
-    P = np.full(len(ln_P), nan)
-    P[list(steps)] = np.exp(ln_P[list(steps)])
-    return staircase_exponent(P, H)
+def _factor_at(units: UnitCrossings, used: list[int], steps: Sequence[int], height: int) -> float:
+    if len(steps) < 2 or not used or units.late[used][:, list(steps)].any():
+        return nan
+    return exp(np.mean([slope(steps, units.at_heights[height][i, list(steps)]) for i in used]))
 
 
 def _collapse(curves: LearningCurves, steps: Sequence[int]) -> float:
@@ -321,26 +333,3 @@ def _collapse(curves: LearningCurves, steps: Sequence[int]) -> float:
         return collapse_quality(parts)
     except InputError:  # fewer than two, or apart
         return nan
-
-
-def _notes(curves: LearningCurves, units: UnitCrossings, used: Sequence[int], factor: Estimate) -> list[str]:
-    notes = list(curves.remarks)
-    if curves.diverged:
-        notes.append(f"{curves.diverged} runs diverged and are left out")
-    if left_out := [name for i, name in enumerate(units.names) if i not in used]:
-        notes.append(f"no step between two of the plateaus of {', '.join(left_out)}: left out of the fits")
-    first = first_step(curves.rhm.L)
-    if early := [str(first + k) for k in np.flatnonzero(units.early[:, first:].any(axis=0))]:
-        notes.append(f"some curve begins below step {', '.join(early)}: begin at smaller P to measure it")
-    late = units.late[list(used)].sum(axis=0)
-    for k in _candidates(curves, units):
-        if late[k]:
-            notes.append(f"step {k} is not made by {late[k]} of {len(used)} {units.unit} at the largest P")
-    if len(units.names) == 1 and factor.unit == "runs":
-        lack = "without errors of its losses" if curves.loss_error is None else "without the steps that a fit needs"
-        notes.append(f"one curve {lack}: no interval")
-    elif len(used) < LEAST and factor.unit == "grammars":
-        notes.append(f"{len(used)} grammars: an interval needs at least {LEAST}")
-    elif factor.unit in ("runs", "noise"):
-        notes.append(f"one grammar: the interval is over its {factor.unit}, and says nothing of other grammars")
-    return notes

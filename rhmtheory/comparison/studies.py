@@ -1,50 +1,34 @@
-"""Networks beside one another: all of one ensemble, the ratio of two exponents, and ladders of ensembles."""
+"""Networks beside one another: all of one ensemble, ratios of exponents, and ladders of ensembles."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from math import isfinite, isnan, log, nan
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from math import isfinite
+from typing import Any
 
 import numpy as np
 
-from rhmtheory.comparison.curves import LearningCurves, multiplicity, predicted_steps
-from rhmtheory.comparison.measurement import METHODS, Finding, Judged, Measurement, exponent_of, measure, verdict
-from rhmtheory.comparison.tables import study_tables
-from rhmtheory.fitting.intervals import line_coefficients, no_estimate, pseudo_values, t_estimate
-from rhmtheory.fitting.slopes import slope
+from rhmtheory.comparison._units import multiplicity
+from rhmtheory.comparison.curves import LearningCurves, law_name
+from rhmtheory.comparison.findings import METHODS, number
+from rhmtheory.comparison.ladders import Ladder, ladder, ladder_tables
+from rhmtheory.comparison.measurement import Measurement, measure, measurement_tables
+from rhmtheory.comparison.ratios import Ratio, exponent_ratio
 from rhmtheory.language.rhm import RHM
 from rhmtheory.support.errors import InputError
-from rhmtheory.support.facade import Forward
 from rhmtheory.support.json import plain
-from rhmtheory.support.tables import html, text
-from rhmtheory.support.types import IntArray
-
-if TYPE_CHECKING:
-    from rhmtheory.plotting import study_figures as _study_figures
+from rhmtheory.support.tables import Table, html, text
+from rhmtheory.support.values import ByValue
+from rhmtheory.theory.laws import as_law
 
 _LADDER = 3
 """Values of m from which ensembles make a ladder by themselves."""
 
 
 @dataclass(frozen=True, eq=False)
-class Ratio:
-    """The exponent of one network over that of another, on the steps that both made. Made by `exponent_ratio`.
-
-    ``paired`` says whether both met the same grammars: the interval is then Student's on the difference of the
-    logarithms grammar by grammar, else Welch's.
-    """
-
-    labels: tuple[str, str]
-    steps: tuple[int, ...]
-    paired: bool
-    finding: Finding
-
-
-@dataclass(frozen=True, eq=False)
-class Comparison:
-    """All networks of one ensemble and one protocol. Made by `compare`.
+class Comparison(ByValue):
+    """All networks of one ensemble and one protocol; a part of a `Study`.
 
     ``ratio`` is that of the first network with the CNN's law over the first with the transformer's; None where
     one of them is missing.
@@ -55,6 +39,27 @@ class Comparison:
     measurements: tuple[Measurement, ...]
     ratio: Ratio | None
 
+    @property
+    def title(self) -> str:
+        """Ensemble and protocol."""
+        return ", ".join(part for part in (str(self.rhm), self.protocol) if part)
+
+    def tables(self) -> list[Table]:
+        """Return those of the networks, and the ratio of two exponents."""
+        return measurement_tables(self.measurements) + ([] if self.ratio is None else [self.ratio.table()])
+
+    @property
+    def notes(self) -> list[str]:
+        """Those of its measurements, with the network's name."""
+        return [f"{m.curves.name}: {note}" for m in self.measurements for note in m.notes]
+
+    def __str__(self) -> str:
+        return f"{self.title}\n\n{text(self.tables(), self.notes)}"
+
+    def _repr_html_(self) -> str:
+        """Tables for notebooks."""
+        return html(self.tables(), self.notes)
+
     def to_dict(self) -> dict[str, Any]:
         """Plain numbers and lists, ready for JSON; what is infinite or undefined is None."""
         return {
@@ -64,58 +69,36 @@ class Comparison:
             "ratio": plain(self.ratio),
         }
 
+    def plot(self, axes: Any = None) -> Any:
+        """Draw curves and step factors: see `rhmtheory.plotting.plot_verdict`."""
+        from rhmtheory.plotting import plot_verdict
 
-@dataclass(frozen=True, eq=False)
-class Ladder:
-    """Step factors of one network on ensembles that differ in m. Made by `ladder`.
-
-    Attributes
-    ----------
-    label, protocol : str
-    measurements : tuple of Measurement
-        By rising m. Those whose factor is only a lower bound enter no fit.
-    slope : Finding
-        Slope of ln factor against ln m: one with weight sharing, two without, for large v; beside it the slope of
-        the exact factors. Every ensemble counts the same (see `fitting.intervals.line_coefficients`).
-    """
-
-    label: str
-    protocol: str
-    measurements: tuple[Measurement, ...]
-    slope: Finding
-
-    @property
-    def fitted(self) -> tuple[Measurement, ...]:
-        """Those that enter the fit."""
-        return tuple(m for m in self.measurements if _has_factor(m))
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain numbers and lists, ready for JSON."""
-        points = [
-            {"rhm": m.curves.rhm, "m": multiplicity(m.curves.rhm), "step_factor": m.step_factor.measured}
-            for m in self.measurements
-        ]
-        return {
-            "label": self.label, "protocol": self.protocol, "points": plain(points), "slope": plain(self.slope)
-        }  # fmt: skip
+        return plot_verdict(self.measurements, axes)
 
 
 @dataclass(frozen=True, eq=False)
-class Study:
-    """What learning curves on one or several ensembles say. Made by `study`."""
+class Study(ByValue):
+    """Networks on one or several ensembles, compared with theory and one another. Made by `study`."""
 
     comparisons: tuple[Comparison, ...]
     ladders: tuple[Ladder, ...]
 
     def __str__(self) -> str:
-        parts = [
-            f"{title}\n{'=' * len(title)}\n{text(tables, notes)}" for title, tables, notes in study_tables(self)
-        ]
+        parts = [f"{title}\n{'=' * len(title)}\n{text(tables, notes)}" for title, tables, notes in self._sections()]
         return "\n\n\n".join(parts)
 
     def _repr_html_(self) -> str:
         """Tables for notebooks."""
-        return "".join(f"<h4>{title}</h4>{html(tables, notes)}" for title, tables, notes in study_tables(self))
+        return "".join(f"<h4>{title}</h4>{html(tables, notes)}" for title, tables, notes in self._sections())
+
+    def _sections(self) -> list[tuple[str, list[Table], list[str]]]:
+        """Titles, tables, notes: ladders first, then every ensemble."""
+        out: list[tuple[str, list[Table], list[str]]] = []
+        if self.ladders:
+            out.append(("Factor against m", ladder_tables(self.ladders), []))
+        if len(self.comparisons) > 1:
+            out.append(("Exponents", _exponent_tables(self.measurements), []))
+        return out + [(one.title, one.tables(), one.notes) for one in self.comparisons]
 
     def to_dict(self) -> dict[str, Any]:
         """Plain numbers and lists, ready for JSON."""
@@ -135,18 +118,38 @@ class Study:
         widths = [m.step_factor.measured.width for m in self.measurements]
         return max((w if isfinite(w) else np.inf for w in widths), default=np.inf)
 
-    if TYPE_CHECKING:
-        figures = _study_figures
-    else:
-        figures = Forward("rhmtheory.plotting:study_figures")
+    def figures(self) -> dict[str, Any]:
+        """Return all figures by name: see `rhmtheory.plotting.study_figures`."""
+        from rhmtheory.plotting import study_figures
+
+        return study_figures(self)
 
 
 def study(curves: Sequence[LearningCurves], *, seed: int = 0) -> Study:
-    """Set learning curves against theory; raises `InputError` if there are none.
+    """Set learning curves against theory, one `Comparison` per ensemble and protocol.
 
-    ``seed`` is that of the draws within a curve's own noise.
+    Networks with weight sharing come first. Runs of one network at different batch or rate are different curves.
+
+    Parameters
+    ----------
+    curves : sequence of LearningCurves
+    seed : int
+        Of the draws within a curve's own noise.
+
+    Raises
+    ------
+    InputError
+        If there are none.
     """
-    comparisons = sorted(compare(curves, seed=seed), key=_order)
+    if not curves:
+        raise InputError("curves", rule="are none: there is no finished run to compare", way_out="train some first")
+    comparisons = []
+    told = _told_apart(curves)
+    for rhm, protocol in dict.fromkeys((c.rhm, c.protocol) for c in told):
+        mine = sorted((c for c in told if (c.rhm, c.protocol) == (rhm, protocol)), key=_law_first)
+        found = tuple(measure(c, seed=seed) for c in mine)
+        comparisons.append(Comparison(rhm, protocol, found, _first_ratio(found)))
+    comparisons.sort(key=_order)
     groups: dict[Any, list[Measurement]] = {}
     for m in (m for comparison in comparisons for m in comparison.measurements):
         if m.curves.rhm.has_alike_levels and m.step_factor.judged:
@@ -158,30 +161,35 @@ def study(curves: Sequence[LearningCurves], *, seed: int = 0) -> Study:
     return Study(tuple(comparisons), tuple(ladders))
 
 
+def _told_apart(curves: Sequence[LearningCurves]) -> list[LearningCurves]:
+    """The curves, with batch and rate in the variant of those that differ from others of their network in it."""
+    out = []
+    for one in curves:
+        others = [
+            c
+            for c in curves
+            if (c.rhm, c.protocol, c.label, c.variant) == (one.rhm, one.protocol, one.label, one.variant)
+        ]
+        parts = [one.variant] if one.variant else []
+        if one.batch is not None and len({c.batch for c in others}) > 1:
+            parts.append(f"batch {one.batch}")
+        if one.rate is not None and len({c.rate for c in others}) > 1:
+            parts.append(f"rate {one.rate:g}")
+        out.append(replace(one, variant=", ".join(parts)))
+    return out
+
+
 def _order(comparison: Comparison) -> tuple[Any, ...]:
     rhm = comparison.rhm
     return comparison.protocol, rhm.L, rhm.d, multiplicity(rhm), rhm.levels[0].f
 
 
-def compare(curves: Sequence[LearningCurves], *, seed: int = 0) -> list[Comparison]:
-    """Measure all curves, one `Comparison` per ensemble and protocol; raises `InputError` if there are none.
-
-    Networks with weight sharing come first. ``seed`` is that of the draws within a curve's own noise.
-    """
-    if not curves:
-        raise InputError("there is no finished run to compare: train some first")
-    comparisons = []
-    for rhm, protocol in dict.fromkeys((c.rhm, c.protocol) for c in curves):
-        mine = sorted((c for c in curves if (c.rhm, c.protocol) == (rhm, protocol)), key=_law_first)
-        found = tuple(measure(c, seed=seed) for c in mine)
-        comparisons.append(Comparison(rhm, protocol, found, _first_ratio(found)))
-    return comparisons
-
-
 def _law_first(curves: LearningCurves) -> tuple[Any, ...]:
-    """Order of networks in tables and figures: sharing first, what has no law last."""
-    order = ("cnn", "lcn", "transformer")
-    return order.index(curves.laws[0]) if curves.laws else len(order), curves.name
+    """Order of networks in tables and figures: sharing first, other laws, and what has no law last."""
+    order = ["cnn", "lcn", "transformer"]
+    own = law_name(curves.laws[0]) if curves.laws else None
+    place = order.index(own) if own in order else len(order) + (own is None)
+    return place, curves.label, curves.batch or 0, curves.rate or 0.0, curves.name
 
 
 def _first_ratio(measurements: Sequence[Measurement]) -> Ratio | None:
@@ -189,91 +197,46 @@ def _first_ratio(measurements: Sequence[Measurement]) -> Ratio | None:
     found: dict[str, Measurement] = {}
     for m in measurements:
         if m.curves.laws and not m.curves.variant:
-            found.setdefault(m.curves.laws[0], m)
+            found.setdefault(m.curves.law_names[0], m)
     return exponent_ratio(found["cnn"], found["transformer"]) if {"cnn", "transformer"} <= set(found) else None
 
 
-def exponent_ratio(first: Measurement, second: Measurement) -> Ratio:
-    """The exponent of ``first`` over that of ``second``: two for a network with weight sharing over one without.
-
-    The interval is Student's on jackknife pseudo-values of the logarithm. Where the networks share three grammars
-    or more, these alone enter, as pairs; else it is Welch's. Grammars are the same where they are known by the same
-    name and of one ensemble.
-    """
-    steps = tuple(k for k in first.steps if k in second.steps)
-    one, two = ([m.units.names[i] for i in m.used] for m in (first, second))
-    shared = [name for name in one if name in two] if _meet(first, second) else []
-    paired = len(shared) >= 3
-    names = (shared, shared) if paired else (one, two)
-    data = []
-    for m, mine in zip((first, second), names, strict=True):
-        rows = [m.units.names.index(name) for name in mine]
-        data.append((m.units.ln_P[rows], m.units.plateaus[rows]))
-
-    def ln_exponent(i: int, which: IntArray) -> float:
-        value = exponent_of(*data[i], steps, which)
-        return log(value) if value > 0 else nan
-
-    censored = first.step_factor.measured.at_least or second.step_factor.measured.at_least
-    if censored or len(steps) < 2 or not all(names):
-        measured = no_estimate(min(map(len, names)))
-    else:
-        best = ln_exponent(0, np.arange(len(names[0]))) - ln_exponent(1, np.arange(len(names[1])))
-        if paired:
-            values = pseudo_values(lambda which: ln_exponent(0, which) - ln_exponent(1, which), len(shared))
-            measured = t_estimate([values], best=best).exp()
-        else:
-            both = [pseudo_values(lambda which, i=i: ln_exponent(i, which), len(names[i])) for i in (0, 1)]  # type: ignore[misc]
-            measured = t_estimate(both, (1.0, -1.0), best=best).exp()
-    laws = first.curves.laws[0], second.curves.laws[0]
-    judged = []
-    for name, method in METHODS.items():
-        exponents = [nan, nan]
-        if len(steps) > 1:  # else there may be no grammar, either
-            for i, (m, law, (_, H)) in enumerate(zip((first, second), laws, data, strict=True)):
-                ln_P = np.log(predicted_steps(m.curves.rhm, law, method))
-                exponents[i] = exponent_of(ln_P[None], H.mean(axis=0)[None], steps, np.array([0]))
-        predicted = exponents[0] / exponents[1] if exponents[1] else nan
-        judged.append(Judged(f"{laws[0]} : {laws[1]}", name, predicted, verdict(measured, predicted)))
-    return Ratio((first.curves.name, second.curves.name), steps, paired, Finding(measured, tuple(judged)))
+def _exponent_tables(measurements: Sequence[Measurement]) -> list[Table]:
+    """Measured and predicted exponents of each network over the ensembles, on its own law."""
+    out = []
+    for name in dict.fromkeys((m.curves.name, m.curves.protocol) for m in measurements):
+        rows, counts = [], {"agrees": 0, "disagrees": 0}
+        for m in measurements:
+            if (m.curves.name, m.curves.protocol) != name or not m.curves.laws:
+                continue
+            rhm, own = m.curves.rhm, m.exponent
+            many = number(as_law(m.curves.laws[0]).exponent(rhm)) if rhm.has_alike_levels else "-"
+            judged = [own.against(method) for method in METHODS]
+            rows.append(
+                (
+                    _short_name(rhm), str(own.measured), many, *(number(one.predicted) for one in judged),
+                    *(_brief(one.verdict, one.percent) for one in judged),
+                )
+            )  # fmt: skip
+            for kind in counts:
+                counts[kind] += judged[-1].verdict.startswith(kind)
+        title = (
+            f"{', '.join(filter(None, name))}: exponent measured, and predicted for many levels / on these steps"
+        )
+        columns = ("v, m, s, L", "measured [95%]", "many", "publ.", "finite", "publ.", "finite")
+        agree, disagree = counts["agrees"], counts["disagrees"]
+        below = f"Of {len(rows)} ensembles {agree} agree with the finite-size law and {disagree} disagree."
+        out.append(Table(title, columns, tuple(rows), below))
+    return out
 
 
-def _meet(first: Measurement, second: Measurement) -> bool:
-    """Whether a name stands for the same grammar in both."""
-    grammars = all(m.curves.known and m.units.unit == "grammars" for m in (first, second))
-    return grammars and first.curves.rhm == second.curves.rhm
+def _brief(verdict: str, percent: float) -> str:
+    """``yes``, ``no`` or ``?`` with the deviation."""
+    sign = {"agrees": "yes", "disagrees": "no"}.get(verdict.split(", ")[0], "?")
+    return f"{sign} {percent:+.0f}%" if isfinite(percent) and abs(percent) < 1e4 else sign
 
 
-def ladder(measurements: Sequence[Measurement]) -> Ladder:
-    """Fit the slope of ln factor against ln m to ensembles of one network.
-
-    Raises `InputError` for fewer than two different m.
-
-    ``measurements`` are of one network on ensembles that differ in m.
-    """
-    points = sorted(measurements, key=lambda m: multiplicity(m.curves.rhm))
-    if len({multiplicity(m.curves.rhm) for m in points}) < 2:
-        raise InputError("a ladder needs ensembles with two or more different m: give their measurements")
-    first = points[0]
-    fitted = [m for m in points if _has_factor(m)]
-    ln_m = [log(multiplicity(m.curves.rhm)) for m in fitted]
-    if len(set(ln_m)) < 2:
-        measured = no_estimate(0)
-    else:
-        values = [_ln_factors(m) for m in fitted]
-        measured = t_estimate(values, line_coefficients(ln_m).tolist(), unit="grammars per m")
-    judged = []
-    for one in first.step_factor.judged:
-        factors = [m.step_factor.against(one.method, one.law).predicted for m in fitted]
-        predicted = slope(ln_m, np.log(factors))
-        judged.append(Judged(one.law, one.method, predicted, verdict(measured, predicted)))
-    return Ladder(first.curves.name, first.curves.protocol, tuple(points), Finding(measured, tuple(judged)))
-
-
-def _has_factor(m: Measurement) -> bool:
-    return not (m.step_factor.measured.at_least or isnan(m.step_factor.measured.best))
-
-
-def _ln_factors(m: Measurement) -> Any:
-    steps = list(m.steps)
-    return np.array([slope(steps, m.units.ln_P[i, steps]) for i in m.used])
+def _short_name(rhm: RHM) -> str:
+    """``v, m, s, L``, and by name what else tells the ensemble from others."""
+    v, m, s, L, *rest = (f"{name} {value}" for name, value in rhm.short_parameters().items())
+    return ", ".join([*(part.split(" ", 1)[1] for part in (v, m, s, L)), *rest])

@@ -134,9 +134,9 @@ def t_bounds(
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Return a linear combination of means of independent samples, and its Student interval.
 
-    The variance is ``known + sum_i c_i^2 s_i^2 / n_i``, the degrees of freedom are those of Welch and Satterthwaite,
-    ``var^2 / sum_i (c_i^2 s_i^2 / n_i)^2 / (n_i - 1)``. One sample gives the ordinary t interval, two with
-    coefficients 1 and -1 Welch's, and those of a least-squares line the interval of its slope.
+    The variance is ``known + sum_i c_i^2 s_i^2 / n_i``, the degrees of freedom are those of Welch and
+    Satterthwaite, ``var^2 / sum_i (c_i^2 s_i^2 / n_i)^2 / (n_i - 1)``. One sample gives the ordinary t interval,
+    two with coefficients 1 and -1 Welch's, and those of a least-squares line the interval of its slope.
 
     Parameters
     ----------

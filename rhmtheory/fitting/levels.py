@@ -53,8 +53,9 @@ def crossings(
     r"""Return the x at which each curve comes down to each level, interpolated linearly in (ln x, ln y).
 
     A curve is taken as falling: it crosses where the decreasing curve nearest to it does (isotonic regression of
-    ln y), which is the t that maximises ``sum_(i < t) (ln y_i - ln level)``. Noise therefore makes no crossing early,
-    as a running minimum does, and more points make it more exact. Of curves that fall, it is the first crossing.
+    ln y), which is the t that maximises ``sum_(i < t) (ln y_i - ln level)``. Noise therefore makes no crossing
+    early, as a running minimum does, and more points make it more exact. Of curves that fall, it is the first
+    crossing.
 
     Parameters
     ----------

@@ -73,7 +73,8 @@ def line_fit(x: npt.ArrayLike, samples: Sequence[npt.ArrayLike], known: npt.Arra
     """
     points, values = as_floats(x), [as_floats(sample) for sample in samples]
     means = np.array([sample.mean() for sample in values])
-    local = tuple(float(part) for part in np.diff(means) / np.diff(points))
+    steps = np.diff(points)
+    local = tuple(float(rise / step) for rise, step in zip(np.diff(means), steps, strict=True) if step > 0)
     freedom, spare = len(points) - 2, sum(len(sample) - 1 for sample in values)
     if freedom < 1 or min(map(len, values)) < 2:
         return LineFit(nan, max(freedom, 0), nan, local)

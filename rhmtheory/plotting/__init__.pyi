@@ -17,10 +17,9 @@ from .style import save_figure as save_figure
 from .style import styles as styles
 from .verdicts import plot_collapse as plot_collapse
 from .verdicts import plot_context as plot_context
-from .verdicts import plot_crossings as plot_crossings
 from .verdicts import plot_curves as plot_curves
 from .verdicts import plot_exponents as plot_exponents
+from .verdicts import plot_factors as plot_factors
 from .verdicts import plot_ladders as plot_ladders
-from .verdicts import plot_measurement as plot_measurement
 from .verdicts import plot_verdict as plot_verdict
 from .verdicts import study_figures as study_figures

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from rhmtheory.comparison._units import predicted_steps
 from rhmtheory.comparison.bill_fits import LAWS, Bills, StepBill
 from rhmtheory.comparison.bills import TwoBills
-from rhmtheory.comparison.curves import predicted_steps
 from rhmtheory.language.rhm import RHM
 from rhmtheory.plotting.style import Style, ensemble_name, new_figure, styles
 from rhmtheory.support.errors import InputError

@@ -54,10 +54,10 @@ def plot_clocks(pairs: Sequence[Pair], axes: Sequence[Axes]) -> Sequence[Axes]:
             kind: dict[str, Any] = {"color": style.color, "alpha": shade}
             ax.plot(curves.P, time[:, k], ls=style.line, marker=".", lw=2, label=f"step {k}", **kind)
             needed, taken = offline.crossings[k], online.crossings[k]
-            if not isnan(needed.best) and not needed.at_least:
+            if not isnan(needed.best) and not needed.is_bound:
                 ax.axvline(needed.best, ls=":", lw=1.5, **kind)
                 lows.append(needed.best)
-            if not isnan(taken.best) and not taken.at_least:
+            if not isnan(taken.best) and not taken.is_bound:
                 ax.plot(taken.best, taken.best, style.marker, mec="black", ms=9, zorder=4, **kind)
                 highs.append(taken.best)
         known = time[np.isfinite(time)]

@@ -9,9 +9,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from rhmtheory.comparison.curves import LearningCurves, mean_by, multiplicity, predicted_steps
-from rhmtheory.comparison.measurement import METHODS, Measurement, step_curves
-from rhmtheory.comparison.studies import Comparison, Ladder, Study
+from rhmtheory.comparison._units import multiplicity, predicted_steps
+from rhmtheory.comparison.curves import LearningCurves, mean_by
+from rhmtheory.comparison.findings import METHODS, Judged
+from rhmtheory.comparison.ladders import Ladder
+from rhmtheory.comparison.measurement import Measurement, step_curves
+from rhmtheory.comparison.studies import Comparison, Study
 from rhmtheory.fitting.intervals import Estimate, t_bounds
 from rhmtheory.language.rhm import RHM
 from rhmtheory.plotting.clocks import clock_pairs, plot_clocks
@@ -28,35 +31,29 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-def plot_measurement(measurement: Measurement, axes: Sequence[Axes] | None = None) -> list[Axes]:
-    """The verdict on one network: see `plot_verdict`.
-
-    Draws the ``measurement`` into two ``axes``, new ones by default, and returns them.
-    """
-    return plot_verdict([measurement], axes)
-
-
 def plot_verdict(measurements: Sequence[Measurement], axes: Sequence[Axes] | None = None) -> list[Axes]:
-    """The verdict on networks of one ensemble: `plot_curves` on the left, `plot_crossings` on the right.
+    """The verdict on networks of one ensemble: `plot_curves` on the left, `plot_factors` on the right.
 
     Draws the ``measurements`` into two ``axes``, by default those of a new figure, ``plot_verdict(...)[0].figure``,
     and returns them.
     """
     left, right = new_figure(2, height=5.0)[1] if axes is None else axes
     plot_curves(measurements, left)
-    plot_crossings(measurements, right)
+    plot_factors(measurements, right)
     return [left, right]
 
 
-def plot_curves(measurements: Sequence[Measurement], ax: Axes) -> Axes:
+def plot_curves(measurements: Sequence[Measurement], ax: Axes | None = None) -> Axes:
     """Mean learning curves with their 95% bands, the plateaus, and the measured crossings.
 
     Grammars have different plateaus: before the mean, each curve is moved (piecewise linearly in the logarithm) so
     that the plateaus of its grammar come to lie on the mean ones. Thin steps of the same colour are the published
     prediction of the network's own law, times the one factor that puts its first fitted step where it was measured.
 
-    ``measurements`` are those of one network each; the figure goes into ``ax``, which is returned.
+    ``measurements`` are those of one network each; the figure goes into ``ax``, by default a new one, which is
+    returned.
     """
+    ax = new_figure()[1][0] if ax is None else ax
     style = styles([m.curves.name for m in measurements])
     H = max(measurements, key=lambda m: len(m.units.names)).curves.mean_plateaus
     for m in measurements:
@@ -83,14 +80,16 @@ def plot_curves(measurements: Sequence[Measurement], ax: Axes) -> Axes:
     return ax
 
 
-def plot_crossings(measurements: Sequence[Measurement], ax: Axes) -> Axes:
+def plot_factors(measurements: Sequence[Measurement], ax: Axes | None = None) -> Axes:
     """Samples for each step, relative to the first that enters fits, with lines of factor m and m^2 per level.
 
-    On these axes a power of m per level is a straight line. Dashes are the exact prediction of each law. What a
-    network did not reach is a lower bound, with an arrow.
+    On these axes a power of m per level is a straight line. Dashes are the finite-size prediction of each law. What
+    a network did not reach is a lower bound, with an arrow.
 
-    ``measurements`` are those of one network each; the figure goes into ``ax``, which is returned.
+    ``measurements`` are those of one network each; the figure goes into ``ax``, by default a new one, which is
+    returned.
     """
+    ax = new_figure()[1][0] if ax is None else ax
     rhm = measurements[0].curves.rhm
     first, style = first_step(rhm.L), styles([m.curves.name for m in measurements])
     k = np.arange(first, rhm.L)
@@ -111,7 +110,7 @@ def plot_crossings(measurements: Sequence[Measurement], ax: Axes) -> Axes:
         ax.plot(k, relative, color="0.45", lw=1, ls=(0, (5, 3)), zorder=1)
     for i, one in enumerate(measurements):
         _draw_steps(one, style[one.curves.name], ax, shift=0.03 * (i - (len(measurements) - 1) / 2))
-    ax.plot([], [], color="0.45", lw=1, ls=(0, (5, 3)), label="exact predictions at this size")
+    ax.plot([], [], color="0.45", lw=1, ls=(0, (5, 3)), label="finite-size predictions")
     ax.set(
         yscale="log",
         xlabel="step $k$",
@@ -129,13 +128,14 @@ def plot_crossings(measurements: Sequence[Measurement], ax: Axes) -> Axes:
     return ax
 
 
-def plot_ladders(ladders: Sequence[Ladder], ax: Axes) -> Axes:
+def plot_ladders(ladders: Sequence[Ladder], ax: Axes | None = None) -> Axes:
     """Step factor against m, one network per colour, between the lines ``m`` and ``m**2`` of the published laws.
 
     Raises `InputError` where there is no ladder.
 
-    ``ladders`` are those of one network each; the figure goes into ``ax``, which is returned.
+    ``ladders`` are those of one network each; the figure goes into ``ax``, by default a new one, which is returned.
     """
+    ax = new_figure()[1][0] if ax is None else ax
     if not ladders:
         raise InputError("there is no ladder to draw: it needs one network on ensembles with several m")
     style = styles([one.label for one in ladders])
@@ -151,13 +151,13 @@ def plot_ladders(ladders: Sequence[Ladder], ax: Axes) -> Axes:
             va="center",
             color="0.35",
         )
-    for law in dict.fromkeys(one.slope.judged[0].law for one in ladders):
-        members = next(one for one in ladders if one.slope.judged[0].law == law).measurements
-        exact = [(multiplicity(m.curves.rhm), m.step_factor.against("exact", law).predicted) for m in members]
+    for law in dict.fromkeys(one.slope.judged[0].law for one in ladders if one.slope.judged):
+        members = next(one for one in ladders if one.slope.judged and one.slope.judged[0].law == law).measurements
+        exact = [(multiplicity(m.curves.rhm), m.step_factor.against("finite_size", law).predicted) for m in members]
         ax.plot(*zip(*exact, strict=True), color="0.45", lw=1, ls=(0, (5, 3)), zorder=1)
     for i, one in enumerate(ladders):
         _draw_ladder(one, style[one.label], ax, shift=1 + 0.012 * (i - (len(ladders) - 1) / 2))
-    ax.plot([], [], color="0.45", lw=1, ls=(0, (5, 3)), label="exact prediction at this size")
+    ax.plot([], [], color="0.45", lw=1, ls=(0, (5, 3)), label="finite-size prediction")
     ax.set(
         xscale="log", yscale="log", xlabel="production rules per symbol, $m$", ylabel="factor in samples per level"
     )
@@ -171,14 +171,18 @@ def plot_ladders(ladders: Sequence[Ladder], ax: Axes) -> Axes:
     return ax
 
 
-def plot_exponents(measurements: Sequence[Measurement], ax: Axes, *, prediction: str = "exact") -> Axes:
+def plot_exponents(
+    measurements: Sequence[Measurement], ax: Axes | None = None, *, prediction: str = "finite_size"
+) -> Axes:
     """Measured exponents against predicted ones, one point per network and ensemble, with the diagonal.
 
-    ``prediction`` is ``many levels`` (the asymptotic exponent), ``published`` or ``exact``: the same fit on the
-    same steps of the predicted staircase. Raises `InputError` for another.
+    ``prediction`` is ``many levels`` (the asymptotic exponent), ``published`` or ``finite_size``: the same fit on
+    the same steps of the predicted staircase. Raises `InputError` for another.
 
-    ``measurements`` are those of one network each; the figure goes into ``ax``, which is returned.
+    ``measurements`` are those of one network each; the figure goes into ``ax``, by default a new one, which is
+    returned.
     """
+    ax = new_figure()[1][0] if ax is None else ax
     known = (*METHODS, "many levels")
     if prediction not in known:
         raise InputError(f"prediction={prediction!r} is unknown: choose one of {', '.join(known)}")
@@ -205,7 +209,7 @@ def plot_exponents(measurements: Sequence[Measurement], ax: Axes, *, prediction:
     titles = {
         "many levels": "for many levels",
         "published": "same steps, published $P_k$",
-        "exact": "same steps, exact $P_k$",
+        "finite_size": "same steps, $P_k$ at this size",
     }
     ax.set(
         xscale="log", yscale="log", xlabel=f"predicted exponent: {titles[prediction]}", ylabel="measured exponent"
@@ -216,13 +220,15 @@ def plot_exponents(measurements: Sequence[Measurement], ax: Axes, *, prediction:
     return ax
 
 
-def plot_collapse(measurements: Sequence[Measurement], ax: Axes) -> Axes:
+def plot_collapse(measurements: Sequence[Measurement], ax: Axes | None = None) -> Axes:
     """Steps of the learning curves over one another, against P / P_k of the published law.
 
     Where theory has the factor between the steps right, those of a network fall onto one curve.
 
-    ``measurements`` are those of one network each; the figure goes into ``ax``, which is returned.
+    ``measurements`` are those of one network each; the figure goes into ``ax``, by default a new one, which is
+    returned.
     """
+    ax = new_figure()[1][0] if ax is None else ax
     markers = "osD^v<>P"
     style = styles([m.curves.name for m in measurements])
     for m in measurements:
@@ -247,7 +253,7 @@ def plot_context(rhm: RHM, curves: Sequence[tuple[str, npt.ArrayLike, npt.ArrayL
 
     ``curves`` holds (label, P, divergence) with divergence of shape (sizes, L + 1).
 
-    ``rhm`` names the ensemble in the title; the figure goes into ``ax``, which is returned.
+    ``rhm`` names the ensemble in the title; the figure goes into ``ax``, by default a new one, which is returned.
     """
     lines = ["-", "--", "-.", ":"]
     for i, (label, P, divergence) in enumerate(curves):
@@ -287,7 +293,7 @@ def study_figures(study: Study) -> dict[str, Figure]:
     fitted = [m for m in study.measurements if not isnan(m.exponent.measured.best)]
     if len({m.curves.rhm for m in fitted}) > 1:
         out["exponents"], axes = new_figure(3, width=4.4, height=4.4)
-        for ax, prediction in zip(axes, ("many levels", "published", "exact"), strict=True):
+        for ax, prediction in zip(axes, ("many levels", "published", "finite_size"), strict=True):
             plot_exponents(fitted, ax, prediction=prediction)
     pairs = clock_pairs(study)
     for rhm in dict.fromkeys(offline.curves.rhm for offline, _ in pairs):
@@ -300,7 +306,7 @@ def study_figures(study: Study) -> dict[str, Figure]:
 
 def _tells_most(comparison: Comparison) -> tuple[int, float]:
     known = [m for m in comparison.measurements if m.curves.laws and not isnan(m.step_factor.measured.low)]
-    return len({m.curves.laws[0] for m in known}) * 100 + len(known), multiplicity(comparison.rhm)
+    return len({m.curves.law_names[0] for m in known}) * 100 + len(known), multiplicity(comparison.rhm)
 
 
 def _file_name(comparison: Comparison) -> str:
@@ -352,7 +358,7 @@ def _draw_prediction(m: Measurement, H: FloatArray, look: Style, ax: Axes) -> No
 
 def _draw_crossings(m: Measurement, H: FloatArray, look: Style, ax: Axes) -> None:
     for level, P in zip(crossing_levels(H), m.crossings, strict=True):
-        if isnan(P.best) or P.at_least:
+        if isnan(P.best) or P.is_bound:
             continue
         bars = None if isnan(P.low) else [[P.best - P.low], [P.high - P.best]]
         ax.errorbar(
@@ -400,10 +406,16 @@ def _draw_steps(m: Measurement, look: Style, ax: Axes, shift: float) -> None:
 
 def _legend(m: Measurement) -> str:
     lines = [f"{m.curves.name}: $\\times$ {_estimate(m.step_factor.measured)}"]
-    own = [one for one in m.step_factor.judged if one.law == m.curves.laws[0] and not isnan(one.predicted)]
+    own = [one for one in m.step_factor.judged if one.law == m.curves.law_names[0] and not isnan(one.predicted)]
     if own:
-        lines.append(", ".join(f"{one.method} {one.predicted:.3g}: {one.verdict.split(',')[0]}" for one in own))
+        lines.append(", ".join(f"{METHODS[one.method]} {one.predicted:.3g}: {_judged(one)}" for one in own))
     return "\n".join(lines)
+
+
+def _judged(one: Judged) -> str:
+    """Verdict, and by how much."""
+    word = one.verdict.split(",")[0]
+    return word if isnan(one.percent) or abs(one.percent) > 1e4 else f"{word}, {one.percent:+.0f}%"
 
 
 def _estimate(measured: Estimate) -> str:

@@ -13,17 +13,18 @@ WIDTH = 80
 
 @dataclass(frozen=True)
 class Table:
-    """A title, heads of columns, and rows of cells."""
+    """A title, heads of columns, rows of cells, and a sentence below that sums them up."""
 
     title: str
     columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
+    summary: str = ""
 
     def __str__(self) -> str:
         """Plain text: numbers to the right, words to the left."""
         lines = [self.columns, *self.rows]
         widths = [max(len(line[i]) for line in lines) for i in range(len(self.columns))]
-        words = [any(row[i][:1].isalpha() for row in self.rows) for i in range(len(self.columns))]
+        words = [any(row[i].strip()[:1].isalpha() for row in self.rows) for i in range(len(self.columns))]
         texts = [
             "  ".join(
                 cell.ljust(width) if word else cell.rjust(width)
@@ -32,13 +33,17 @@ class Table:
             for line in lines
         ]
         rule = "  ".join("-" * width for width in widths)
-        return "\n".join([*textwrap.wrap(self.title, WIDTH), texts[0], rule, *texts[1:]])
+        return "\n".join([*textwrap.wrap(self.title, WIDTH), texts[0], rule, *texts[1:], *self._below()])
+
+    def _below(self) -> list[str]:
+        return textwrap.wrap(self.summary, WIDTH) if self.summary else []
 
     def html(self) -> str:
         """An HTML table."""
         head = "".join(f"<th>{escape(text)}</th>" for text in self.columns)
         body = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in self.rows)
-        return f"<table><caption>{escape(self.title)}</caption><tr>{head}</tr>{body}</table>"
+        below = f"<p>{escape(self.summary)}</p>" if self.summary else ""
+        return f"<table><caption>{escape(self.title)}</caption><tr>{head}</tr>{body}</table>{below}"
 
 
 def text(tables: Sequence[Table], notes: Sequence[str] = ()) -> str:

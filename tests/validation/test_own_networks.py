@@ -16,7 +16,7 @@ torch = pytest.importorskip("torch")
 import own_models
 
 import rhmvalidation as rv
-from rhmtheory import RHM, InputError, compare_curve
+from rhmtheory import RHM, InputError, compare
 from rhmvalidation.networks.custom import AdaptedNetwork
 from rhmvalidation.networks.spec import NetworkSpec
 from rhmvalidation.studies import execution, job, preset
@@ -215,7 +215,7 @@ def test_a_module_is_trained_in_place_and_its_curve_compared():
     with torch.no_grad():
         loss = torch.nn.functional.cross_entropy(module(tokens), tokens[:, -1]).item()
     assert loss == pytest.approx(found.loss[-1], abs=0.1)
-    measurement = compare_curve(found.P, found.loss, grammar, "transformer", label="mine")
+    measurement = compare(found.P, found.loss, grammar, law="transformer", label="mine")
     json.dumps(measurement.to_dict(), allow_nan=False)
 
 
@@ -288,7 +288,7 @@ def test_the_network_and_the_preset_of_the_how_to(tmp_path, monkeypatch):
     assert stack.vectorised
     stack.check("last")
     namespace = {"ResidualMLP": sys.modules["mymodels"].ResidualMLP}
-    short = block("rt.compare_curve").replace("samples=600_000", "samples=2560").replace("print", "repr")
+    short = block("rt.compare").replace("samples=600_000", "samples=2560").replace("print", "repr")
     exec(short.replace("linear_probes(module, grammar)", "linear_probes(module, grammar, sentences=64)"), namespace)
     exec(block("SentenceStream"), namespace)
     assert namespace["batch"]["tokens"].shape == (128, 8)

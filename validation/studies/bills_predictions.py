@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from rhmtheory import RHM
-from rhmtheory.comparison.curves import predicted_steps
+from rhmtheory.comparison._units import predicted_steps
 from rhmtheory.exact.updates import updates_ratio
 
 BASIS = (12, 3, 2, 4)

@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from rhmtheory import RHM, InputError
-from rhmtheory.comparison import LearningCurves, Study, step_levels, study
-from rhmtheory.fitting.levels import crossings
+from rhmtheory.comparison import LearningCurves, Study, step_crossings, study
 from rhmtheory.plotting import new_figure, plot_context, save_figure
 from rhmtheory.support.files import write_atomically
 from rhmtheory.support.json import plain
@@ -310,7 +309,7 @@ def _step_times(run: Run, outcome: Outcome, plateaus: FloatArray) -> FloatArray:
     """Samples seen, repeats counted, until the test loss first crossed each step; NaN where it never did."""
     curve = np.array([point for point in outcome.curve if point[0] > 0], float).reshape(-1, 2)
     seen = curve[:, 0] * run.settings.batch_size
-    times: FloatArray = crossings(seen, curve[None, :, 1], step_levels(plateaus[None])).at[0]
+    times: FloatArray = step_crossings(seen, curve[None, :, 1], plateaus[None]).at[0]
     return times
 
 

@@ -62,7 +62,7 @@ class Trained:
     outcomes : tuple of Outcome
         One for each size.
     P, loss : arrays, shape (points,), samples and nats
-        The learning curve: best test loss against samples, as `rhmtheory.compare_curve` takes it.
+        The learning curve: best test loss against samples, as `rhmtheory.compare` takes it.
     """
 
     grammar: Grammar
