@@ -139,7 +139,7 @@ COMMANDS = {
     "thresholds": ENSEMBLE,
     "corpus": [__file__],
     "study": ["quick"],
-    "fit": [__file__, *ENSEMBLE],
+    "compare": [__file__, *ENSEMBLE],
     "report": ["results"],
 }
 
@@ -293,7 +293,7 @@ def test_correlations_of_a_grammar_without_an_ensemble(capsys, tmp_path):
     [
         ("predict", "none, the ensemble"),
         ("correlations", "none, the ensemble"),
-        ("fit", "column grammar, or the ensemble"),
+        ("compare", "column grammar, or the ensemble"),
         *((command, "0") for command in ("plateaus", "sample", "tree")),
     ],
 )
@@ -404,37 +404,37 @@ def curve_file(tmp_path):
     return path
 
 
-def test_fit_measures_curves_of_a_file(capsys, curve_file, tmp_path):
+def test_compare_measures_curves_of_a_file(capsys, curve_file, tmp_path):
     figure = tmp_path / "figure.pdf"
-    content = run_json(capsys, "fit", str(curve_file), *THREE, "--plot", str(figure))
+    content = run_json(capsys, "compare", str(curve_file), *THREE, "--plot", str(figure))
     assert content["step_factor"]["measured"]["best"] == pytest.approx(4, rel=0.2)
     assert content["step_factor"]["measured"]["count"] == 3
     assert [one["law"] for one in content["step_factor"]["judged"]] == ["cnn", "cnn", "transformer", "transformer"]
     assert figure.read_bytes().startswith(b"%PDF")
-    code, out, _ = run(capsys, "fit", str(curve_file), *THREE, "--law", "cnn", "--label", "my network")
+    code, out, _ = run(capsys, "compare", str(curve_file), *THREE, "--law", "cnn", "--label", "my network")
     assert code == 0
     assert "my network" in out
     assert "transformer, " not in out
     assert max(map(len, out.splitlines())) <= 80
 
 
-def test_fit_takes_a_grammar_by_seed_or_file_or_none(capsys, curve_file, tmp_path):
+def test_compare_takes_a_grammar_by_seed_or_file_or_none(capsys, curve_file, tmp_path):
     lines = curve_file.read_text().splitlines()
     one = tmp_path / "one.csv"
     one.write_text("\n".join(line.rsplit(",", 1)[0] for line in lines if line.endswith((",0", "grammar"))))
-    by_seed = run_json(capsys, "fit", str(one), *THREE, "--seed", "0")
+    by_seed = run_json(capsys, "compare", str(one), *THREE, "--seed", "0")
     rt.RHM(16, 4, 2, 3).grammar(0).save(tmp_path / "g.npz")
-    assert run_json(capsys, "fit", str(one), "--grammar", str(tmp_path / "g.npz")) == by_seed
-    code, out, _ = run(capsys, "fit", str(one), *THREE)
+    assert run_json(capsys, "compare", str(one), "--grammar", str(tmp_path / "g.npz")) == by_seed
+    code, out, _ = run(capsys, "compare", str(one), *THREE)
     assert code == 0
     assert "plateaus are those of the ensemble" in out
-    assert "no interval" not in run(capsys, "fit", str(curve_file), *THREE)[1]
-    code, _, err = run(capsys, "fit", str(curve_file), *THREE, "--seed", "0")
+    assert "no interval" not in run(capsys, "compare", str(curve_file), *THREE)[1]
+    code, _, err = run(capsys, "compare", str(curve_file), *THREE, "--seed", "0")
     assert code == 2
     assert "one grammar is named, but the file has curves of 3" in err
     named = tmp_path / "named.csv"
     named.write_text("P,loss,grammar\n10,2,mine\n20,1.9,mine\n")
-    code, _, err = run(capsys, "fit", str(named), *THREE)
+    code, _, err = run(capsys, "compare", str(named), *THREE)
     assert code == 2
     assert "neither a seed nor a .npz file" in err
 
@@ -477,5 +477,5 @@ def test_version_and_help(capsys):
     assert run(capsys, "--version")[:2] == (0, f"rhmtheory, version {rt.__version__}\n")
     code, out, _ = run(capsys, "--help")
     assert code == 0
-    for command in ("predict", "correlations", "plateaus", "sample", "study", "fit", "report", "presets"):
+    for command in ("predict", "correlations", "plateaus", "sample", "study", "compare", "report", "presets"):
         assert command in out

@@ -138,9 +138,9 @@ def grammars_of(
     entries = list(dict.fromkeys(table.grammars))
     if named is not None:
         if len(entries) > 1:
-            rule = f"is one grammar, but the file has curves of {len(entries)}"
+            rule = f"one grammar is named, but the file has curves of {len(entries)}"
             way_out = "leave that option out, and give seeds or .npz files in the column grammar"
-            raise InputError("grammar", rule=rule, way_out=way_out)
+            raise InputError("", rule=rule, way_out=way_out)
         return [named] * len(table.grammars)
     if entries == [""]:
         return rhm

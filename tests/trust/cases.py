@@ -61,7 +61,7 @@ VALID = (
     ("thresholds", *inputs.ENSEMBLE, "--grammars=2", "--tolerance=0.5", "--most", "2000", "--plot", "figure.png"),
     ("corpus", "text.txt", "--plot", "figure.png"),
     ("corpus", "tokens.npy"),
-    ("fit", "curve.csv", *inputs.CURVE_ENSEMBLE, "--plot", "figure.png"),
+    ("compare", "curve.csv", *inputs.CURVE_ENSEMBLE, "--plot", "figure.png"),
     ("study", "tiny.toml", "--out", "results", "--workers", "1", "--device", "cpu"),
     ("study", "tiny.toml", "--dry-run", "--device", "cpu"),
     ("report", "results", "--plot", "figure.pdf"),
@@ -191,7 +191,7 @@ def grammar_file(rng: np.random.Generator) -> Case:
 
 def curve_file(rng: np.random.Generator) -> Case:
     """A learning curve."""
-    return _file("curves (.csv)", "curve.csv", ("fit", "curve.csv", *inputs.CURVE_ENSEMBLE, "--json"), rng)
+    return _file("curves (.csv)", "curve.csv", ("compare", "curve.csv", *inputs.CURVE_ENSEMBLE, "--json"), rng)
 
 
 def corpus_file(rng: np.random.Generator) -> Case:
