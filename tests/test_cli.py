@@ -157,7 +157,7 @@ def test_a_figure_that_cannot_be_written_is_refused_before_anything_is_computed(
 
     monkeypatch.setattr(options, "_ensemble", computed)
     monkeypatch.setattr("rhmtheory.corpus.decays.analyse_corpus", computed)
-    monkeypatch.setattr("rhmtheory.comparison.entry.read_curves", computed)
+    monkeypatch.setattr("rhmtheory.comparison.reading.read_curves", computed)
     monkeypatch.setattr("rhmvalidation.studies.cli._check_torch", computed)
     code, out, err = run(capsys, command, *COMMANDS[command], "--plot", path)
     assert (code, out) == (2, "")
