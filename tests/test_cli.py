@@ -364,7 +364,6 @@ def test_tree(capsys):
         (["thresholds", *ENSEMBLE, "--record", "/nowhere/r.jsonl"], "there is no folder /nowhere"),
         (["thresholds", *ENSEMBLE, "--criterion", "words"], "'words' is not one of 'tuples', 'symbols'"),
         (["corpus", __file__, "--segments", "3"], "--segments=3 is too small"),
-        (["corpus", __file__, "--seed", "-1"], "--seed=-1 is too small"),
         (["predict", "--v", "16"], "Missing option --m --s --L (or --grammar FILE)."),
         (["sample", "--grammar", "nowhere.npz"], "File 'nowhere.npz' does not exist"),
         (["sample", "--grammar", __file__], "is not a grammar file"),

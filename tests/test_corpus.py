@@ -9,9 +9,10 @@ import pytest
 
 from rhmtheory import InputError
 from rhmtheory.cli import main
-from rhmtheory.corpus import _ngrams
+from rhmtheory.corpus import _correlations, _ngrams, _source
 from rhmtheory.corpus._windows import slope_weights
 from rhmtheory.corpus.decays import analyse_corpus
+from rhmtheory.corpus.pairs import count_pairs
 from rhmtheory.corpus.text import read_tokens
 
 
@@ -32,7 +33,7 @@ def slope(x, y):
 def test_decay_of_correlations_of_a_renewal_process():
     rng = np.random.default_rng(0)
     x, exact = renewal_sequence(rng, 1_000_000, 1.8)
-    result = analyse_corpus(x, window=(2, 100), largest_context=3, count=50)
+    result = analyse_corpus(x, window=(2, 100), largest_context=3)
     inside = result.resolved & (result.lags >= 2) & (result.lags <= 100)
     assert result.window[1] > 50
     expected = -slope(np.log(result.lags[inside]), np.log(exact(result.lags[inside])))
@@ -70,13 +71,15 @@ def hidden_chain(rng, N):
 def test_conditional_entropies_of_a_hidden_chain():
     rng = np.random.default_rng(1)
     x, exact = hidden_chain(rng, 200_000)
-    result = analyse_corpus(x, window=(1, 6), floor=0.5, count=100)
+    result = analyse_corpus(x, window=(1, 6), floor=0.5)
     assert result.usable == 7
     assert result.entropies == pytest.approx(exact, abs=0.004)
     expected = -slope(np.log(np.arange(1, 8)), np.log(np.array(exact) - 0.5))
-    assert result.gamma.low - 0.01 < expected < result.gamma.high + 0.01
-    assert result.alpha.best == pytest.approx(result.gamma.best / (2 * result.beta.best))
-    assert result.alpha.low < result.alpha.best < result.alpha.high
+    assert result.fitted == 7
+    assert result.gamma.low < expected < result.gamma.high
+    # both decays of a chain are exponential in the end
+    assert result.beta_verdict == "no power law"
+    assert np.isnan(result.alpha.best)
 
 
 def test_counts_that_run_out_are_left_out():
@@ -84,20 +87,20 @@ def test_counts_that_run_out_are_left_out():
     rng = np.random.default_rng(2)
     x, _ = renewal_sequence(rng, 60_000, 1.5, symbols=12)
     x = np.where(rng.random(60_000) < 0.5, rng.integers(12, size=60_000), x)
-    result = analyse_corpus(x, window=(1, 6), count=20)
+    result = analyse_corpus(x, window=(1, 6))
     assert 3 <= result.usable < 6
     assert (abs(result.drift[: result.usable]) <= 0.03).all()
     assert abs(result.drift[result.usable]) > 0.03
     # what is used is right to a few percent: the same on ten times the data
     long, _ = renewal_sequence(np.random.default_rng(3), 600_000, 1.5, symbols=12)
     long = np.where(rng.random(600_000) < 0.5, rng.integers(12, size=600_000), long)
-    more = analyse_corpus(long, window=(1, 6), count=2)
+    more = analyse_corpus(long, window=(1, 6))
     assert result.entropies[: result.usable] == pytest.approx(more.entropies[: result.usable], rel=0.05)
 
 
 def test_without_countable_contexts_beta_stands_alone():
     x = np.random.default_rng(0).integers(90, size=2500).cumsum() // 50 % 90
-    result = analyse_corpus(x, count=5)
+    result = analyse_corpus(x)
     assert result.usable < 3
     assert np.isfinite(result.beta.best)
     assert np.isnan(result.gamma.best)
@@ -117,11 +120,87 @@ def test_no_correlation_is_not_resolved():
 def test_parts_that_differ_are_told():
     rng = np.random.default_rng(3)
     x, _ = renewal_sequence(rng, 60_000, 1.7, symbols=6)
-    assert analyse_corpus(x, largest_context=3, count=2).falls_to_noise
+    assert analyse_corpus(x, largest_context=3).falls_to_noise
     x[30_000:] = np.minimum(x[30_000:], rng.integers(6, size=30_000))
-    mixed = analyse_corpus(x, largest_context=3, count=2)
+    mixed = analyse_corpus(x, largest_context=3)
     assert not mixed.falls_to_noise
-    assert "never down to the noise" in str(mixed)
+    assert "correlations never fall to the noise" in str(mixed)
+
+
+# --- decays that are none, and noise of what hangs together ------------------------------------------------------
+
+
+def lazy_chain(rng, N, stay, symbols=6):
+    """A symbol is kept with this probability, else drawn anew: covariance ``stay**t / symbols``."""
+    fresh, keep = rng.integers(symbols, size=N), rng.random(N) < stay
+    keep[0] = False
+    return fresh[np.maximum.accumulate(np.where(keep, 0, np.arange(N)))]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_noise_is_that_of_a_text_that_hangs_together(seed):
+    """Bartlett: its square is larger by the sum of .81**h over all lags, 9.5; independent pairs show 1.12e-3."""
+    x = lazy_chain(np.random.default_rng(seed), 300_000, 0.9)
+    result = analyse_corpus(x, largest_context=3)
+    assert result.noise[0] == pytest.approx(3.46e-3, rel=0.15)
+    beyond = result.correlation[result.lags > 200]
+    assert result.noise[-1] == pytest.approx(beyond.mean(), rel=0.2)
+    assert result.falls_to_noise
+    # .9**t / 6 is twice the noise at t = 30
+    assert 24 <= result.range <= 36
+    assert result.beta_verdict == "no power law"
+    assert np.isnan(result.alpha.best)
+    assert "beta: no power law" in str(result)
+
+
+def test_noise_of_independent_tokens_is_that_of_independent_pairs():
+    x = np.random.default_rng(0).integers(12, size=200_000)
+    source = _source.open_corpus(x, "tokens", 12, 16)
+    pairs = count_pairs(x, 12, distances=[1])
+    measured = _correlations._noise_of_a_pair(source, 16) / np.sqrt(pairs.pairs[0])
+    assert measured == pytest.approx(pairs.noise_operator_norm(draws=50)[0], rel=0.1)
+
+
+@pytest.mark.parametrize("stay", [0.3, 0.5])
+def test_short_chains_are_no_power_laws(stay):
+    """Three to six lags are enough to tell."""
+    result = analyse_corpus(lazy_chain(np.random.default_rng(1), 300_000, stay), largest_context=3)
+    assert result.window[1] <= 6
+    assert result.beta_verdict == "no power law"
+    assert result.beta_halves[1] > 1.5 * result.beta_halves[0]
+
+
+def test_a_period_has_no_decay():
+    """Seen through noise; beta is zero, and nothing can be divided by it."""
+    rng = np.random.default_rng(2)
+    x = np.where(rng.random(100_000) < 0.3, rng.integers(6, size=100_000), np.arange(100_000) % 6)
+    result = analyse_corpus(x)
+    assert abs(result.beta.best) < 0.01
+    assert result.beta_verdict == "no decay"
+    assert np.isnan([result.alpha.best, result.alpha.low, result.alpha.high]).all()
+    assert not result.falls_to_noise
+    assert "alpha is undefined" in str(result)
+
+
+def test_entropies_that_come_to_rest_are_no_power_law():
+    """Three symbols before a token tell all there is to tell."""
+    rng = np.random.default_rng(3)
+    P = rng.dirichlet(np.full(3, 0.4), size=(3, 3, 3)).cumsum(axis=-1)
+    x, u = np.zeros(100_000, int), rng.random(100_000)
+    for i in range(3, len(x)):
+        x[i] = min(int(np.searchsorted(P[x[i - 3], x[i - 2], x[i - 1]], u[i])), 2)
+    result = analyse_corpus(x)
+    assert np.ptp(result.entropies[2:6]) < 0.01 * result.entropies[2]
+    assert result.gamma_verdict == "no power law"
+    assert abs(result.gamma_halves[1]) < 0.01
+    assert np.isnan(result.alpha.best)
+
+
+def test_slow_decays_are_said_to_be_out_of_range():
+    x, _ = renewal_sequence(np.random.default_rng(0), 100_000, 1.3, longest=100_000)
+    result = analyse_corpus(x, largest_context=3)
+    assert any("beta may be below 0.5" in note for note in result.notes)
+    assert result.to_dict()["notes"] == list(result.notes)
 
 
 def test_no_context_at_all_is_told():
@@ -129,7 +208,7 @@ def test_no_context_at_all_is_told():
     rng = np.random.default_rng(0)
     x, _ = renewal_sequence(rng, 2100, 1.8, symbols=3)
     x = 70 * x + rng.integers(70, size=len(x))
-    result = analyse_corpus(x // 70 * 70 + np.where(rng.random(len(x)) < 0.9, 0, x % 70), count=5)
+    result = analyse_corpus(x // 70 * 70 + np.where(rng.random(len(x)) < 0.9, 0, x % 70))
     text = str(replace(result, usable=0))
     assert "1..0" not in text
     assert "not measured, pairs of tokens are too rare" in text
@@ -150,7 +229,7 @@ def test_sources_agree(tmp_path):
     x, _ = renewal_sequence(np.random.default_rng(4), 50_000, 1.5, symbols=5)
     (tmp_path / "x.txt").write_text(text_of(x))
     np.save(tmp_path / "x.npy", (7 * x + 3).astype(np.int32))
-    options = {"largest_context": 3, "count": 5}
+    options = {"largest_context": 3, "segments": 16}
     results = [
         analyse_corpus(x, **options),
         analyse_corpus(tmp_path / "x.txt", **options),
@@ -166,7 +245,7 @@ def test_sources_agree(tmp_path):
 def test_rare_symbols_are_merged():
     x, _ = renewal_sequence(np.random.default_rng(5), 40_000, 1.5, symbols=6)
     x[:200] = np.arange(1000, 1200)
-    result = analyse_corpus(x, top=7, largest_context=3, count=5)
+    result = analyse_corpus(x, top=7, largest_context=3)
     assert result.vocabulary == 7
 
 
@@ -180,27 +259,26 @@ def test_characters_and_bytes(tmp_path):
 
 def test_report_and_figure():
     x, _ = renewal_sequence(np.random.default_rng(6), 40_000, 1.5)
-    result = analyse_corpus(x, largest_context=3, count=5)
+    result = analyse_corpus(x, largest_context=3)
     json.dumps(result.to_dict(), allow_nan=False)
     text = str(result)
     for name in ("beta", "gamma", "alpha"):
         assert f"{name}" in text
     assert f"intervals: 95% over 16 segments, {result.windows} windows of lags" in text
     assert all(len(line) <= 80 for line in text.splitlines())
-    one = str(analyse_corpus(x, window=(1, 20), largest_context=3, count=5))
-    assert one.endswith("intervals: 95% over 16 segments")
+    one = str(analyse_corpus(x, window=(1, 20), largest_context=3))
+    assert "intervals: 95% over 16 segments" in one.splitlines()
     axes = result.plot()
     assert [ax.get_xscale() for ax in axes] == ["log", "log"]
     axes[0].figure.canvas.draw()
     assert result.plot(axes)[0] is axes[0]
 
 
-def test_seed_decides(tmp_path):
+def test_nothing_is_drawn():
     x, _ = renewal_sequence(np.random.default_rng(7), 40_000, 1.5)
-    first, same, other = (analyse_corpus(x, largest_context=3, count=20, seed=seed) for seed in (1, 1, 2))
-    assert first.to_dict() == same.to_dict()
-    assert first.beta.best == other.beta.best
-    assert first.beta.low != other.beta.low
+    first = analyse_corpus(x, largest_context=3, threads=1)
+    assert first == analyse_corpus(x, largest_context=3, threads=3)
+    assert first != analyse_corpus(x, largest_context=3, segments=12)
 
 
 def test_command(tmp_path, capsys):
@@ -235,7 +313,6 @@ def npy(path, array):
             {"segments": 10**9},
             "segments=1000000000 leave 0 of 10000",
         ),
-        (lambda p: p.write_text("ab" * 5000), {"seed": -1}, "seed=-1 is too small"),
         (lambda p: p.write_text("ab" * 5000), {"largest_lag": 3}, "largest_lag=3 is too small"),
         (lambda p: p.write_text("ab" * 5000), {"units": "tokens"}, r"not a \.npy file"),
     ],
@@ -265,7 +342,7 @@ def test_bad_arrays(array, options, message):
 def test_floor_above_the_entropies():
     x, _ = renewal_sequence(np.random.default_rng(6), 40_000, 1.5)
     with pytest.raises(InputError, match=r"floor=9\.0 nats must be"):
-        analyse_corpus(x, floor=9.0, largest_context=3, count=2)
+        analyse_corpus(x, floor=9.0, largest_context=3)
 
 
 def test_npy_of_two_axes_and_one_that_ends_early(tmp_path):
@@ -280,7 +357,7 @@ def test_npy_of_two_axes_and_one_that_ends_early(tmp_path):
 def test_more_n_grams_than_can_be_held(monkeypatch):
     x, _ = renewal_sequence(np.random.default_rng(8), 40_000, 1.5)
     monkeypatch.setattr(_ngrams, "_LARGEST_TABLE", 16 * 4**5)
-    assert len(analyse_corpus(x, count=2).entropies) < 7
+    assert len(analyse_corpus(x).entropies) < 7
 
 
 @pytest.mark.parametrize(

@@ -64,8 +64,7 @@ def thresholds_command(
 @click.option("--largest-lag", type=int, default=1000, show_default=True, help="Lags are measured up to this.")
 @click.option("--window", type=(int, int), help="Smallest and largest lag to fit; by default all resolved.")
 @click.option("--floor", type=float, default=0.0, show_default=True, help="Entropy rate in nats, if known.")
-@click.option("--segments", type=int, default=16, show_default=True, help="Segments of the block bootstrap.")
-@click.option("--seed", type=int, default=0, show_default=True, help="Seed of the block bootstrap.")
+@click.option("--segments", type=int, default=16, show_default=True, help="Pieces left out in turn for intervals.")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False))
 def corpus_command(file: str, as_bytes: bool, plot: str | None, as_json: bool, **options: Any) -> None:
     """Predict the exponent of the loss against data for a text FILE, or a .npy file of token ids."""

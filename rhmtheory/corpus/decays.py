@@ -3,27 +3,28 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+import textwrap
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from math import isnan
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from rhmtheory.corpus._counting import largest_singular
-from rhmtheory.corpus._ngrams import LARGEST_DRIFT, centred, conditional_entropies
-from rhmtheory.corpus._source import Source, open_corpus
-from rhmtheory.corpus._windows import LEAST_POINTS, admissible, lags_up_to, slope_weights
-from rhmtheory.corpus.pairs import PairCounts, count_pairs
-from rhmtheory.fitting.intervals import Estimate, bootstrap, resamples
-from rhmtheory.support.checks import as_confidence, as_generator, as_int, as_pair
-from rhmtheory.support.errors import InputError
+from rhmtheory.corpus._correlations import CLEAR, decay_of_correlations
+from rhmtheory.corpus._fits import NO_DECAY, POWER_LAW, half_ratio
+from rhmtheory.corpus._ngrams import decay_of_entropies
+from rhmtheory.corpus._source import open_corpus
+from rhmtheory.corpus._windows import LEAST_POINTS, lags_up_to
+from rhmtheory.fitting.intervals import CONFIDENCE, Estimate
+from rhmtheory.support.checks import as_confidence, as_int, as_pair
 from rhmtheory.support.json import plain
+from rhmtheory.support.tables import WIDTH
 from rhmtheory.support.types import FloatArray
 from rhmtheory.support.values import ByValue
 
-_RESOLVED = 2.0
-"""Multiple of the noise at which a correlation counts as resolved."""
+_LEAST_BETA = 0.5
+"""Exponent of correlations below which sums over their squares do not end, and intervals are too narrow."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,29 +39,40 @@ class CorpusStatistics(ByValue):
     correlation : array, shape (lags,)
         Operator norm of the covariance of two tokens at this distance; noise is not subtracted.
     noise : array, shape (lags,)
-        Operator norm that as many independent pairs show without any correlation.
+        Operator norm that as many pairs of tokens far apart show. Correlations within a text make it larger than
+        that of independent pairs.
     resolved : array of bool, shape (lags,)
         Lags up to the first whose correlation is less than twice the noise.
     window : tuple of two ints
         Smallest and largest lag of the fit.
     windows : int
-        Windows that the interval of beta is made of: the admissible ones, or 1 where the window was given.
+        Windows that the interval of beta takes account of: the admissible ones, or 1 where the window was given.
     beta : Estimate
-        ``correlation ~ lag**-beta`` within the window; the interval is over segments and over windows.
+        ``correlation ~ lag**-beta`` within the window.
     beta_halves : tuple of two floats
         The slope over the smaller and the larger lags of the window: far apart where there is no one power law.
+    beta_verdict : str
+        ``power law``; ``no decay`` where beta may be zero, or correlations fall by less than 5% in the window;
+        ``no power law`` where the local slope grows more like that of an exponential decay than not at all, or
+        vanishes.
     entropies : array, shape (contexts,), nats
         Entropy of a token given the n before it, n = 1, 2, .., corrected for bias.
     drift : array, shape (contexts,)
         Relative change of the entropy when half of the data are left out.
     usable : int
         Longest context before the drift exceeds 3 percent: beyond, n-gram counts have run out.
+    fitted : int
+        Longest context of the fit of gamma: beyond, the drift would bend the slope.
     floor : float
         Entropy rate assumed, nats.
     gamma : Estimate
-        ``entropy - floor ~ n**-gamma`` over the usable contexts; NaN where they are fewer than three.
+        ``entropy - floor ~ n**-gamma`` over the fitted contexts; NaN where fewer than three are usable.
+    gamma_halves : tuple of two floats
+    gamma_verdict : str
+        As for beta.
     alpha : Estimate
-        ``gamma / (2 beta)``, the predicted exponent of the loss against the number of training tokens.
+        ``gamma / (2 beta)``, the predicted exponent of the loss against the number of training tokens; NaN, and so
+        undefined, unless both decays are power laws.
     """
 
     tokens: int
@@ -73,11 +85,15 @@ class CorpusStatistics(ByValue):
     windows: int
     beta: Estimate
     beta_halves: tuple[float, float]
+    beta_verdict: str
     entropies: FloatArray
     drift: FloatArray
     usable: int
+    fitted: int
     floor: float
     gamma: Estimate
+    gamma_halves: tuple[float, float]
+    gamma_verdict: str
     alpha: Estimate
 
     @property
@@ -92,6 +108,37 @@ class CorpusStatistics(ByValue):
         A text whose parts differ (tables, code, several languages) is correlated at any distance.
         """
         return not bool(self.resolved.all())
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Remarks on what may mislead, one sentence each."""
+        notes = []
+        if not self.falls_to_noise:
+            notes.append("correlations never fall to the noise: the text may mix parts, or give more lags")
+        if self.beta_verdict == NO_DECAY:
+            notes.append("beta: no decay, zero lies within its interval or next to it")
+        elif self.beta_verdict != POWER_LAW:
+            notes.append("beta: no power law, since the slope changes over these lags as in other decays")
+        elif self.beta.low < _LEAST_BETA:
+            notes.append(
+                f"beta may be below {_LEAST_BETA}: so slow a decay makes intervals too narrow, and slopes too large"
+            )
+        inside = (self.lags >= self.window[0]) & (self.lags <= self.window[1])
+        if (self.correlation < CLEAR * self.noise)[inside].any():
+            notes.append(f"some fitted lags stand less than {CLEAR:g} times above the noise, and bend the slope")
+        if self.usable < LEAST_POINTS:
+            notes.append(
+                f"gamma and alpha are not measured: {self.usable} contexts can be counted, and a fit needs "
+                f"{LEAST_POINTS}; give more data, or tell fewer symbols apart"
+            )
+            return tuple(notes)
+        if self.gamma_verdict == NO_DECAY:
+            notes.append("gamma: no decay, zero lies within its interval or next to it")
+        elif self.gamma_verdict != POWER_LAW:
+            notes.append("gamma: no power law, since the slope changes over these contexts as in other decays")
+        if isnan(self.alpha.best):
+            notes.append("alpha is undefined: it needs two power laws")
+        return tuple(notes)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain numbers and lists, ready for JSON."""
@@ -113,59 +160,53 @@ class CorpusStatistics(ByValue):
                 "windows": self.windows,
                 "beta": interval(self.beta),
                 "beta_halves": self.beta_halves,
+                "verdict": self.beta_verdict,
             },
             "entropy": {
                 "contexts": list(range(1, len(self.entropies) + 1)),
                 "nats": self.entropies,
                 "drift": self.drift,
                 "usable_up_to": self.usable,
+                "fitted_up_to": self.fitted,
                 "floor": self.floor,
                 "gamma": interval(self.gamma),
+                "gamma_halves": self.gamma_halves,
+                "verdict": self.gamma_verdict,
             },
             "alpha": interval(self.alpha),
+            "notes": self.notes,
         }
         out: dict[str, Any] = plain(content)
         return out
 
     def __str__(self) -> str:
-        small, large = self.beta_halves
-        first, last = self.window
-        entropies = ", ".join(f"{h:.3f}" for h in self.entropies[: self.usable])
+        (first, last), (small, large) = self.window, self.beta_halves
         lines = [
             f"{self.tokens} tokens of {self.vocabulary} symbols",
             f"correlations resolved up to lag {self.range}",
-        ]
-        if not self.falls_to_noise:
-            lines.append("  never down to the noise: the text may mix parts that differ, or give more lags")
-        lines += [
             f"decay of correlations over lags {first} to {last}",
-            f"  beta  = {_text(self.beta)}",
+            f"  beta  = {_text(self.beta)}, {self.beta_verdict}",
             f"          {small:.2f} over the smaller of these lags, {large:.2f} over the larger ones",
         ]
         if self.usable:
-            lines += [
-                f"entropy given n = 1..{self.usable} tokens, for longer n-grams are too rare:",
-                f"  {entropies} nats",
-            ]
+            entropies = ", ".join(f"{h:.3f}" for h in self.entropies[: self.usable])
+            lines.append(f"entropy given n = 1..{self.usable} tokens, for longer n-grams are too rare:")
+            lines += textwrap.wrap(f"{entropies} nats", WIDTH, initial_indent="  ", subsequent_indent="  ")
         else:
             lines.append("entropy given one token: not measured, pairs of tokens are too rare to be counted")
-        if self.usable < LEAST_POINTS:
+        if self.usable >= LEAST_POINTS:
             lines += [
-                f"  gamma and alpha are not measured: {self.usable} contexts can be counted, and a fit",
-                f"  needs {LEAST_POINTS}; give more data, or tell fewer symbols apart",
-            ]
-        else:
-            lines += [
-                f"  gamma = {_text(self.gamma)}, for an entropy rate of {self.floor:g} nats",
+                f"  gamma = {_text(self.gamma)}, {self.gamma_verdict},",
+                f"          over n = 1..{self.fitted}, for an entropy rate of {self.floor:g} nats",
                 "predicted exponent of the loss against training tokens, gamma / (2 beta)",
-                f"  alpha = {_text(self.alpha)}, if gamma goes on to contexts of {self.range} tokens",
+                "  alpha is undefined"
+                if isnan(self.alpha.best)
+                else f"  alpha = {_text(self.alpha)}, if gamma goes on to contexts of {self.range} tokens",
             ]
-        kind = (
-            "segments"
-            if self.windows == 1
-            else f"segments, {self.windows} windows of lags, and windows of contexts"
-        )
-        lines.append(f"intervals: {self.beta.confidence:.0%} over {self.beta.count} {kind}")
+        kind = "" if self.windows == 1 else f", {self.windows} windows of lags, and windows of contexts"
+        lines.append(f"intervals: {self.beta.confidence:.0%} over {self.beta.count} segments{kind}")
+        for note in self.notes:
+            lines += textwrap.wrap(f"- {note}", WIDTH, subsequent_indent="  ")
         return "\n".join(lines)
 
     def plot(self, axes: Any = None) -> Any:
@@ -185,9 +226,7 @@ def analyse_corpus(
     largest_context: int = 7,
     floor: float = 0.0,
     segments: int = 16,
-    confidence: float = 0.95,
-    count: int = 200,
-    seed: int | np.random.Generator = 0,
+    confidence: float = CONFIDENCE,
     threads: int | None = None,
 ) -> CorpusStatistics:
     r"""Measure the decay of correlations and of conditional entropies, and predict the data-limited exponent.
@@ -208,7 +247,7 @@ def analyse_corpus(
         Lags run from 1 to this, evenly on a logarithmic axis; at most a quarter of a segment. Once it is beyond the
         resolved ones, it changes nothing.
     window : pair of ints, optional
-        Lags fitted; by default 1 to the largest resolved one, and the interval then includes this choice. Lags
+        Lags fitted; by default 1 to the largest clear one, and the interval then includes this choice. Lags
         within it that are not resolved are left out.
     largest_context : int
         Contexts tried; those whose counts run out are measured and left out of the fit.
@@ -216,9 +255,9 @@ def analyse_corpus(
         Entropy rate in nats, subtracted before the fit of gamma. n-grams are too short to measure it: 0, the
         default, gives the smallest gamma; a larger floor gives a larger one.
     segments : int
-        Pieces of the corpus that are drawn anew, with replacement, for the intervals (block bootstrap).
-    confidence, count, seed
-        Of the bootstrap intervals: mass, draws, seed.
+        Pieces of the corpus, left out one at a time for the intervals.
+    confidence : float
+        Share of intervals that hold the truth.
     threads : int, optional
         By default as many as there are cores.
 
@@ -236,15 +275,20 @@ def analyse_corpus(
 
     Notes
     -----
-    Slopes weigh each point with the part of the logarithmic axis that it stands for. The intervals are quantiles
-    over draws of segments *and* over admissible windows: each draw finds its own largest resolved lag, and each run
-    of points that covers half of the range up to there, on the logarithmic axis, gives a slope; likewise for
-    contexts. They tell how far the slope depends on text and window, not whether there is a power law.
+    Slopes weigh each point with the part of the logarithmic axis that it stands for. Their intervals are Student's,
+    over jackknife pseudo-values of segments; where slopes over other admissible windows differ by more than chance,
+    the intervals reach as far as these. A window is admissible if it covers half of the points' logarithmic range.
+    That of alpha is Fieller's.
+
+    The noise is measured on pairs of tokens far apart, which share the correlations within a text
+    (Bartlett: J. Roy. Stat. Soc. Suppl. 8, 27, 1946). Beta is fitted up to the last clear lag, with a correlation
+    of four times the noise, and four standard errors. It uses the covariance along directions that were found on
+    other segments: noise has mean zero there, where it makes an operator norm too large.
 
     Entropies are differences of block entropies, each by Grassberger's estimator (arXiv:physics/0307138).
-    A draw that repeats segments has fewer distinct n-grams than the corpus, which lowers its entropies; they are
-    shifted so that the mean over draws is the estimate, and the interval tells the spread alone. Operator norms of
-    draws are taken to first order in the fluctuation.
+
+    Intervals of 95% hold the truth in 93 to 97% of texts with beta of 0.5 or more, correlations without
+    heavy-tailed runs, and at least 30 times as many tokens per segment as the largest fitted lag.
     """
     segments = as_int("segments", segments, low=4)
     top = as_int("top", top, low=2)
@@ -254,15 +298,11 @@ def analyse_corpus(
     if window is not None:
         first, last = as_pair("window", window, "lags such as (1, 64)")
         window = as_int("window[0]", first, low=1), as_int("window[1]", last, low=1)
-    rng = as_generator(seed)
     source = open_corpus(corpus, units, top, segments)
-    draws = _weights(segments, rng, count)
     lags = lags_up_to(min(largest_lag, source.tokens // segments // 4))
-    near = _decay_of_correlations(source, lags, window, draws, threads)
-    far = _decay_of_entropies(source, largest_context, floor, draws)
+    near = decay_of_correlations(source, lags, window, confidence=confidence, threads=threads)
+    far = decay_of_entropies(source, largest_context, floor, segments=segments, confidence=confidence)
     inside = lags[near.inside]
-    # a draw is one text: its two exponents belong together, whatever the windows
-    alphas = [np.divide.outer(gamma, 2 * beta).ravel() for beta, gamma in zip(near.betas, far.gammas, strict=True)]
     return CorpusStatistics(
         tokens=source.tokens,
         vocabulary=source.vocabulary,
@@ -271,131 +311,20 @@ def analyse_corpus(
         noise=near.noise,
         resolved=near.resolved,
         window=(int(inside.min()), int(inside.max())),
-        windows=near.windows,
-        beta=bootstrap(np.concatenate(near.betas), near.beta, confidence, segments, "segments"),
-        beta_halves=near.halves,
+        windows=near.fit.windows,
+        beta=near.fit.estimate,
+        beta_halves=near.fit.halves,
+        beta_verdict=near.fit.verdict,
         entropies=far.entropies,
         drift=far.drift,
         usable=far.usable,
+        fitted=far.fitted,
         floor=float(floor),
-        gamma=bootstrap(np.concatenate(far.gammas), far.gamma, confidence, segments, "segments"),
-        alpha=bootstrap(np.concatenate(alphas), far.gamma / (2 * near.beta), confidence, segments, "segments"),
+        gamma=far.fit.estimate,
+        gamma_halves=far.fit.halves,
+        gamma_verdict=far.fit.verdict,
+        alpha=half_ratio(far.fit, near.fit, confidence),
     )
-
-
-class _NearDecay(NamedTuple):
-    """Correlations against lag; ``betas`` holds the slopes of each draw over its admissible windows."""
-
-    correlation: FloatArray
-    noise: FloatArray
-    resolved: npt.NDArray[np.bool_]
-    inside: npt.NDArray[np.bool_]
-    beta: float
-    halves: tuple[float, float]
-    betas: list[FloatArray]
-    windows: int
-
-
-def _decay_of_correlations(
-    source: Source,
-    lags: npt.NDArray[np.int64],
-    window: tuple[int, int] | None,
-    draws: npt.NDArray[np.int64],
-    threads: int | None,
-) -> _NearDecay:
-    parts = [count_pairs(part, source.vocabulary, distances=lags, threads=threads) for part in source]
-    # pairs across borders of segments are left out
-    total = PairCounts(
-        sum((p.counts for p in parts[1:]), parts[0].counts), lags, source.vocabulary, 1, 1, source.tokens
-    )
-    correlation = total.operator_norm()
-    # marginals at all lags are alike but for the ends of segments: the noise of one lag tells that of all
-    one = PairCounts(total.counts[:1], lags[:1], source.vocabulary, 1, 1, source.tokens)
-    noise = one.noise_operator_norm() * np.sqrt(one.pairs / total.pairs)
-    resolved = np.logical_and.accumulate(correlation >= _RESOLVED * noise)
-    inside = resolved if window is None else resolved & (lags >= window[0]) & (lags <= window[1])
-    if inside.sum() < LEAST_POINTS:
-        where = "" if window is None else f" within `window`={window}"
-        raise InputError(
-            f"{inside.sum()} lags",
-            rule=f"are resolved{where} (all up to lag {lags[resolved].max(initial=0)} are), and a fit needs "
-            f"{LEAST_POINTS}",
-            way_out="give more data" if window is None else "give more data, or widen the `window`",
-        )
-    u, norms = np.log(lags[inside]), np.log(correlation[inside])
-    half = (len(u) + 1) // 2
-    resampled = _resampled_norms(parts, total, draws)
-    if window is None:
-        # each draw finds its own end, as the text itself does
-        above = np.logical_and.accumulate(resampled >= _RESOLVED * noise, axis=1)
-        ends = np.maximum(above.sum(axis=1), LEAST_POINTS)
-        slopes = {end: admissible(np.log(lags[:end])) for end in {*ends.tolist(), len(u)}}
-        betas = [-slopes[end] @ np.log(row[:end]) for end, row in zip(ends.tolist(), resampled, strict=True)]
-        windows = len(slopes[len(u)])
-    else:
-        betas, windows = list(-np.log(resampled[:, inside]) @ slope_weights(u)[:, None]), 1
-    return _NearDecay(
-        correlation=correlation,
-        noise=noise,
-        resolved=resolved,
-        inside=inside,
-        beta=-float(slope_weights(u) @ norms),
-        halves=(-float(slope_weights(u[:half]) @ norms[:half]), -float(slope_weights(u[-half:]) @ norms[-half:])),
-        betas=betas,
-        windows=windows,
-    )
-
-
-class _FarDecay(NamedTuple):
-    """Conditional entropies against context; ``gammas`` as the slopes of `_NearDecay`."""
-
-    entropies: FloatArray
-    drift: FloatArray
-    usable: int
-    gamma: float
-    gammas: list[FloatArray]
-
-
-def _decay_of_entropies(
-    source: Source, largest_context: int, floor: float, draws: npt.NDArray[np.int64]
-) -> _FarDecay:
-    entropies, drift, resampled = conditional_entropies(source, largest_context, draws)
-    usable = int(np.logical_and.accumulate(np.abs(drift) <= LARGEST_DRIFT).sum())
-    excess = entropies[:usable] - floor
-    if floor < 0 or not (excess > 0).all():
-        raise InputError(
-            "floor",
-            floor,
-            f"nats must be zero or more, and below the entropies {entropies[:usable].round(3).tolist()}",
-        )
-    if usable < LEAST_POINTS:
-        return _FarDecay(entropies, drift, usable, float("nan"), [np.full(1, np.nan)] * len(draws))
-    slopes = admissible(np.log(np.arange(1, usable + 1)))
-    logs = [np.log(np.maximum(h[:usable] - floor, 1e-9)) for h in resampled]
-    gammas = list(-centred(logs, np.log(excess)) @ slopes.T)
-    return _FarDecay(entropies, drift, usable, -float(slopes[0] @ np.log(excess)), gammas)
-
-
-def _weights(segments: int, seed: np.random.Generator, count: int) -> npt.NDArray[np.int64]:
-    """How often each bootstrap draw takes each segment, shape (count, segments)."""
-    draws = resamples(segments, seed, as_int("count", count, low=1))
-    return np.stack([np.bincount(draw, minlength=segments) for draw in draws])
-
-
-def _resampled_norms(parts: Sequence[PairCounts], total: PairCounts, draws: npt.NDArray[np.int64]) -> FloatArray:
-    """Operator norms when segments are drawn anew, shape (draws, lags), to first order in the fluctuation.
-
-    The largest singular value changes by ``u' dC v``, with u and v its singular vectors on all data, so that
-    each segment enters by three numbers a lag: ``u' n v`` of its counts, ``u' n_a`` and ``n_b' v``.
-    """
-    _, u, v = largest_singular(total.covariance())  # (lags, symbols)
-    counts = [part.counts for part in parts]
-    joint = np.array([np.einsum("ka,kab,kb->k", u, n, v) for n in counts])  # (segments, lags)
-    first = np.array([np.einsum("ka,ka->k", u, n.sum(axis=2)) for n in counts])
-    second = np.array([np.einsum("kb,kb->k", v, n.sum(axis=1)) for n in counts])
-    pairs = draws @ np.array([n.sum(axis=(1, 2)) for n in counts])  # (draws, lags)
-    norms = draws @ joint / pairs - (draws @ first / pairs) * (draws @ second / pairs)
-    return np.asarray(np.maximum(norms, 1e-12))
 
 
 def _text(fit: Estimate) -> str:
