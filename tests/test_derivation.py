@@ -8,7 +8,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from rhmtheory import RHM, InputError
-from rhmtheory.plotting import plot_tree
+from rhmtheory.plotting import plot_derivation
 
 MIXED = RHM(v=(4, 5, 3), m=2, s=(2, 3, 2), L=3, n=2)
 
@@ -61,7 +61,7 @@ def test_picture_and_figure_show_every_symbol(grammar):
     assert [text.text for text in svg.iter(f"{name}text")] == symbols
     assert len(list(svg.iter(f"{name}circle"))) == len(symbols)
     assert len(list(svg.iter(f"{name}path"))) == len(symbols) - 1  # one line up from all but the root
-    for given in (grammar.tree(levels).plot, lambda ax: plot_tree(grammar, levels[0], ax)):
+    for given in (grammar.tree(levels).plot, lambda ax: plot_derivation(grammar.tree(levels[0]), ax)):
         ax = Figure().subplots()
         assert given(ax) is ax
         assert [text.get_text() for text in ax.texts] == symbols
@@ -70,14 +70,14 @@ def test_picture_and_figure_show_every_symbol(grammar):
 
 def test_a_user_plots_the_tree_of_a_sample(grammar):
     ax = Figure().subplots()
-    plot_tree(grammar, grammar.sample_trees(1, seed=0), ax)
+    plot_derivation(grammar.tree(grammar.sample_trees(1, seed=0)), ax)
     assert len(ax.texts) == sum(MIXED.width(level) for level in range(4))
 
 
 def test_the_nodes_of_the_largest_tree_do_not_overlap():
     grammar = RHM(v=32, m=2, s=2, L=6).grammar(seed=0)
     ax = Figure(figsize=(6.4, 4.6)).subplots()
-    plot_tree(grammar, grammar.sample(1), ax)
+    plot_derivation(grammar.tree(grammar.sample(1)), ax)
     ax.figure.canvas.draw()
     boxes = [text.get_window_extent() for text in ax.texts[:64]]
     assert all(a.x1 <= b.x0 for a, b in pairwise(boxes))
@@ -102,9 +102,8 @@ def test_bad_sentences(grammar, sentence, message):
 
 def test_trees_that_nobody_can_read_are_refused():
     grammar = RHM(v=4, m=2, s=2, L=7).grammar(seed=0)
-    for read in (grammar.tree, lambda tokens: plot_tree(grammar, tokens, Figure().subplots())):
-        with pytest.raises(InputError, match="d=128 tokens cannot be read when drawn: at most 64"):
-            read(grammar.sample(1))
+    with pytest.raises(InputError, match="d=128 tokens cannot be read when drawn: at most 64"):
+        grammar.tree(grammar.sample(1))
 
 
 def test_notebooks_show_ensembles_and_grammars():

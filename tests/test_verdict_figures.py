@@ -12,7 +12,6 @@ from rhmtheory import RHM, InputError
 from rhmtheory.comparison import compare, measure, study
 from rhmtheory.plotting import (
     STYLES,
-    clock_pairs,
     new_figure,
     plot_clocks,
     plot_curves,
@@ -23,6 +22,7 @@ from rhmtheory.plotting import (
     study_figures,
     styles,
 )
+from rhmtheory.plotting.clocks import clock_pairs
 
 THREE = RHM(16, 4, 2, 3)
 SIZES = np.geomspace(10, 1e7, 80)

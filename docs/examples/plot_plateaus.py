@@ -10,11 +10,11 @@ fraction f of the wrong symbols.
 from matplotlib import pyplot as plt
 
 import rhmtheory as rt
-from rhmtheory.plotting import plot_plateau_methods
+from rhmtheory.plotting import plot_plateaus
 
 rhm = rt.RHM(v=16, m=4, s=2, L=5)
 rows = {f"grammar {seed}, exact": rhm.grammar(seed=seed).plateaus() for seed in range(2)}
 rows |= {method: rhm.plateaus(method) for method in ("chain", "annealed")}
 
 fig, ax = plt.subplots()
-plot_plateau_methods(rows, rhm, ax)
+plot_plateaus(rows, rhm, ax)

@@ -180,10 +180,10 @@ def plateaus_command(
         measured = quenched_plateaus(rhm, grammars, chosen.seed, progress=True)
         columns |= {"quenched": measured.mean, "standard error": measured.standard_error, "spread": measured.spread}
     if plot:
-        from rhmtheory.plotting import plot_plateau_methods
+        from rhmtheory.plotting import plot_plateaus
 
         curves = {name: H for name, H in columns.items() if name not in ("its error", "standard error", "spread")}
-        save_figure(plot, lambda ax: plot_plateau_methods(curves, rhm, ax))
+        save_figure(plot, lambda ax: plot_plateaus(curves, rhm, ax))
     if as_json:
         print_json(plain({"plateaus": columns, "grammar": chosen.described()}))
         return

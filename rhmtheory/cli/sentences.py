@@ -50,9 +50,7 @@ def sample_command(
     levels = grammar.sample_trees(count, sample_seed).levels if trees or plot else ()
     tokens = levels[0] if levels else grammar.sample(count, sample_seed)
     if plot:
-        from rhmtheory.plotting import plot_tree
-
-        save_figure(plot, lambda ax: plot_tree(grammar, tokens[0], ax))
+        save_figure(plot, grammar.tree(tokens[0]).plot)
     if out:
         import numpy as np
 

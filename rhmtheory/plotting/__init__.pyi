@@ -1,12 +1,9 @@
 from .bills import plot_bills as plot_bills
-from .clocks import clock_pairs as clock_pairs
 from .clocks import plot_clocks as plot_clocks
 from .languages import plot_correlations as plot_correlations
 from .languages import plot_derivation as plot_derivation
-from .languages import plot_plateau_methods as plot_plateau_methods
 from .languages import plot_plateaus as plot_plateaus
 from .languages import plot_predictions as plot_predictions
-from .languages import plot_tree as plot_tree
 from .samples import plot_corpus as plot_corpus
 from .samples import plot_pairs as plot_pairs
 from .samples import plot_thresholds as plot_thresholds

@@ -12,7 +12,8 @@ from rhmtheory.comparison._units import predicted_steps
 from rhmtheory.comparison.bill_fits import LAWS, Bills, StepBill
 from rhmtheory.comparison.bills import TwoBills
 from rhmtheory.language.rhm import RHM
-from rhmtheory.plotting.style import Style, ensemble_name, new_figure, styles
+from rhmtheory.plotting._axes import ensemble_name
+from rhmtheory.plotting.style import Style, new_figure, styles
 from rhmtheory.support.errors import InputError
 
 if TYPE_CHECKING:

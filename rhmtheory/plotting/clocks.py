@@ -10,7 +10,8 @@ import numpy as np
 
 from rhmtheory.comparison.measurement import Measurement
 from rhmtheory.comparison.studies import Study
-from rhmtheory.plotting.style import ensemble_name, plain_ticks, styles
+from rhmtheory.plotting._axes import ensemble_name, plain_ticks
+from rhmtheory.plotting.style import styles
 from rhmtheory.support.errors import InputError
 from rhmtheory.theory._staircase import first_step
 

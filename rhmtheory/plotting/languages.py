@@ -9,17 +9,18 @@ import numpy as np
 import numpy.typing as npt
 
 from rhmtheory.language.grammar import Grammar
-from rhmtheory.language.rhm import RHM
-from rhmtheory.plotting.style import ensemble_name, new_figure, styles
+from rhmtheory.plotting._axes import ensemble_name, mark_plateaus
+from rhmtheory.plotting.style import new_figure, styles
 from rhmtheory.support.errors import InputError
 from rhmtheory.theory.prediction import Prediction
+from rhmtheory.tree.shape import Shape
 from rhmtheory.tree.tables import UNGRAMMATICAL
-from rhmtheory.tree.trees import Trees, tree
+from rhmtheory.tree.trees import Trees
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-LABELS = {"transformer": "transformer", "lcn": "locally connected", "cnn": "CNN"}
+_LABELS = {"transformer": "transformer", "lcn": "locally connected", "cnn": "CNN"}
 
 
 def plot_predictions(
@@ -58,9 +59,9 @@ def plot_predictions(
     for i, one in enumerate(predictions):
         # staircases may coincide: the later ones are thinner and leave the earlier ones to be seen
         width, color = 2 + 2 * (len(predictions) - 1 - i), looks[one.architecture].color
-        label = rf"{LABELS.get(one.architecture, one.architecture)}: predicted $\alpha={one.exponent:.3g}$"
+        label = rf"{_LABELS.get(one.architecture, one.architecture)}: predicted $\alpha={one.exponent:.3g}$"
         ax.plot(P, one.loss(P, finite_size=finite_size), color=color, label=label, lw=width)
-    plot_plateaus(predictions[0].plateaus, ax)
+    mark_plateaus(predictions[0].plateaus, ax)
     ax.set(xscale="log", yscale="log", xlabel="training samples $P$", ylabel="test loss (nats)")
     kind = "at this size" if finite_size else "published"
     ax.set_title(f"predicted ({kind}), {ensemble_name(predictions[0].rhm)}", fontsize=10)
@@ -68,67 +69,77 @@ def plot_predictions(
     return ax
 
 
-def plot_plateaus(plateaus: npt.ArrayLike, ax: Axes) -> Axes:
-    """Horizontal lines at ``H_k``, named at the right edge; a floor of zero has no place on a log axis.
+def plot_correlations(grammar: Grammar, ax: Axes | None = None) -> Axes:
+    """Draw the RMS covariance with the last token against distance: of one grammar, and of its ensemble.
 
-    ``plateaus`` in nats, shape (L + 1,); drawn into ``ax``, which is returned.
+    The finite-size curve of the ensemble lies over the published one, thinner.
+
+    Parameters
+    ----------
+    grammar : Grammar
+    ax : Axes, optional
+        By default that of a new figure.
+
+    Returns
+    -------
+    Axes
     """
-    for k, H in enumerate(np.asarray(plateaus, dtype=float)):
-        if H > 0:
-            ax.axhline(H, color="0.6", lw=0.8, zorder=0)
-            ax.annotate(
-                f"$H_{k}$", (1, H), xycoords=("axes fraction", "data"), fontsize=9, color="0.35",
-                xytext=(3, -3), textcoords="offset points",
-            )  # fmt: skip
-    return ax
-
-
-def plot_correlations(grammar: Grammar, ax: Axes) -> Axes:
-    """RMS covariance with the last token against distance: one grammar, and both formulas of its ensemble.
-
-    The finite-size curve lies over the published one, thinner. Draws into ``ax``, which is returned.
-    """
+    ax = new_figure()[1][0] if ax is None else ax
     rhm = grammar.require_rhm()
     C = grammar.correlation_function()
     t = np.arange(1, len(C))
-    ax.plot(t, C[1:], ".", ms=3, color="0.3", label="this grammar (exact)")
+    ax.plot(t, C[1:], ".", ms=3, color="0.3", label="this grammar, exact")
     for method, color, width in (("published", "#E69F00", 4.0), ("finite-size", "#0072B2", 1.5)):
         curve = rhm.correlation_function(method)[1:]
-        ax.plot(t, curve, color=color, lw=width, drawstyle="steps-mid", label=f"ensemble ({method})")
+        ax.plot(t, curve, color=color, lw=width, drawstyle="steps-mid", label=f"ensemble, {method}")
     ax.set(xscale="log", yscale="log", xlabel="distance from the last token", ylabel="RMS covariance")
     ax.set_title(f"correlations, {ensemble_name(rhm)}", fontsize=10)
     ax.legend(fontsize=8)
     return ax
 
 
-def plot_plateau_methods(rows: Mapping[str, npt.ArrayLike], rhm: RHM, ax: Axes) -> Axes:
-    """Plateaus ``H_k`` against k, one line a method.
+def plot_plateaus(plateaus: Mapping[str, npt.ArrayLike], shape: Shape, ax: Axes | None = None) -> Axes:
+    """Draw plateaus ``H_k`` against the context level k, one line per way to obtain them.
 
-    ``rows`` maps the name of a method to plateaus in nats; ``rhm`` is their ensemble, ``ax`` where they are drawn.
+    Parameters
+    ----------
+    plateaus : mapping of str to array of shape (L + 1,), nats
+        By the name that the legend shows.
+    shape : Shape
+        The ensemble, for the title.
+    ax : Axes, optional
+        By default that of a new figure.
+
+    Returns
+    -------
+    Axes
     """
-    for name, H in rows.items():
+    ax = new_figure()[1][0] if ax is None else ax
+    for name, H in plateaus.items():
         H = np.asarray(H, dtype=float)
         ax.plot(np.arange(len(H)), np.where(H > 0, H, np.nan), marker="o", ms=4, label=name)
     ax.set(yscale="log", xlabel="context level k ($s^k - 1$ tokens)", ylabel="$H_k$ (nats)")
-    ax.set_xticks(range(rhm.L + 1))
-    ax.set_title(f"loss plateaus, {ensemble_name(rhm)}", fontsize=10)
+    ax.set_xticks(range(shape.L + 1))
+    ax.set_title(f"loss plateaus, {ensemble_name(shape)}", fontsize=10)
     ax.legend(fontsize=8)
     return ax
 
 
-def plot_tree(grammar: Grammar, sentence: npt.ArrayLike | Sequence[npt.ArrayLike], ax: Axes) -> Axes:
-    """Derivation tree of a sentence, root at the top; ``sentence`` as for `Grammar.tree`.
+def plot_derivation(derivation: Trees, ax: Axes | None = None) -> Axes:
+    """Draw one derivation tree, root at the top; "?" stands where no rule produces the tuple below.
 
-    The ``grammar`` reads the sentence; the tree goes into ``ax``, which is returned.
+    Parameters
+    ----------
+    derivation : Trees
+        Of one sentence, as `Grammar.tree` reads it.
+    ax : Axes, optional
+        By default that of a new figure.
+
+    Returns
+    -------
+    Axes
     """
-    return plot_derivation(tree(grammar, sentence), ax)
-
-
-def plot_derivation(derivation: Trees, ax: Axes) -> Axes:
-    """One derivation tree, root at the top; "?" stands where no rule produces the tuple below.
-
-    The tree goes into ``ax``, which is returned.
-    """
+    ax = new_figure()[1][0] if ax is None else ax
     shape = derivation.tables.shape
     # a width of about half an inch a token, at most that of 16, holds symbols of two digits
     size = 8 if shape.d <= 16 else max(3.5, 128 / shape.d)

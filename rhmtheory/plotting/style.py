@@ -10,18 +10,18 @@ from typing import TYPE_CHECKING
 
 from rhmtheory.support.errors import InputError
 from rhmtheory.support.files import whole_file
-from rhmtheory.tree.shape import Shape
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.axis import Axis
     from matplotlib.figure import Figure
 
 
 @dataclass(frozen=True)
 class Style:
-    """How one network is drawn: a colour of Okabe and Ito, which the colour-blind tell apart, and a line and
-    marker of its own, for grey print."""
+    """How one network is drawn: a colour of Okabe and Ito, which the colour-blind tell apart.
+
+    The line and the marker are its own too, for grey print.
+    """
 
     color: str
     line: str | tuple[int, tuple[float, ...]]
@@ -50,9 +50,9 @@ _OTHERS = (
 
 
 def styles(labels: Sequence[str]) -> dict[str, Style]:
-    """A style per label: that of its network where the label is one's name, else the next of the others.
+    """Return a style per label: that of its network where the label is one's name, else the next of the others.
 
-    ``labels`` may repeat; each has one style.
+    Labels may repeat; each has one style.
     """
     free = iter(_OTHERS * (1 + len(labels) // len(_OTHERS)))
     return {label: STYLES[label] if label in STYLES else next(free) for label in dict.fromkeys(labels)}
@@ -61,7 +61,16 @@ def styles(labels: Sequence[str]) -> dict[str, Style]:
 def new_figure(columns: int = 1, width: float = 6.4, height: float = 4.6) -> tuple[Figure, list[Axes]]:
     """Make a figure outside pyplot's global state, with axes side by side.
 
-    As many ``columns`` of axes, each of this ``width`` and ``height`` in inches.
+    Parameters
+    ----------
+    columns : int
+    width, height : float
+        Of each axes, in inches.
+
+    Returns
+    -------
+    figure : Figure
+    axes : list of Axes
     """
     from matplotlib.figure import Figure
 
@@ -70,31 +79,23 @@ def new_figure(columns: int = 1, width: float = 6.4, height: float = 4.6) -> tup
     return figure, axes
 
 
-def plain_ticks(axis: Axis, subs: Sequence[float] = (1.0, 2.0, 5.0)) -> None:
-    """Plain numbers at ``subs`` times powers of ten, for an axis of logarithms."""
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
-
-    axis.set_major_locator(LogLocator(subs=subs))
-    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    axis.set_minor_formatter(NullFormatter())
-
-
 def save_figure(figure: Figure, path: str | os.PathLike[str]) -> None:
-    """Write a figure as PNG, PDF or SVG, by the ending of the file; raises `InputError` for one of no format.
+    """Write a figure as PNG, PDF or SVG, by the ending of the file.
 
-    The ``path`` is overwritten.
+    Parameters
+    ----------
+    figure : Figure
+    path : path
+        Overwritten.
+
+    Raises
+    ------
+    InputError
+        For an ending of no format.
     """
     ending = Path(path).suffix[1:].lower() or "png"
     try:
         with whole_file(path) as file:
             figure.savefig(file, dpi=150, format=ending)
     except ValueError as error:
-        raise InputError(f"cannot write the figure {path}: {error}") from error
-
-
-def ensemble_name(shape: Shape) -> str:
-    """The parameters of an ensemble, as in a title."""
-    return ", ".join(
-        f"weights {value}" if name == "weights" else f"${name}={value}$"
-        for name, value in shape.short_parameters().items()
-    )
+        raise InputError("path", str(path), "cannot be written", str(error)) from error

@@ -17,9 +17,9 @@ from rhmtheory.comparison.measurement import Measurement, step_curves
 from rhmtheory.comparison.studies import Comparison, Study
 from rhmtheory.fitting.intervals import Estimate, t_bounds
 from rhmtheory.language.rhm import RHM
+from rhmtheory.plotting._axes import ensemble_name, mark_plateaus, plain_ticks
 from rhmtheory.plotting.clocks import clock_pairs, plot_clocks
-from rhmtheory.plotting.languages import plot_plateaus
-from rhmtheory.plotting.style import Style, ensemble_name, new_figure, plain_ticks, styles
+from rhmtheory.plotting.style import Style, new_figure, styles
 from rhmtheory.support.errors import InputError
 from rhmtheory.support.types import FloatArray
 from rhmtheory.theory import crossing_levels
@@ -61,7 +61,7 @@ def plot_curves(measurements: Sequence[Measurement], ax: Axes | None = None) -> 
         _draw_prediction(m, H, style[m.curves.name], ax)
     for m in measurements:
         _draw_crossings(m, H, style[m.curves.name], ax)
-    plot_plateaus(H, ax)
+    mark_plateaus(H, ax)
     curves = measurements[0].curves
     samples = {"online": "samples seen, $P$", "offline": "training samples, $P$"}.get(
         curves.protocol, "samples, $P$"
