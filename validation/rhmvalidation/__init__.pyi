@@ -6,6 +6,11 @@ from .diagnostics.evaluation import Evaluation as Evaluation
 from .diagnostics.evaluation import evaluate as evaluate
 from .diagnostics.probes import linear_probes as linear_probes
 from .diagnostics.probes import sensitivity as sensitivity
+from .networks.factories import attention as attention
+from .networks.factories import cnn as cnn
+from .networks.factories import decoder as decoder
+from .networks.factories import fcn as fcn
+from .networks.factories import lcn as lcn
 from .networks.spec import NetworkSpec as NetworkSpec
 from .sentences import Sentences as Sentences
 from .sentences import SentenceStream as SentenceStream
@@ -18,5 +23,5 @@ from .studies.preset import preset_names as preset_names
 from .studies.report import Report as Report
 from .studies.report import report as report
 from .training.settings import Settings as Settings
-from .training.trainer import Trained as Trained
-from .training.trainer import train as train
+from .training.trained import Trained as Trained
+from .training.trained import train as train

@@ -1,4 +1,4 @@
-"""A module of one's own as a stack of replicas, so that it is trained, recorded and kept like the networks here.
+"""A custom module as a stack of replicas, so that it is trained, recorded and kept like the networks here.
 
 Replicas are stacked and vectorised by `torch.func` where the module allows it, and run one by one where it does
 not; parameters are stacked either way, so that optimiser, records and checkpoints see no difference.
@@ -7,7 +7,7 @@ not; parameters are stacked either way, so that optimiser, records and checkpoin
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -15,10 +15,9 @@ from torch import Tensor, nn
 from torch.func import functional_call, stack_module_state
 from torch.utils.flop_counter import FlopCounterMode
 
-from rhmtheory import RHM, InputError
-from rhmvalidation.networks.fast import Network
-
-State = Mapping[str, Tensor]
+from rhmtheory.support.errors import InputError
+from rhmtheory.tree import Shape
+from rhmvalidation.networks.stack import Network, State, evaluating
 
 
 class AdaptedNetwork(Network):
@@ -29,7 +28,7 @@ class AdaptedNetwork(Network):
 
     Parameters
     ----------
-    rhm : RHM
+    shape : Shape
     replicas : int
     make : callable
         Returns a module with weights drawn from torch's global generator.
@@ -42,24 +41,19 @@ class AdaptedNetwork(Network):
         For a module without parameters, or one whose replicas cannot be stacked.
     """
 
-    def __init__(self, rhm: RHM, replicas: int, make: Callable[[], nn.Module], name: str) -> None:
-        super().__init__(rhm)
-        self.name, self._make = name, make
+    def __init__(self, shape: Shape, replicas: int, make: Callable[[], nn.Module], name: str) -> None:
         with torch.random.fork_rng(devices=[]):
             modules = [make() for _ in range(replicas)]
         try:
             parameters, buffers = stack_module_state(modules)
         except (RuntimeError, ValueError) as error:
-            raise InputError(f"{name}: the parameters of its replicas cannot be stacked: {error}") from error
+            raise InputError(
+                name, rule="has replicas whose parameters cannot be stacked", way_out=str(error)
+            ) from error
         if not any(parameter.requires_grad for parameter in parameters.values()):
-            raise InputError(f"{name} has no parameters to train")
-        self._parameter_names, self._buffer_names = tuple(parameters), tuple(buffers)
-        self.stacked = nn.ParameterList(
-            nn.Parameter(parameter.detach(), requires_grad=parameter.requires_grad)
-            for parameter in parameters.values()
-        )
-        for i, buffer in enumerate(buffers.values()):
-            self.register_buffer(f"buffer_{i}", buffer)
+            raise InputError(name, rule="has no parameters to train")
+        super().__init__(shape, parameters, buffers)
+        self.name, self._make = name, make
         self._base = (modules[0],)  # in a tuple, so that its parameters are not found among ours
         self._places = _places(modules[0])
         self.vectorised = False
@@ -76,55 +70,45 @@ class AdaptedNetwork(Network):
         return logits if logits.dim() == 4 else super().autoregressive(tokens)
 
     def _logits(self, tokens: Tensor) -> Tensor:
-        tokens = tokens.long()
-        parameters = dict(zip(self._parameter_names, self.stacked, strict=True))
-        buffers = dict(zip(self._buffer_names, self.buffers(), strict=True))
+        tokens, tensors = tokens.long(), self.tensors()
         if self.vectorised:
-            out: Tensor = torch.vmap(self._one, randomness="different")(parameters, buffers, tokens)
+            out: Tensor = torch.vmap(self._one, randomness="different")(tensors, tokens)
             return out
         # unbind, whose gradient is one stack: indexing would give a full-size gradient per replica
-        parts = {name: parameter.unbind() for name, parameter in parameters.items()}
-        return torch.stack(
-            [
-                self._one(
-                    {name: part[r] for name, part in parts.items()},
-                    {name: buffer[r] for name, buffer in buffers.items()},
-                    replica,
-                )
-                for r, replica in enumerate(tokens)
-            ]
-        )
+        parts = {name: tensor.unbind() for name, tensor in tensors.items()}
+        replicas = [{name: part[r] for name, part in parts.items()} for r in range(len(tokens))]
+        return torch.stack([self._one(*pair) for pair in zip(replicas, tokens, strict=True)])
 
-    def _one(self, parameters: State, buffers: State, tokens: Tensor) -> Tensor:
-        """One replica."""
-        state = {
-            place: tensor
-            for name, tensor in (*parameters.items(), *buffers.items())
-            for place in self._places[name]
-        }
+    def _one(self, tensors: State, tokens: Tensor) -> Tensor:
+        """Logits of one replica, (B, v) or (B, d, v)."""
+        state = {place: tensor for name, tensor in tensors.items() for place in self._places[name]}
         logits: Any = functional_call(self._base[0], state, (tokens,), tie_weights=False)
         B = len(tokens)
         if not isinstance(logits, Tensor):
-            raise InputError(
-                f"{self.name} returns {type(logits).__name__}: it must return a tensor of logits, of shape (B, v) "
-                "or (B, d, v)"
+            rule, way_out = (
+                f"returns {type(logits).__name__}",
+                "it must return a tensor of logits, of shape (B, v) or (B, d, v)",
             )
+            raise InputError(self.name, rule=rule, way_out=way_out)
         if tuple(logits.shape) not in ((B, self.v), (B, self.d, self.v)):
             raise InputError(
-                f"{self.name} maps ids of shape {(B, self.d)} to {tuple(logits.shape)}: it must give logits of "
-                f"shape (B, v) = {(B, self.v)}, or (B, d, v) = {(B, self.d, self.v)}"
+                self.name,
+                rule=f"maps ids of shape {(B, self.d)} to {tuple(logits.shape)}",
+                way_out=f"it must give logits of shape (B, v) = {(B, self.v)}, "
+                f"or (B, d, v) = {(B, self.d, self.v)}",
             )
         return logits
 
     def _can_be_vectorised(self) -> bool:
         """Whether a step of two sentences goes through `torch.vmap` without falling back to loops."""
-        tokens = torch.zeros(len(self.stacked[0]), 2, self.d, dtype=torch.long)
-        parameters = {n: p.detach().clone().requires_grad_() for n, p in zip(self._parameter_names, self.stacked)}  # noqa: B905
-        buffers = {n: b.clone() for n, b in zip(self._buffer_names, self.buffers(), strict=True)}
+        tokens = torch.zeros(self.replicas, 2, self.d, dtype=torch.long)
+        tensors = {name: tensor.detach().clone() for name, tensor in self.tensors().items()}
+        for name in self.parameter_names:
+            tensors[name].requires_grad_()
         try:
             with warnings.catch_warnings(), torch.random.fork_rng(devices=[]):
                 warnings.simplefilter("error")
-                out = torch.vmap(self._one, randomness="different")(parameters, buffers, tokens)
+                out = torch.vmap(self._one, randomness="different")(tensors, tokens)
                 out.sum().backward()  # type: ignore[no-untyped-call]
         except InputError:
             raise
@@ -132,18 +116,15 @@ class AdaptedNetwork(Network):
             return False
         return True
 
-    @torch.no_grad()
-    def initialise(self, generators: Sequence[torch.Generator]) -> None:
+    def _draw(self, generators: Sequence[torch.Generator]) -> None:
         """Make each replica anew, torch's global generator seeded as its own, and left as it was."""
         for r, generator in enumerate(generators):
             with torch.random.fork_rng(devices=[]):
                 torch.manual_seed(generator.initial_seed())
                 module = self._make()
-            parameters, buffers = dict(module.named_parameters()), dict(module.named_buffers())
-            for name, stacked in zip(self._parameter_names, self.stacked, strict=True):
-                stacked[r].copy_(parameters[name])
-            for name, stacked_buffer in zip(self._buffer_names, self.buffers(), strict=True):
-                stacked_buffer[r].copy_(buffers[name])
+            new = dict(module.named_parameters()) | dict(module.named_buffers())
+            for name, tensor in self.tensors().items():
+                tensor[r].copy_(new[name])
 
     @torch.no_grad()
     def check(self, objective: str) -> None:
@@ -163,29 +144,28 @@ class AdaptedNetwork(Network):
         position = torch.arange(self.d, device=device)
         later = position >= position[:, None]  # (changed from, position)
         changed = torch.where(later, (sentence + 1) % self.v, sentence)
-        training = self.training
-        self.eval()
+        rows = torch.cat([sentence[None], changed]).expand(self.replicas, -1, -1)
         try:
-            rows = torch.cat([sentence[None], changed]).expand(len(self.stacked[0]), -1, -1)
-            if objective == "all":
-                logits = self.autoregressive(rows)[0]
-                moved = (logits[1:] - logits[0]).abs().amax(dim=-1)[~(position > position[:, None])]
-            else:
-                logits = self(rows)[0]
-                moved = (logits[-1] - logits[0]).abs()
+            with evaluating(self):
+                logits = self.autoregressive(rows)[0] if objective == "all" else self(rows)[0]
         except InputError:
             raise
         except Exception as error:
-            raise InputError(
-                f"{self.name} fails on ids of shape (B, d) = {(self.d + 1, self.d)}: "
-                f"{type(error).__name__}: {error}"
-            ) from error
-        finally:
-            self.train(training)
+            rule, said = (
+                f"fails on ids of shape (B, d) = {(self.d + 1, self.d)}",
+                f"{type(error).__name__}: {error}",
+            )
+            raise InputError(self.name, rule=rule, way_out=said) from error
+        if objective == "all":
+            moved = (logits[1:] - logits[0]).abs().amax(dim=-1)[~(position > position[:, None])]
+        else:
+            moved = (logits[-1] - logits[0]).abs()
         if moved.max() > 1e-4 * (1 + logits.abs().max()):
             raise InputError(
-                f"{self.name} reads the token that it is to predict: logits of token t may depend on tokens before "
-                "t alone; leave the last token out, or shift its input by one"
+                self.name,
+                rule="reads the token that it is to predict",
+                way_out="logits of token t may depend on tokens before t alone; leave the last token out, or shift "
+                "its input by one",
             )
 
     def multiplications(self) -> int:
@@ -196,14 +176,6 @@ class AdaptedNetwork(Network):
             module(tokens)
         # the counter counts an addition with every multiplication; lookups and sums alone count as nothing
         return max(1, int(counter.get_total_flops()) // 2)
-
-    def weights(self, replica: int = 0) -> dict[str, Tensor]:
-        """Parameters and buffers of one replica, by the names that the module gives them."""
-        names = (*self._parameter_names, *self._buffer_names)
-        return {
-            name: tensor[replica].detach().clone()
-            for name, tensor in zip(names, [*self.stacked, *self.buffers()], strict=True)
-        }
 
     def train(self, mode: bool = True) -> AdaptedNetwork:
         """Training or evaluation mode, of the module, too."""

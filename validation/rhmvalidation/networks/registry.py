@@ -10,17 +10,12 @@ from typing import Any
 
 from torch import nn
 
-from rhmtheory import RHM, InputError
 from rhmtheory.support.checks import as_int
+from rhmtheory.support.errors import InputError
+from rhmtheory.tree import Shape
+from rhmvalidation.networks import fast, plain
 from rhmvalidation.networks.custom import AdaptedNetwork
-from rhmvalidation.networks.fast import (
-    AttentionOnly,
-    ConvolutionalNetwork,
-    Decoder,
-    FullyConnectedNetwork,
-    LocallyConnectedNetwork,
-    Network,
-)
+from rhmvalidation.networks.stack import Network
 
 _LARGEST = {"depth": 1000, "heads": 1 << 40, "width": 1 << 40}
 
@@ -30,8 +25,8 @@ class NetworkRecord:
     """All that there is to know about one network. A new one is a class and a record in `NETWORKS`, no more."""
 
     name: str
-    fast: Callable[..., Network]
-    """Called with the ensemble, the number of replicas, and the arguments of the network."""
+    module: Callable[..., nn.Module]
+    """Called with the ensemble and the arguments of the network: a module from ids (B, d) to logits."""
     laws: tuple[str, ...]
     """The learners whose predictions it is held against, its own first; empty where it has none."""
     objectives: tuple[str, ...] = ("last",)
@@ -43,12 +38,17 @@ class NetworkRecord:
     """Recommended arguments."""
     training: Mapping[str, Any] = field(default_factory=dict)
     """Recommended training settings: those of the recorded studies."""
+    fast: Callable[..., Network] | None = None
+    """Called with the number of replicas, too: a stack that computes the numbers of the module faster. None:
+    replicas of the module are stacked by `torch.func`."""
     custom: bool = False
     """Whether it is a custom class of modules."""
 
-    def stack(self, rhm: RHM, replicas: int, arguments: Mapping[str, Any]) -> Network:
+    def stack(self, shape: Shape, replicas: int, arguments: Mapping[str, Any]) -> Network:
         """Make replicas for an ensemble, weights not yet drawn."""
-        return self.fast(rhm, replicas, **arguments)
+        if self.fast is not None:
+            return self.fast(shape, replicas, **arguments)
+        return AdaptedNetwork(shape, replicas, lambda: self.module(shape, **arguments), self.name)
 
     def checked(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """Arguments without those that equal their defaults; raises `InputError` for those that cannot be.
@@ -57,7 +57,7 @@ class NetworkRecord:
         """
         if self.custom:
             return dict(arguments)
-        known = dict(list(inspect.signature(self.fast).parameters.items())[2:])
+        known = dict(list(inspect.signature(self.module).parameters.items())[1:])
         for name in arguments:
             if name not in known:
                 raise InputError(name, arguments[name], f"is no argument of {self.name}", "leave it out")
@@ -76,17 +76,50 @@ class NetworkRecord:
 
 _SGD = {"learning_rate": 4.0, "protocol": "online", "after_last_step": 1.5}
 _ADAM = {"learning_rate": 1e-3, "optimiser": "adamw", "protocol": "online", "after_last_step": 1.5}
-_HEADS = {"width": 64, "heads": 4}
+_WIDE, _HEADS = {"width": 128}, {"width": 64, "heads": 4}
 _RECORDS = (
-    NetworkRecord("cnn", ConvolutionalNetwork, ("cnn",), arguments={"width": 128}, training=_SGD),
-    NetworkRecord("lcn", LocallyConnectedNetwork, ("lcn",), arguments={"width": 128}, training=_SGD),
-    # it knows nothing of the tree, and theory has no law for it
-    NetworkRecord("fcn", FullyConnectedNetwork, (), arguments={"width": 128}, training=_SGD),
     NetworkRecord(
-        "attention", AttentionOnly, ("transformer",), replicas=1, arguments=_HEADS | {"width": 128}, training=_ADAM
+        "cnn",
+        plain.ConvolutionalNetwork,
+        ("cnn",),
+        arguments=_WIDE,
+        training=_SGD,
+        fast=fast.ConvolutionalNetwork,
     ),
     NetworkRecord(
-        "decoder", Decoder, ("transformer",), ("last", "all"), replicas=1, arguments=_HEADS, training=_ADAM
+        "lcn",
+        plain.LocallyConnectedNetwork,
+        ("lcn",),
+        arguments=_WIDE,
+        training=_SGD,
+        fast=fast.LocallyConnectedNetwork,
+    ),
+    NetworkRecord(
+        "fcn",
+        plain.FullyConnectedNetwork,
+        (),  # it knows nothing of the tree, and theory has no law for it
+        arguments=_WIDE,
+        training=_SGD,
+        fast=fast.FullyConnectedNetwork,
+    ),
+    NetworkRecord(
+        "attention",
+        plain.AttentionOnly,
+        ("transformer",),
+        replicas=1,
+        arguments=_WIDE | {"heads": 4},
+        training=_ADAM,
+        fast=fast.AttentionOnly,
+    ),
+    NetworkRecord(
+        "decoder",
+        plain.Decoder,
+        ("transformer",),
+        ("last", "all"),
+        replicas=1,
+        arguments=_HEADS,
+        training=_ADAM,
+        fast=fast.Decoder,
     ),
 )
 NETWORKS: Mapping[str, NetworkRecord] = {record.name: record for record in _RECORDS}
@@ -148,22 +181,20 @@ def find(name: str) -> NetworkRecord:
 
 
 def _custom_record(name: str) -> NetworkRecord:
-    def fast(rhm: RHM, replicas: int, **arguments: Any) -> Network:
+    def module(shape: Shape, **arguments: Any) -> nn.Module:
         custom = custom_class(name)
+        try:
+            return custom(shape, **arguments)
+        except Exception as error:
+            rule = f"cannot be made for {shape} with {arguments or 'no arguments'}"
+            raise InputError(name, rule=rule, way_out=f"{type(error).__name__}: {error}") from error
 
-        def make() -> nn.Module:
-            try:
-                return custom(rhm, **arguments)
-            except Exception as error:
-                raise InputError(
-                    name,
-                    rule=f"cannot be made for {rhm} with {arguments or 'no arguments'}",
-                    way_out=f"{type(error).__name__}: {error}",
-                ) from error
+    return NetworkRecord(name, module, CUSTOM_LAWS, ("last", "all"), training=CUSTOM_TRAINING, custom=True)
 
-        return AdaptedNetwork(rhm, replicas, make, name)
 
-    return NetworkRecord(name, fast, CUSTOM_LAWS, ("last", "all"), training=CUSTOM_TRAINING, custom=True)
+def record_of(module: nn.Module) -> NetworkRecord | None:
+    """Return the record of a module that one of our plain classes made, and None for any other."""
+    return next((record for record in NETWORKS.values() if type(module) is record.module), None)
 
 
 def custom_class(name: str) -> type[nn.Module]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,10 +10,14 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 
-from rhmtheory import RHM, InputError
+from rhmtheory.support.errors import InputError
+from rhmtheory.tree import Shape
 from rhmvalidation.networks import registry
-from rhmvalidation.networks.fast import Network
+from rhmvalidation.networks.custom import AdaptedNetwork
+from rhmvalidation.networks.plain import PlainNetwork
+from rhmvalidation.networks.stack import Network
 
 Arguments = tuple[tuple[str, Any], ...]
 
@@ -78,12 +83,16 @@ class NetworkSpec:
         """Plain data from which ``NetworkSpec(**data)`` makes an equal spec."""
         return {"name": self.name, "arguments": dict(self.arguments)}
 
-    def build(self, rhm: RHM, replicas: int = 1) -> Network:
+    def module(self, shape: Shape) -> nn.Module:
+        """Return a module from token ids (B, d) to logits, its weights drawn from torch's global generator."""
+        return self.record.module(shape, **dict(self.arguments))
+
+    def build(self, shape: Shape, replicas: int = 1) -> Network:
         """Return a stack of replicas for the trainer, their weights not yet drawn.
 
         Parameters
         ----------
-        rhm : RHM
+        shape : Shape
         replicas : int
 
         Raises
@@ -91,23 +100,44 @@ class NetworkSpec:
         InputError
             For a custom class that cannot be imported or made, and for sizes that torch cannot count.
         """
-        return self.record.stack(rhm, replicas, dict(self.arguments))
+        return self.record.stack(shape, replicas, dict(self.arguments))
 
-    def on_paper(self, rhm: RHM) -> Network:
+    def on_paper(self, shape: Shape) -> Network:
         """Return a stack of one replica without room for its weights, to count what it takes.
 
         A custom network has its weights. Raises `InputError` for one with more weights than can be counted.
         """
         if self.record.custom:
-            return self.build(rhm)
+            return self.build(shape)
         try:
             with torch.device("meta"):
-                return self.build(rhm)
+                return self.build(shape)
         except (RuntimeError, TypeError) as error:  # torch's words for sizes beyond 64 bits, and products beyond
             said = str(error).splitlines()[0]
             raise InputError(
                 self.name, rule=f"of this size cannot be built ({said})", way_out="make it narrower"
             ) from error
+
+
+def stack_of(module: nn.Module, shape: Shape, replicas: int) -> Network:
+    """Return a stack whose replicas begin with the weights of a module: the fast form where there is one.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        From ids (B, d) to logits (B, v), or (B, d, v).
+    shape : Shape
+    replicas : int
+    """
+    record = registry.record_of(module)
+    if record is None or record.fast is None or not isinstance(module, PlainNetwork):
+        return AdaptedNetwork(shape, replicas, lambda: copy.deepcopy(module), type(module).__name__)
+    if (module.v, module.d) != (shape.n_symbols(0), shape.d):
+        rule = f"predicts {module.v} symbols from {module.d} tokens, and {shape} has other numbers"
+        raise InputError("network", type(module).__name__, rule, "make it for the ensemble of this grammar")
+    stack = record.fast(shape, replicas, **module.arguments)
+    stack.start_from(dict(module.named_parameters()))
+    return stack
 
 
 def _frozen(value: Any) -> Any:

@@ -11,9 +11,10 @@ import torch
 
 from rhmtheory import InputError
 from rhmvalidation.studies.runs import Run
+from rhmvalidation.training.examples import EXAMPLES, Task
 from rhmvalidation.training.outcome import Outcome
 from rhmvalidation.training.signals import signals_held
-from rhmvalidation.training.trainer import Task, Trainer
+from rhmvalidation.training.trainer import Trainer
 
 
 def train_runs(
@@ -69,4 +70,6 @@ def trainer_of(runs: Sequence[Run], device: torch.device, *, keep_best: bool = F
             way_out="only grammar, seeds, P and learning rate may differ",
         )
     tasks = [Task(run.grammar(), run.P, run.run_seed, run.settings.learning_rate) for run in runs]
-    return Trainer(first.network.build(first.rhm, len(runs)), first.settings, tasks, device, keep_best=keep_best)
+    settings = first.settings
+    examples = EXAMPLES[settings.objective](tasks, settings, device)
+    return Trainer(first.network.build(first.rhm, len(runs)), examples, settings, keep_best=keep_best)

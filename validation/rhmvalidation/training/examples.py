@@ -1,188 +1,143 @@
-"""What the networks are fed: held-out sets, fixed training sets, and fresh batches drawn on the device."""
+"""Examples: what a network sees of a sentence, and what it is to predict.
+
+A class of examples says which levels of the trees it needs, and splits rows of them into inputs and targets; the
+trainer knows no more. A further objective is a further class.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
 
-import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from rhmtheory import Grammar
 from rhmtheory.support.types import FloatArray
-
-# Each replica's data come from streams of their own, so that who trains beside it does not matter.
-_TRAIN, _TEST, _BATCH, _INIT = range(4)
-_STEPS_DRAWN_AHEAD = 32
-_RANGE = 1 << 30
-
-State = tuple[list[Tensor], int]
-"""State of a source: of its generators before the present block of batches, and how many of the block are left."""
+from rhmvalidation.networks.stack import Network
+from rhmvalidation.training import sources
+from rhmvalidation.training.settings import Settings
 
 
-def stream_seed(seed: int, purpose: int) -> int:
-    """A 63-bit seed for one purpose of one run."""
-    return int(np.random.SeedSequence([seed, purpose]).generate_state(1, np.uint64)[0] >> 1)
+@dataclass(frozen=True)
+class Task:
+    """The part of one replica: ``P`` sentences of a grammar (online: as many in all), drawn by a seed."""
+
+    grammar: Grammar
+    P: int
+    seed: int
+    learning_rate: float
 
 
-def init_generators(seeds: Sequence[int]) -> list[torch.Generator]:
-    """Generators (on the CPU, so that every device starts alike) for the initial weights."""
-    return [torch.Generator().manual_seed(stream_seed(seed, _INIT)) for seed in seeds]
+class Examples:
+    """Batches and test sets of inputs and targets, one stream per replica; this class predicts the last token.
 
+    A class of one's own overrides `levels`, `split` and, where it is not the last token that the network is asked
+    for, `logits`; `test_split` and `test_logits` where the test is another one than the training.
 
-def held_out(grammars: Sequence[Grammar], seeds: Sequence[int], size: int, device: torch.device) -> Tensor:
-    """Test sets, (R, size, d): drawn anew, independent of the training sets."""
-    sets = [g.sample(size, stream_seed(seed, _TEST)) for g, seed in zip(grammars, seeds, strict=True)]
-    return torch.from_numpy(np.stack(sets)).to(device)
-
-
-class Batches(Protocol):
-    """A source of training batches of a fixed size, one stream a replica."""
-
-    def batch(self) -> Tensor:
-        """Next batch, (R, B, d)."""
-
-    def keep(self, replicas: Sequence[int]) -> None:
-        """Drop all replicas but these."""
-
-    def state(self) -> State:
-        """What `load` needs to go on with the same batches."""
-
-    def load(self, state: State) -> None:
-        """Go on from a saved state."""
-
-
-class _DrawnAhead:
-    """Batches drawn many steps at a time, each replica from its own generator."""
-
-    def __init__(self, seeds: Sequence[int], size: int, device: torch.device) -> None:
-        self._size, self._device = size, device
-        self._generators = [torch.Generator(device).manual_seed(stream_seed(seed, _BATCH)) for seed in seeds]
-        self._ahead: list[Tensor] = []
-        self._before = self._generator_states()
-
-    def _draw(self, steps: int) -> Tensor:
-        """Draw (steps, R, B, d) tokens."""
-        raise NotImplementedError
-
-    def batch(self) -> Tensor:
-        """Next batch, (R, B, d)."""
-        if not self._ahead:
-            self._before = self._generator_states()
-            self._ahead = list(self._draw(_STEPS_DRAWN_AHEAD).flip(0))
-        return self._ahead.pop()
-
-    def keep(self, replicas: Sequence[int]) -> None:
-        """Drop all replicas but these."""
-        self._generators = [self._generators[r] for r in replicas]
-        self._before = [self._before[r] for r in replicas]
-        self._ahead = [batch[list(replicas)] for batch in self._ahead]
-
-    def state(self) -> State:
-        """Generator states before the present block, and the batches of it still to come."""
-        # at the end of a block nothing of it is to be drawn again
-        return (self._before if self._ahead else self._generator_states()), len(self._ahead)
-
-    def load(self, state: State) -> None:
-        """Draw the present block again and skip what was used of it."""
-        before, left = state
-        for generator, saved in zip(self._generators, before, strict=True):
-            generator.set_state(saved.cpu())
-        self._before = before
-        self._ahead = list(self._draw(_STEPS_DRAWN_AHEAD).flip(0))[:left] if left else []
-
-    def _generator_states(self) -> list[Tensor]:
-        return [generator.get_state() for generator in self._generators]
-
-
-class TrainingSet(_DrawnAhead):
-    """Offline: ``P`` fixed sentences a replica, from which batches are drawn with replacement.
-
-    ``sizes`` may differ from replica to replica.
+    Parameters
+    ----------
+    tasks : sequence of Task
+        One per replica.
+    settings : Settings
+        Protocol, and sizes of batches and test sets.
+    device : torch.device
     """
 
-    def __init__(
-        self,
-        grammars: Sequence[Grammar],
-        seeds: Sequence[int],
-        sizes: Sequence[int],
-        size: int,
-        device: torch.device,
-    ) -> None:
-        super().__init__(seeds, size, device)
-        sets = [g.sample(P, stream_seed(seed, _TRAIN)) for g, seed, P in zip(grammars, seeds, sizes, strict=True)]
-        self._tokens = torch.from_numpy(np.concatenate(sets)).to(device)
-        self._sizes = list(sizes)
-        self._starts = np.cumsum([0, *sizes[:-1]]).tolist()
+    objective: ClassVar[str] = "last"
+    """What a network has to be able to predict: ``last`` or ``all`` tokens."""
+    levels: sources.Levels = sources.TOKENS
+    """Levels of the trees that stand side by side in a row; level 0, the tokens, first."""
 
-    def _draw(self, steps: int) -> Tensor:
-        draws = [
-            torch.randint(P, (steps, self._size), generator=generator, device=self._device) + start
-            for P, start, generator in zip(self._sizes, self._starts, self._generators, strict=True)
-        ]
-        return self._tokens[torch.stack(draws, dim=1)]
+    def __init__(self, tasks: Sequence[Task], settings: Settings, device: torch.device) -> None:
+        self.tasks, self.device, self.shape = tuple(tasks), device, tasks[0].grammar.shape
+        grammars, seeds = [task.grammar for task in tasks], [task.seed for task in tasks]
+        self.test_rows = sources.held_out(grammars, seeds, settings.test_size, device, self.levels)
+        self._batches: sources.Batches
+        if settings.protocol == "online":
+            self._batches = sources.FreshSentences(grammars, seeds, settings.batch_size, device, self.levels)
+        else:
+            sizes = [task.P for task in tasks]
+            self._batches = sources.TrainingSet(grammars, seeds, sizes, settings.batch_size, device, self.levels)
 
-    def keep(self, replicas: Sequence[int]) -> None:
-        """Drop all replicas but these."""
-        super().keep(replicas)
-        self._sizes = [self._sizes[r] for r in replicas]
-        self._starts = [self._starts[r] for r in replicas]
+    def split(self, rows: Tensor) -> tuple[Tensor, Tensor]:
+        """Return inputs (R, B, d) and targets (R, B, T) of rows (R, B, ...)."""
+        return rows, rows[..., -1:]
 
+    def logits(self, network: Network, inputs: Tensor) -> Tensor:
+        """Ask a network for the logits of the targets, (R, B, T, v)."""
+        logits: Tensor = network(inputs)
+        return logits[:, :, None]
 
-class FreshSentences(_DrawnAhead):
-    """Online: every batch is new, drawn on the device from rules and their probabilities that lie there."""
+    def test_split(self, rows: Tensor) -> tuple[Tensor, Tensor]:
+        """Return inputs and targets of the test, as `split` does."""
+        return self.split(rows)
 
-    def __init__(self, grammars: Sequence[Grammar], seeds: Sequence[int], size: int, device: torch.device) -> None:
-        super().__init__(seeds, size, device)
-        shape = grammars[0].shape
-        self._L, self._n = shape.L, shape.n_symbols(shape.L)
-        self._nodes = sum(shape.width(level) for level in range(1, shape.L + 1))
-        # (R, v_l, m, s) a level; int64, because children index the rules of the level below
-        self._rules = [
-            torch.from_numpy(np.stack([g.rules(level) for g in grammars]).astype(np.int64)).to(device)
-            for level in range(1, shape.L + 1)
-        ]
-        # where choices are not equally likely: of the rules a level, (R, v_l, m), and of the classes, (R, 1, n)
-        self._bounds: list[Tensor] = []
-        if not all(g.is_uniform for g in grammars):
-            tables = [[g.rule_probabilities(level) for g in grammars] for level in range(1, shape.L + 1)]
-            tables.append([g.prior[None] for g in grammars])
-            self._bounds = [_upper_bounds(np.stack(p)).to(device) for p in tables]
+    def test_logits(self, network: Network, inputs: Tensor) -> Tensor:
+        """Ask a network for the logits of the targets of the test, as `logits` does."""
+        return self.logits(network, inputs)
 
-    def _draw(self, steps: int) -> Tensor:
-        # one uniform number a node and one for the root; m << 2**30 leaves no bias that shows
-        draws = [
-            torch.randint(_RANGE, (steps, self._size, 1 + self._nodes), generator=generator, device=self._device)
-            for generator in self._generators
-        ]
-        numbers = torch.stack(draws)  # (R, steps, B, nodes)
-        R = numbers.shape[0]
-        replica = torch.arange(R, device=self._device).view(R, 1, 1, 1)
-        root = torch.zeros_like(numbers[..., :1])
-        symbols, used = self._choose(numbers[..., :1], self._n, self._L + 1, replica, root), 1
-        for level in range(self._L, 0, -1):
-            rules = self._rules[level - 1]
-            width = symbols.shape[-1]
-            choice = self._choose(numbers[..., used : used + width], rules.shape[2], level, replica, symbols)
-            used += width
-            symbols = rules[replica, symbols, choice].flatten(-2)  # (R, steps, B, width * s)
-        return symbols.to(torch.uint8 if int(symbols.max()) < 256 else torch.int64).transpose(0, 1)
+    def plateaus(self, task: Task) -> FloatArray:
+        """Return the exact losses of ideal predictors in the test, from no context to all, in nats."""
+        return task.grammar.plateaus()
 
-    def _choose(self, numbers: Tensor, of: int, level: int, replica: Tensor, symbols: Tensor) -> Tensor:
-        """One of ``of`` outcomes for each uniform number: rules of these symbols, or (level L + 1) classes."""
-        if not self._bounds:
-            return numbers % of
-        bounds = self._bounds[level - 1][replica, symbols]  # (R, steps, B, width, of)
-        return (numbers[..., None] >= bounds[..., :-1]).sum(dim=-1)
+    def batch(self) -> tuple[Tensor, Tensor]:
+        """Return the next inputs and targets."""
+        return self.split(self._batches.batch())
 
     def keep(self, replicas: Sequence[int]) -> None:
         """Drop all replicas but these."""
-        super().keep(replicas)
-        self._bounds = [bounds[list(replicas)] for bounds in self._bounds]
-        self._rules = [rules[list(replicas)] for rules in self._rules]
+        self._batches.keep(replicas)
+        self.test_rows = self.test_rows[list(replicas)]
+
+    def state(self) -> sources.State:
+        """Return what `load` needs to go on with the same batches."""
+        return self._batches.state()
+
+    def load(self, state: sources.State) -> None:
+        """Go on from a saved state."""
+        self._batches.load(state)
 
 
-def _upper_bounds(probabilities: FloatArray) -> Tensor:
-    """Cumulative probabilities in units of the range of the random numbers; an outcome of none is never drawn."""
-    return torch.from_numpy(np.rint(np.cumsum(probabilities, axis=-1) * _RANGE).astype(np.int64))
+class LastToken(Examples):
+    """The last token is predicted from all others."""
+
+
+class AllTokens(Examples):
+    """Every token is predicted from those before it; the test is that of the last token."""
+
+    objective = "all"
+
+    def split(self, rows: Tensor) -> tuple[Tensor, Tensor]:
+        """Return sentences, as inputs and as targets."""
+        return rows, rows
+
+    def logits(self, network: Network, inputs: Tensor) -> Tensor:
+        """Ask for the logits of every token."""
+        return network.autoregressive(inputs)
+
+    def test_split(self, rows: Tensor) -> tuple[Tensor, Tensor]:
+        """Return sentences and their last tokens."""
+        return super().split(rows)
+
+    def test_logits(self, network: Network, inputs: Tensor) -> Tensor:
+        """Ask for the logits of the last token."""
+        return super().logits(network, inputs)
+
+
+EXAMPLES: Mapping[str, type[Examples]] = {"last": LastToken, "all": AllTokens}
+"""Examples by the name of the objective in `Settings`."""
+
+
+def cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
+    """Return the mean over the batch of the cross-entropy in nats, (R, T).
+
+    Parameters
+    ----------
+    logits : tensor, shape (R, B, T, v)
+    targets : tensor of integers, shape (R, B, T)
+    """
+    losses = functional.cross_entropy(logits.flatten(0, 2), targets.long().flatten(), reduction="none")
+    return losses.view(targets.shape).mean(dim=1)

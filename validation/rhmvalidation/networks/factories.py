@@ -1,0 +1,84 @@
+"""The networks of this package as modules: from token ids (B, d) to logits, weights drawn by torch."""
+
+from __future__ import annotations
+
+from rhmtheory.tree import Shape
+from rhmvalidation.networks import plain
+from rhmvalidation.networks.spec import NetworkSpec
+
+
+def cnn(shape: Shape, *, width: int) -> plain.ConvolutionalNetwork:
+    """Return a hierarchical CNN, (B, d) to (B, v): one filter per level, shared by all positions.
+
+    Parameters
+    ----------
+    shape : Shape
+    width : int
+        Channels of every layer.
+
+    Examples
+    --------
+    >>> import torch
+    >>> cnn(RHM(v=8, m=2, s=2, L=3), width=16)(torch.zeros(5, 8, dtype=torch.long)).shape
+    torch.Size([5, 8])
+    """
+    return _made("cnn", shape, width=width)
+
+
+def lcn(shape: Shape, *, width: int) -> plain.LocallyConnectedNetwork:
+    """Return a locally connected network, (B, d) to (B, v): a filter of its own for every position.
+
+    Parameters
+    ----------
+    shape : Shape
+    width : int
+        Channels of every layer.
+    """
+    return _made("lcn", shape, width=width)
+
+
+def fcn(shape: Shape, *, width: int, depth: int | None = None) -> plain.FullyConnectedNetwork:
+    """Return a fully connected network, (B, d) to (B, v), which knows nothing of the tree.
+
+    Parameters
+    ----------
+    shape : Shape
+    width : int
+    depth : int, optional
+        Layers; L by default.
+    """
+    return _made("fcn", shape, width=width, depth=depth)
+
+
+def attention(shape: Shape, *, width: int, heads: int = 1, depth: int | None = None) -> plain.AttentionOnly:
+    """Return a network of attention layers and nothing else, (B, d) to (B, v).
+
+    Parameters
+    ----------
+    shape : Shape
+    width : int
+        A multiple of ``heads``.
+    heads : int
+    depth : int, optional
+        Layers; L by default.
+    """
+    return _made("attention", shape, width=width, heads=heads, depth=depth)
+
+
+def decoder(shape: Shape, *, width: int, heads: int = 1, depth: int | None = None) -> plain.Decoder:
+    """Return a GPT-like causal decoder, (B, d) to (B, d, v): logits of every token given those before it.
+
+    Parameters
+    ----------
+    shape : Shape
+    width : int
+        A multiple of ``heads``.
+    heads : int
+    depth : int, optional
+        Blocks; L by default.
+    """
+    return _made("decoder", shape, width=width, heads=heads, depth=depth)
+
+
+def _made(name: str, shape: Shape, **arguments: int | None):  # type: ignore[no-untyped-def]
+    return NetworkSpec(name, arguments).module(shape)
