@@ -12,29 +12,25 @@ import torch
 from matplotlib import pyplot as plt
 
 import rhmtheory as rt
+import rhmvalidation as rv
 from rhmtheory.plotting import plot_context
-from rhmvalidation.networks.spec import NetworkSpec
-from rhmvalidation.training.context import ContextProbe
 
 torch.set_num_threads(1)
 rhm = rt.RHM(v=12, m=3, s=2, L=3)
 grammar = rhm.grammar(seed=0)
-network = NetworkSpec("cnn", {"width": 64}).build(rhm)
-network.initialise([torch.Generator().manual_seed(0)])
+torch.manual_seed(0)
+network = rv.cnn(rhm, width=64)
 optimiser = torch.optim.SGD(network.parameters(), lr=2.0 * network.rate_scale())
-test = torch.from_numpy(grammar.sample(1024, seed=1))[None]
-probe = ContextProbe([grammar], test)
 
 seen, divergence = [], []
 evaluate_at = set(np.geomspace(4, 2000, 16).astype(int))
 for step, batch in zip(range(2001), grammar.stream(128, seed=2), strict=False):
     if step in evaluate_at:
         seen.append(128 * step)
-        with torch.no_grad():
-            divergence.append(probe.divergence(network(test))[0])
+        divergence.append(rv.evaluate(network, grammar, sentences=1024, seed=1).divergence[:, -1])
     optimiser.zero_grad()
-    tokens = torch.from_numpy(batch)[None]
-    torch.nn.functional.cross_entropy(network(tokens)[0], tokens[0, :, -1].long()).backward()
+    tokens = torch.from_numpy(batch).long()
+    torch.nn.functional.cross_entropy(network(tokens), tokens[:, -1]).backward()
     optimiser.step()
 
 fig, ax = plt.subplots()

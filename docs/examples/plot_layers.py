@@ -12,23 +12,22 @@ import torch
 from matplotlib import pyplot as plt
 
 import rhmtheory as rt
-from rhmvalidation.diagnostics import probes
-from rhmvalidation.networks.spec import NetworkSpec
+import rhmvalidation as rv
 
 torch.set_num_threads(1)
 grammar = rt.RHM(v=12, m=3, s=2, L=3).grammar(seed=0)
-network = NetworkSpec("cnn", {"width": 64}).build(grammar.rhm)
-network.initialise([torch.Generator().manual_seed(0)])
+torch.manual_seed(0)
+network = rv.cnn(grammar.rhm, width=64)
 optimiser = torch.optim.SGD(network.parameters(), lr=2.0 * network.rate_scale())
 
 seen, blindness = [], []
 for step, batch in zip(range(2001), grammar.stream(128, seed=2), strict=False):
     if step in (0, 125, 250, 500, 1000, 2000):
         seen.append(128 * step)
-        blindness.append(probes.sensitivity(network, grammar, sentences=1024).blindness)
+        blindness.append(rv.sensitivity(network, grammar, sentences=1024).blindness)
     optimiser.zero_grad()
-    tokens = torch.from_numpy(batch)[None]
-    torch.nn.functional.cross_entropy(network(tokens)[0], tokens[0, :, -1].long()).backward()
+    tokens = torch.from_numpy(batch).long()
+    torch.nn.functional.cross_entropy(network(tokens), tokens[:, -1]).backward()
     optimiser.step()
 
 fig, axes = plt.subplots(1, len(seen), figsize=(12, 2.8), sharey=True)

@@ -9,14 +9,13 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from benchmarks.plain import PLAIN, OnTokens, one_hot
 from benchmarks.turns import in_turns, quartiles
 
 from rhmtheory import RHM
 from rhmvalidation.networks.custom import AdaptedNetwork
 from rhmvalidation.networks.spec import NetworkSpec
+from rhmvalidation.training.examples import cross_entropy
 from rhmvalidation.training.optimisers import ReplicaOptimiser
-from rhmvalidation.training.trainer import cross_entropy
 
 BATCH, TEST = 128, 1024
 LARGE = RHM(v=16, m=4, s=2, L=4)
@@ -59,6 +58,12 @@ def make(kind, rhm, options, replicas=1):
     return network
 
 
+def plain_of(network, kind, rhm, options):
+    module = NetworkSpec(kind, options).module(rhm)
+    module.load_state_dict(network.weights())
+    return module
+
+
 def step_of(network, rhm, replicas, threads=1, adam=False):
     rates = torch.full((replicas,), 1e-6 * network.rate_scale())
     optimiser = ReplicaOptimiser(network.parameters(), rates, adam=adam)
@@ -78,7 +83,8 @@ def plain_step_of(plain, rhm):
 
     def step():
         optimiser.zero_grad()
-        logits = plain(one_hot(tokens, rhm.v))
+        logits = plain(tokens)
+        logits = logits[:, -1] if logits.dim() == 3 else logits
         torch.nn.functional.cross_entropy(logits, tokens[:, -1].long()).backward()
         optimiser.step()
 
@@ -93,30 +99,17 @@ def without_gradients(call):
     return evaluate
 
 
-@pytest.mark.parametrize("kind", PLAIN)
-def test_plain_forms_give_the_same_numbers(kind):
-    """Logits and the gradient of the readout, so that the comparison is of equals."""
-    rhm = RHM(v=6, m=3, s=2, L=3)
-    network = make(kind, rhm, {"width": 8} | ({"heads": 2} if kind == "attention" else {})).double()
-    plain, tokens = PLAIN[kind](network).double(), sentences(rhm, 1, 20)
-    ours, theirs = network(tokens)[0], plain(one_hot(tokens[0], rhm.v, torch.float64))
-    torch.testing.assert_close(ours, theirs)
-    for logits in (ours, theirs):
-        logits.square().sum().backward()
-    torch.testing.assert_close(network.readout.grad[0], plain.readout.grad)
-
-
-@pytest.mark.parametrize("name", [name for name, (kind, *_) in NETWORKS.items() if kind in PLAIN])
+@pytest.mark.parametrize("name", NETWORKS)
 def test_against_the_plain_published_form(benchmark, name):
     """Ratios of processor times, step and evaluation, both forms in turns."""
     kind, rhm, options = NETWORKS[name]
     network = make(kind, rhm, options)
-    plain, test = PLAIN[kind](network), sentences(rhm, 1, TEST)
+    plain, test = plain_of(network, kind, rhm, options), sentences(rhm, 1, TEST)
     calls = {
         "step": step_of(network, rhm, 1),
         "plain step": plain_step_of(plain, rhm),
         "evaluation": without_gradients(lambda: network(test)),
-        "plain evaluation": without_gradients(lambda: plain(one_hot(test[0], rhm.v))),
+        "plain evaluation": without_gradients(lambda: plain(test[0])),
     }
     times = benchmark.pedantic(in_turns, (calls, 11), rounds=1)
     ratios = {what: quartiles(times["plain " + what] / times[what]) for what in ("step", "evaluation")}
@@ -131,7 +124,7 @@ def test_replicas_and_threads(benchmark, name):
     if name == "cnn 128, L = 3":
 
         def plain():
-            return OnTokens(PLAIN["cnn"](make(kind, rhm, options)), rhm.v)
+            return NetworkSpec(kind, options).module(rhm)
 
         forms[f"{name}, plain, by torch.func"] = lambda R: AdaptedNetwork(rhm, R, plain, "plain")
     calls = {

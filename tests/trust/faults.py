@@ -272,7 +272,7 @@ def _note_first_step(path: Path) -> None:
 
 
 def _steps(checkpoint: Path) -> int:
-    from rhmvalidation.training.trainer import read_checkpoint
+    from rhmvalidation.training.checkpoints import read_checkpoint
 
     return read_checkpoint(checkpoint, torch.device("cpu"))["steps"]
 

@@ -15,6 +15,7 @@ from rhmtheory import RHM, InputError
 from rhmtheory.exact.inference import next_token
 from rhmvalidation import evaluate
 from rhmvalidation.networks.custom import AdaptedNetwork
+from rhmvalidation.networks.stack import evaluating
 
 GRAMMAR = RHM(v=4, m=2, s=2, L=2).grammar(0)
 
@@ -61,21 +62,20 @@ def test_floors_are_the_entropies_of_all_derivations(name):
 
 
 def test_predictors_of_the_last_token():
-    network = spec("cnn", 8).build(GRAMMAR.rhm, 2)
-    network.initialise([torch.Generator().manual_seed(r) for r in range(2)])
+    network = spec("cnn", 8).module(GRAMMAR.rhm)
     found = evaluate(network, GRAMMAR, sentences=500)
     assert found.positions == (3,)
     tokens = torch.from_numpy(GRAMMAR.sample(500, 0).astype(np.int64))
     with torch.no_grad():
-        expected = torch.nn.functional.cross_entropy(network(tokens.expand(2, -1, -1))[0], tokens[:, -1])
+        expected = torch.nn.functional.cross_entropy(network(tokens), tokens[:, -1])
     assert found.loss[0] == pytest.approx(expected.item(), rel=1e-5)
     np.testing.assert_allclose(found.entropies, GRAMMAR.plateaus()[-1:])
 
 
-def test_a_decoder_is_asked_for_every_token():
-    network = spec("decoder", 8, heads=2).build(GRAMMAR.rhm, 1)
-    network.initialise([torch.Generator().manual_seed(0)])
-    every, last = (evaluate(network, GRAMMAR, sentences=300, every_token=yes) for yes in (True, False))
+def test_a_decoder_predicts_every_token():
+    network = spec("decoder", 8, heads=2).module(GRAMMAR.rhm)
+    every = evaluate(network, GRAMMAR, sentences=300)
+    last = evaluate(lambda ids: network(ids)[:, -1], GRAMMAR, sentences=300)
     assert every.positions == (0, 1, 2, 3)
     assert every.loss[-1] == pytest.approx(last.loss[0], rel=1e-5)
 
@@ -115,7 +115,9 @@ def test_a_module_keeps_its_mode():
         evaluate(broken, GRAMMAR, sentences=50)
     assert broken.training
     own = AdaptedNetwork(GRAMMAR.rhm, 1, Dropping, "own")
-    evaluate(own, GRAMMAR, sentences=50)
+    with evaluating(own):
+        assert not own.training
+        assert not own._base[0].training
     assert own.training
     assert own._base[0].training
 

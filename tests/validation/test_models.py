@@ -8,7 +8,7 @@ from specs import spec
 torch = pytest.importorskip("torch")
 
 from rhmtheory import RHM, InputError
-from rhmvalidation.networks import fast as models
+from rhmvalidation.diagnostics.hooks import activations
 from rhmvalidation.networks import registry as networks
 
 V, S, L, WIDTH = 5, 2, 3, 6
@@ -40,64 +40,69 @@ def one_hot(sentence):
 
 def slow_hierarchical(network, r, sentence, s=(S,) * L):
     """One sentence through replica r: fan-in v s of one-hot rows at first, then s times the width."""
-    tables = network.first.weight[r]  # (positions * s or s, v, width)
+    weights = network.weights(r)
+    tables = weights["layers.0.weight"].view(-1, V, WIDTH)  # (positions * s or s, v, width)
     x = one_hot(sentence)
     h = []
     for i in range(len(x) // s[0]):
         first = 0 if network.shared else i * s[0]
         h.append(sum(x[i * s[0] + p] @ tables[first + p] for p in range(s[0])) / math.sqrt(V * s[0]))
     h = [torch.relu(unit) for unit in h]
-    for weight, branches in zip(network.hidden, s[1:], strict=True):
+    for level, branches in enumerate(s[1:], start=1):
         tuples = [torch.cat([h[i * branches + p] for p in range(branches)]) for i in range(len(h) // branches)]
-        filters = [weight[r, 0 if network.shared else i] for i in range(len(tuples))]
+        filters = [weights[f"layers.{level}.weight"][0 if network.shared else i] for i in range(len(tuples))]
         h = [torch.relu(x @ w / math.sqrt(branches * WIDTH)) for x, w in zip(tuples, filters, strict=True)]
-    return h[0] @ network.readout[r] / WIDTH
+    return h[0] @ weights["readout"] / WIDTH
 
 
 def slow_fully_connected(network, r, sentence):
     """One sentence without its last token through replica r: fan-in v (d - 1), then the width."""
-    x = one_hot(sentence)
-    h = torch.relu(sum(x[i] @ network.first.weight[r, i] for i in range(D - 1)) / math.sqrt(V * (D - 1)))
-    for weight in network.hidden:
-        h = torch.relu(h @ weight[r] / math.sqrt(WIDTH))
-    return h @ network.readout[r] / WIDTH
+    weights, x = network.weights(r), one_hot(sentence)
+    first = weights["layers.0.weight"].view(D - 1, V, WIDTH)
+    h = torch.relu(sum(x[i] @ first[i] for i in range(D - 1)) / math.sqrt(V * (D - 1)))
+    for i in range(1, L):
+        h = torch.relu(h @ weights[f"layers.{i}.weight"] / math.sqrt(WIDTH))
+    return h @ weights["readout"] / WIDTH
 
 
-def one_layer(layer, r, x, scale, causal):
-    """Attention of replica r at every position, head by head; ``scale`` is put on each product with a matrix."""
-    head = WIDTH // layer.heads
-    q, k, v = (scale * (x @ layer.qkv[r][:, i * WIDTH : (i + 1) * WIDTH]) for i in range(3))
-    heads = []
-    for h in range(layer.heads):
+def one_layer(qkv, mix, x, scale, causal, heads=2):
+    """Attention at every position, head by head; ``scale`` is put on each product with a matrix."""
+    head = WIDTH // heads
+    q, k, v = (scale * (x @ qkv[:, i * WIDTH : (i + 1) * WIDTH]) for i in range(3))
+    out = []
+    for h in range(heads):
         part = slice(h * head, (h + 1) * head)
         scores = q[:, part] @ k[:, part].T / math.sqrt(head)
         if causal:
             scores = scores.masked_fill(torch.ones(D, D).triu(1).bool(), -math.inf)
-        heads.append(torch.softmax(scores, dim=-1) @ v[:, part])
-    return scale * (torch.cat(heads, dim=-1) @ layer.mix[r])
+        out.append(torch.softmax(scores, dim=-1) @ v[:, part])
+    return scale * (torch.cat(out, dim=-1) @ mix)
 
 
 def slow_attention(network, r, sentence):
     """One sentence through replica r, every layer at every position, each product over the root of its fan-in."""
-    x = one_hot(sentence) @ network.embedding.weight[r, 0] / math.sqrt(V) + network.position[r]
-    for layer in network.attention:
-        x = one_layer(layer, r, x, WIDTH**-0.5, causal=False)
-    return x[-1] @ network.readout[r] / math.sqrt(WIDTH)
+    w = network.weights(r)
+    x = one_hot(sentence) @ w["embedding"] / math.sqrt(V) + w["position"]
+    for i in range(L):
+        x = one_layer(w[f"layers.{i}.qkv"], w[f"layers.{i}.mix"], x, WIDTH**-0.5, causal=False)
+    return x[-1] @ w["readout"] / math.sqrt(WIDTH)
 
 
 def slow_decoder(network, r, sentence):
     """All positions of one sentence, shifted by one behind a mask."""
+    w = network.weights(r)
     mask = torch.full((1, V), V**-0.5).double()
     hot = torch.cat([mask, torch.nn.functional.one_hot(sentence[:-1], V).double()])
-    x = hot @ network.embedding.weight[r, 0] + network.position[r]
+    x = hot @ w["embedding"] + w["position"]
 
     def norm(y):
         return (y - y.mean(-1, keepdim=True)) / (y.var(-1, unbiased=False, keepdim=True) + 1e-5).sqrt()
 
-    for layer, up, down in zip(network.attention, network.up, network.down, strict=True):
-        x = x + one_layer(layer, r, norm(x), 1.0, causal=True)
-        x = x + torch.nn.functional.gelu(norm(x) @ up[r]) @ down[r]
-    return norm(x) @ network.readout[r]
+    for i in range(L):
+        block = f"layers.{i}."
+        x = x + one_layer(w[block + "attention.qkv"], w[block + "attention.mix"], norm(x), 1.0, causal=True)
+        x = x + torch.nn.functional.gelu(norm(x) @ w[block + "up"]) @ w[block + "down"]
+    return norm(x) @ w["readout"]
 
 
 SLOW = {
@@ -123,6 +128,32 @@ def test_filters_have_the_children_of_their_level(kind):
     torch.testing.assert_close(network(tokens), torch.stack([torch.stack(rows) for rows in expected]))
 
 
+@pytest.mark.parametrize("rhm", [RHM_, UNEVEN], ids=str)
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_fast_form_gives_the_numbers_of_the_plain_module(kind, rhm):
+    """Logits and gradients, with the weights of each replica; all tokens of a decoder."""
+    network, tokens = make(kind, rhm=rhm), tokens_for(d=rhm.d)
+    logits = network.autoregressive(tokens) if kind == "decoder" else network(tokens)
+    logits.square().sum().backward()
+    for r in range(2):
+        module = spec(kind, WIDTH, heads=2).module(rhm).double()
+        module.load_state_dict(network.weights(r))
+        expected = module(tokens[r])
+        torch.testing.assert_close(logits[r], expected)
+        expected.square().sum().backward()
+        gradients = {name: p.grad[r] for name, p in zip(network.parameter_names, network.stacked, strict=True)}
+        torch.testing.assert_close(gradients, {name: p.grad for name, p in module.named_parameters()})
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_plain_modules_draw_weights_of_the_sizes_of_the_stack(kind):
+    torch.manual_seed(0)
+    module, network = spec(kind, 64, heads=2).module(RHM_), spec(kind, 64, heads=2).build(RHM_)
+    network.initialise([torch.Generator().manual_seed(0)])
+    for name, tensor in network.weights().items():
+        assert module.get_parameter(name).std().item() == pytest.approx(tensor.std().item(), rel=0.2), name
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_networks_take_any_ensemble(kind):
     network, tokens = make(kind, rhm=UNEVEN), tokens_for(d=UNEVEN.d)
@@ -144,7 +175,7 @@ def test_last_token_is_never_read(kind):
 def test_gradients_of_a_replica_do_not_see_the_others(kind):
     network, tokens = make(kind), tokens_for()
     network(tokens)[0].sum().backward()
-    for name, parameter in network.named_parameters():
+    for name, parameter in zip(network.parameter_names, network.stacked, strict=True):
         assert parameter.grad[0].abs().sum() > 0, name
         assert parameter.grad[1].abs().sum() == 0, name
 
@@ -156,7 +187,7 @@ def test_published_networks_start_from_standard_normal_weights(kind, one):
     """Their scales stand in the forward pass, so that a learning rate means what it means in the public code."""
     network = spec(kind, 240).build(RHM_, 1)
     network.initialise([torch.Generator().manual_seed(0)])
-    stds = {name: parameter.std().item() for name, parameter in network.named_parameters()}
+    stds = {name: parameter.std().item() for name, parameter in network.weights().items()}
     close = {name: abs(std - 1) < 0.1 for name, std in stds.items()}
     assert all(close.values()) == one, stds
 
@@ -166,9 +197,9 @@ def test_a_decoder_starts_with_variances_of_one_over_fan_in():
     width, depth = 240, 3
     network = spec("decoder", width, depth=depth).build(RHM_, 1)
     network.initialise([torch.Generator().manual_seed(0)])
-    for name, parameter in network.named_parameters():
-        fan_in = 4 * width if name.startswith("down") else width
-        added = name.startswith("down") or name.endswith("mix")
+    for name, parameter in network.weights().items():
+        fan_in = 4 * width if name.endswith("down") else width
+        added = name.endswith(("down", "mix"))
         variance = (1 / (2 * depth) if added else 1) / fan_in
         expected = 1.0 if name.startswith(("embedding", "position")) else math.sqrt(variance)
         assert parameter.std().item() == pytest.approx(expected, rel=0.1), name
@@ -178,9 +209,9 @@ def test_a_decoder_starts_with_variances_of_one_over_fan_in():
 def test_first_pre_activations_start_at_the_root_of_one_over_v(kind):
     """Whitened tokens have norm one, and the fan-in counts all v entries of each."""
     rhm = RHM(16, 4, 2, 3)
-    network = spec(kind, 2000).build(rhm, 1)
-    network.initialise([torch.Generator().manual_seed(0)])
-    first = network.layers(torch.from_numpy(rhm.grammar(0).sample(64)[None]))[0]
+    torch.manual_seed(0)
+    module = spec(kind, 2000).module(rhm)
+    (first,) = activations(module, rhm.grammar(0).sample(64), ["layers.0"]).values()
     # half of a symmetric law is cut off by the ReLU: the mean square is half of that before
     assert first.square().mean().item() == pytest.approx(1 / (2 * 16), rel=0.1)
 
@@ -188,10 +219,8 @@ def test_first_pre_activations_start_at_the_root_of_one_over_v(kind):
 def test_tied_locally_connected_network_is_the_convolutional_one():
     cnn, lcn = make("cnn", 1), make("lcn", 1)
     with torch.no_grad():
-        lcn.first.weight.copy_(cnn.first.weight.repeat(1, D // S, 1, 1))
-        for tied, free in zip(cnn.hidden, lcn.hidden, strict=True):
+        for tied, free in zip(cnn.stacked, lcn.stacked, strict=True):
             free.copy_(tied.expand_as(free))
-        lcn.readout.copy_(cnn.readout)
     tokens = tokens_for(1)
     torch.testing.assert_close(cnn(tokens), lcn(tokens))
 
@@ -266,9 +295,14 @@ def test_a_network_is_a_record_and_a_class_no_more(monkeypatch):
     from rhmvalidation.studies.runs import Run
     from rhmvalidation.training.settings import Settings
 
-    class Tokens(models.FullyConnectedNetwork):
-        def __init__(self, rhm, replicas, width):
-            super().__init__(rhm, replicas, width, depth=1)
+    class Tokens(torch.nn.Module):
+        def __init__(self, rhm, width):
+            super().__init__()
+            self.embed = torch.nn.Embedding(rhm.n_symbols(0), width)
+            self.readout = torch.nn.Linear((rhm.d - 1) * width, rhm.n_symbols(0))
+
+        def forward(self, ids):
+            return self.readout(self.embed(ids[:, :-1]).flatten(1))
 
     record = networks.NetworkRecord("One", Tokens, ("lcn",))
     monkeypatch.setattr(networks, "NETWORKS", {**networks.NETWORKS, "One": record})

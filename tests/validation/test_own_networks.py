@@ -69,11 +69,11 @@ def test_training_in_the_stack_is_training_with_torch():
     """The same module, batches and AdamW of torch: the same losses."""
     run = run_of("ResidualMLP")
     trainer = trainer_of([run], CPU)
-    weights = trainer._network.weights()
+    weights = trainer.network.weights()
     module = own_models.ResidualMLP(RHM_)
     module.load_state_dict(weights)
     optimiser = torch.optim.AdamW(module.parameters(), lr=3e-3, weight_decay=0.0)
-    batches = copy.deepcopy(trainer._batches)
+    batches = copy.deepcopy(trainer.examples._batches)
     for _ in range(20):
         trainer.step()
         tokens = batches.batch()[0].long()
@@ -81,7 +81,7 @@ def test_training_in_the_stack_is_training_with_torch():
         torch.nn.functional.cross_entropy(module(tokens), tokens[:, -1]).backward()
         optimiser.step()
     for name, tensor in module.state_dict().items():
-        torch.testing.assert_close(trainer._network.weights()[name], tensor, rtol=1e-3, atol=1e-5)
+        torch.testing.assert_close(trainer.network.weights()[name], tensor, rtol=1e-3, atol=1e-5)
 
 
 @pytest.mark.parametrize("name", ["ResidualMLP", "BatchNormed", "Recurrent"])
@@ -208,7 +208,7 @@ def test_a_module_is_trained_in_place_and_its_curve_compared():
     grammar = RHM_.grammar(0)
     module = own_models.ResidualMLP(RHM_)
     settings = Settings(learning_rate=3e-3, optimiser="adamw", protocol="online", test_size=1024)
-    found = rv.train(module, grammar, settings, samples=128 * 300)
+    found = rv.train(module, grammar, settings=settings, P=128 * 300)
     assert found.network is module
     assert (np.diff(found.loss) <= 0).all()
     tokens = torch.from_numpy(grammar.sample(4096, seed=5).astype(np.int64))
@@ -225,27 +225,27 @@ def test_offline_every_size_is_a_point():
     module = own_models.ResidualMLP(RHM_)
     start = copy.deepcopy(module.state_dict())
     settings = replace(FAST, max_steps=100)
-    found = rv.train(module, grammar, settings, samples=[400, 20, 100])
+    found = rv.train(module, grammar, settings=settings, P=[400, 20, 100])
     np.testing.assert_array_equal(found.P, [20, 100, 400])
     assert [outcome.best_loss for outcome in found.outcomes] == found.loss.tolist()
     assert any((module.state_dict()[name] != start[name]).any() for name in start)
     module.load_state_dict(start)
-    alone = rv.train(module, grammar, settings, samples=100)
+    alone = rv.train(module, grammar, settings=settings, P=100)
     assert alone.loss[0] == pytest.approx(found.loss[1], rel=1e-4)
 
 
 def test_networks_of_this_package_are_trained_by_name():
     grammar = RHM_.grammar(0)
     settings = Settings(learning_rate=1.0, max_steps=50, test_size=256)
-    found = rv.train(CNN, grammar, settings, samples=200)
+    found = rv.train(CNN, grammar, settings=settings, P=200)
     (outcome,) = train_runs([Run(RHM_, CNN, 200, 0, 0, settings)], CPU)
     assert found.loss[0] == outcome.best_loss
-    own = rv.train("own_models:ResidualMLP", grammar, replace(FAST, max_steps=50), samples=200)
-    assert own.network(torch.zeros(1, 3, RHM_.d, dtype=torch.long)).shape == (1, 3, RHM_.v)
+    own = rv.train("own_models:ResidualMLP", grammar, settings=replace(FAST, max_steps=50), P=200)
+    assert own.network(torch.zeros(3, RHM_.d, dtype=torch.long)).shape == (3, RHM_.v)
     with pytest.raises(InputError, match="an online run sees all sizes"):
-        rv.train(CNN, grammar, replace(settings, protocol="online"), samples=[100, 200])
-    with pytest.raises(InputError, match="samples is empty"):
-        rv.train(CNN, grammar, settings, samples=[])
+        rv.train(CNN, grammar, settings=replace(settings, protocol="online"), P=[100, 200])
+    with pytest.raises(InputError, match="P is empty"):
+        rv.train(CNN, grammar, settings=settings, P=[])
 
 
 def test_initial_weights_do_not_depend_on_the_neighbours_or_change_the_callers_generator():
@@ -288,7 +288,7 @@ def test_the_network_and_the_preset_of_the_how_to(tmp_path, monkeypatch):
     assert stack.vectorised
     stack.check("last")
     namespace = {"ResidualMLP": sys.modules["mymodels"].ResidualMLP}
-    short = block("rt.compare").replace("samples=600_000", "samples=2560").replace("print", "repr")
+    short = block("rt.compare").replace("P=600_000", "P=2560").replace("print", "repr")
     exec(short.replace("linear_probes(module, grammar)", "linear_probes(module, grammar, sentences=64)"), namespace)
     exec(block("SentenceStream"), namespace)
     assert namespace["batch"]["tokens"].shape == (128, 8)
@@ -297,5 +297,5 @@ def test_the_network_and_the_preset_of_the_how_to(tmp_path, monkeypatch):
 def test_the_hugging_face_network_of_the_how_to():
     pytest.importorskip("transformers")
     namespace = {}
-    exec(block("GPT2Config").replace("samples=2_000_000", "samples=1280"), namespace)
+    exec(block("GPT2Config").replace("P=2_000_000", "P=1280"), namespace)
     assert namespace["found"].outcomes[0].steps == 10

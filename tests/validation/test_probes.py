@@ -10,22 +10,25 @@ from own_models import ResidualMLP
 
 from rhmtheory import RHM, InputError
 from rhmvalidation.diagnostics import probes
-from rhmvalidation.networks import fast as models
+from rhmvalidation.diagnostics.hooks import activations
 
 RHM_ = RHM(6, 2, 2, 3)
 
 
-class Oracle(models.LayeredNetwork):
+class Oracle(torch.nn.Module):
     """Layer l shows the hidden symbols of level l, one-hot, read off by the grammar."""
 
     def __init__(self, grammar):
-        super().__init__(grammar.rhm)
+        super().__init__()
         self.grammar = grammar
-        self.weight = torch.nn.Parameter(torch.zeros(1, 1))
+        self.layers = torch.nn.ModuleList(torch.nn.Identity() for _ in range(grammar.rhm.L))
+        self.weight = torch.nn.Parameter(torch.zeros(1))
 
-    def layers(self, tokens):
-        levels = self.grammar.parse(tokens[0].numpy()).levels[1:]
-        return [torch.nn.functional.one_hot(torch.from_numpy(x) % 7, 7)[None].float() for x in levels]
+    def forward(self, ids):
+        levels = self.grammar.parse(ids.numpy()).levels[1:]
+        for layer, symbols in zip(self.layers, levels, strict=True):
+            layer(torch.nn.functional.one_hot(torch.from_numpy(symbols).long() % 7, 7).float())
+        return ids
 
 
 def test_a_layer_that_shows_the_symbols_of_a_level_is_blind_to_their_synonyms():
@@ -43,19 +46,21 @@ def test_a_layer_that_shows_the_symbols_of_a_level_is_blind_to_their_synonyms():
 
 
 def test_an_untrained_network_sees_rules_as_it_sees_symbols():
-    network = spec("cnn", 32).build(RHM_, 1)
-    network.initialise([torch.Generator().manual_seed(0)])
+    torch.manual_seed(0)
+    network = spec("cnn", 32).module(RHM_)
     found = probes.sensitivity(network, RHM_.grammar(0))
     assert (found.blindness < 0.5).all()
+    assert found.layers == ("layers.0", "layers.1", "layers.2")
+    assert len(found.plot().lines) == 3
 
 
 def test_ensembles_without_hidden_symbols_or_synonyms():
     flat = RHM(4, 2, 2, 1)
     with pytest.raises(InputError, match="L=1 has no hidden symbols"):
-        probes.sensitivity(spec("cnn", 4).build(flat, 1), flat.grammar(0))
+        probes.sensitivity(spec("cnn", 4).module(flat), flat.grammar(0))
     single = RHM(4, 1, 2, 2)
     with pytest.raises(InputError, match="without synonyms"):
-        probes.sensitivity(spec("cnn", 4).build(single, 1), single.grammar(0))
+        probes.sensitivity(spec("cnn", 4).module(single), single.grammar(0))
 
 
 class Shows(torch.nn.Module):
@@ -133,12 +138,13 @@ def test_probes_look_into_any_module_by_its_names():
         InputError, match=r"layer 'block' does not exist: this network has embed, enter, blocks, blocks\.0"
     ):
         probes.sensitivity(module, grammar, layers=["block"])
-    network = spec("cnn", 4).build(RHM_, 1)
-    network.initialise([torch.Generator().manual_seed(0)])
+    torch.manual_seed(0)
+    network = spec("cnn", 4).module(RHM_)
     with pytest.raises(
-        InputError, match="layer 'layer 4' does not exist: this network has layer 1, layer 2, layer 3"
+        InputError,
+        match=r"layer 'layers\.3' does not exist: this network has layers, layers\.0, layers\.1, layers\.2",
     ):
-        probes.linear_probes(network, grammar, layers=["layer 4"])
+        probes.linear_probes(network, grammar, layers=["layers.3"])
     assert not any(part._forward_hooks for part in module.modules())
 
 
@@ -163,15 +169,15 @@ def test_layers_that_cannot_be_looked_at(layer, message):
 def test_published_normalisation_is_that_of_each_neuron():
     """By hand: z-scores of each neuron over the sentences before, cosine similarity of sentence pairs."""
     grammar = RHM_.grammar(0)
-    network = spec("cnn", 8).build(RHM_, 1)
-    network.initialise([torch.Generator().manual_seed(0)])
+    torch.manual_seed(0)
+    network = spec("cnn", 8).module(RHM_)
     found = probes.sensitivity(network, grammar, normalise="standardise", sentences=400, seed=2)
     rng = np.random.default_rng(2)
     trees = grammar.sample_trees(400, rng)
     after = trees.redraw_symbol(1, RHM_.width(1) - 2, seed=rng).tokens
     with torch.no_grad():
         a, b = (
-            network.layers(torch.from_numpy(x)[None])[0][0].flatten(1).double().numpy()
+            activations(network, x, ["layers.0"])["layers.0"].flatten(1).double().numpy()
             for x in (trees.tokens, after)
         )
     std = a.std(axis=0, ddof=1)

@@ -7,10 +7,9 @@ torch = pytest.importorskip("torch")
 from torch import nn
 
 from rhmtheory import RHM, InputError
-from rhmvalidation import Settings
+from rhmvalidation import Settings, train
 from rhmvalidation.diagnostics.coordinates import coordinate_check
 from rhmvalidation.studies import preset
-from rhmvalidation.training.trainer import train
 
 SWEEP = """
 summary = "one"
@@ -42,9 +41,9 @@ def test_presets_that_say_no_study(tmp_path, content, message):
         preset.load_preset(path)
 
 
-def test_widths_are_compared_of_networks_of_this_package():
-    with pytest.raises(InputError, match="has no layers that could be compared: choose one of this package"):
-        coordinate_check("own_models:Recurrent", RHM(v=4, m=2, s=2, L=2), (8, 16))
+def test_the_coordinate_check_needs_a_factory_that_takes_the_width():
+    with pytest.raises(InputError, match=r"cannot be made for .* with .*width.*: TypeError"):
+        coordinate_check("own_models:Cheat", RHM(v=4, m=2, s=2, L=2), widths=(8, 16))
 
 
 class Fixed(nn.Module):
@@ -56,4 +55,9 @@ class Fixed(nn.Module):
 
 def test_a_module_without_parameters_has_nothing_to_train():
     with pytest.raises(InputError, match="no parameters to train"):
-        train(Fixed(), RHM(v=4, m=2, s=2, L=2).grammar(seed=0), Settings(learning_rate=1.0, max_steps=2), 16)
+        train(
+            Fixed(),
+            RHM(v=4, m=2, s=2, L=2).grammar(seed=0),
+            settings=Settings(learning_rate=1.0, max_steps=2),
+            P=16,
+        )

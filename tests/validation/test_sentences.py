@@ -49,6 +49,27 @@ def test_workers_share_out_the_sentences_of_one_stream():
     assert len({str(block) for block in alone}) == 4
 
 
+@pytest.mark.parametrize("workers", [0, 2])
+def test_ranks_of_a_distributed_run_share_out_the_sentences_of_one_stream(workers, tmp_path):
+    """Two processes of a group, each with a loader of its own."""
+    torch.multiprocessing.spawn(_save_blocks, (tmp_path, workers), nprocs=2)
+    shared = [block.tolist() for rank in range(2) for block in torch.load(tmp_path / f"{rank}.pt")]
+    loader = torch.utils.data.DataLoader(SentenceStream(GRAMMAR, seed=1), batch_size=1024)
+    alone = [batch.tolist() for batch in itertools.islice(loader, 4)]
+    assert sorted(shared) == sorted(alone)
+
+
+def _save_blocks(rank, folder, workers):
+    torch.distributed.init_process_group("gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=2)
+    stream = SentenceStream(GRAMMAR, seed=1)
+    context = "spawn" if workers else None  # a spawned worker knows nothing of the group
+    loader = torch.utils.data.DataLoader(
+        stream, batch_size=1024, num_workers=workers, multiprocessing_context=context
+    )
+    torch.save(list(itertools.islice(loader, 2)), folder / f"{rank}.pt")
+    torch.distributed.destroy_process_group()
+
+
 def test_a_stream_begins_anew_with_the_same_sentences():
     first, again, other = SentenceStream(GRAMMAR, 3), SentenceStream(GRAMMAR, 3), SentenceStream(GRAMMAR, 4)
     take = [torch.stack(list(itertools.islice(iter(s), 100))) for s in (first, first, again, other)]

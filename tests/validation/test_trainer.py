@@ -12,11 +12,12 @@ torch = pytest.importorskip("torch")
 
 from rhmtheory import RHM, InputError
 from rhmvalidation import train
-from rhmvalidation.networks import fast as models
+from rhmvalidation.networks.plain import ConvolutionalNetwork
 from rhmvalidation.studies import programs
 from rhmvalidation.studies.programs import train_runs, trainer_of
 from rhmvalidation.studies.runs import Run
-from rhmvalidation.training import examples as data
+from rhmvalidation.training import checkpoints
+from rhmvalidation.training import sources as data
 from rhmvalidation.training import trainer as training
 from rhmvalidation.training.settings import Settings
 from rhmvalidation.training.stopping import FIRST_EVALUATION, Record, next_evaluation
@@ -76,11 +77,11 @@ def test_the_test_set_is_read_in_parts(monkeypatch):
 def test_networks_train_in_training_mode_and_are_tested_in_the_other():
     trainer = trainer_of([make_run()], CPU)
     seen = []
-    trainer._network.register_forward_hook(lambda module, args, out: seen.append(module.training))
+    trainer.network.register_forward_hook(lambda module, args, out: seen.append(module.training))
     for _ in range(FIRST_EVALUATION):
         trainer.step()
     assert seen == [True] * FIRST_EVALUATION + [False]
-    assert trainer._network.training
+    assert trainer.network.training
 
 
 # --- how it steps -------------------------------------------------------------------------------------------
@@ -94,9 +95,9 @@ def test_a_step_follows_the_gradient_of_the_loss_of_its_batch(objective):
     )
     run = make_run(settings=settings, network=spec("decoder", 8, heads=2))
     trainer, twin = trainer_of([run], CPU), trainer_of([run], CPU)
-    network = twin._network
+    network = twin.network
     for step in range(1, 6):
-        tokens = twin._batches.batch().long()
+        tokens = twin.examples._batches.batch().long()
         if objective == "all":
             logits, aims = network.autoregressive(tokens).flatten(0, 2), tokens.flatten()
         else:
@@ -108,7 +109,7 @@ def test_a_step_follows_the_gradient_of_the_loss_of_its_batch(objective):
             for p in network.parameters():
                 p -= 0.01 * part * (p.grad + 0.1 * p)
         trainer.step()
-        for mine, other in zip(network.parameters(), trainer._network.parameters(), strict=True):
+        for mine, other in zip(network.parameters(), trainer.network.parameters(), strict=True):
             torch.testing.assert_close(mine, other)
 
 
@@ -118,9 +119,9 @@ def test_bfloat16_changes_a_step_and_only_a_little():
     def update(precision):
         settings = replace(SMALL, batch_size=64, precision=precision)
         trainer = trainer_of([make_run(settings=settings, network=spec("cnn", 64))], CPU)
-        before = [p.detach().clone() for p in trainer._network.parameters()]
+        before = [p.detach().clone() for p in trainer.network.parameters()]
         trainer.step()
-        now = trainer._network.parameters()
+        now = trainer.network.parameters()
         return torch.cat([(p.detach() - q).flatten() for p, q in zip(now, before, strict=True)])
 
     exact, rough = update("float32"), update("bfloat16")
@@ -173,11 +174,11 @@ def test_stopped_replicas_are_dropped_at_once_or_where_that_halves_the_work(monk
 def test_what_is_left_after_a_drop_is_that_of_the_replicas_kept():
     settings = replace(SMALL, context_probe=True)
     trainer = trainer_of([make_run(seed, settings=settings) for seed in range(3)], CPU)
-    test, weights = trainer._test.clone(), [p.detach().clone() for p in trainer._network.parameters()]
+    test, weights = trainer.examples.test_rows.clone(), [p.detach().clone() for p in trainer.network.parameters()]
     trainer._keep([2, 0])
     assert trainer.replicas == [2, 0]
-    assert torch.equal(trainer._test, test[[2, 0]])
-    assert all(torch.equal(p, old[[2, 0]]) for p, old in zip(trainer._network.parameters(), weights, strict=True))
+    assert torch.equal(trainer.examples.test_rows, test[[2, 0]])
+    assert all(torch.equal(p, old[[2, 0]]) for p, old in zip(trainer.network.parameters(), weights, strict=True))
     trainer.finish()
     assert all(record.stopped for record in trainer._records if record is not trainer._records[1])
     assert len(trainer._records[0].divergence) > 1
@@ -185,15 +186,21 @@ def test_what_is_left_after_a_drop_is_that_of_the_replicas_kept():
     assert trainer.replicas == []
 
 
+def module_of(trainer, task):
+    module = CNN.module(RHM_)
+    module.load_state_dict(trainer.best_weights(task))
+    return module
+
+
 def test_each_task_has_the_network_of_its_own_best_loss():
     runs = [make_run(seed, P=20, settings=replace(SMALL, max_steps=60, learning_rate=4.0)) for seed in (0, 1)]
     trainer = trainer_of(runs, CPU, keep_best=True)
-    test = trainer._test.clone()
+    test = trainer.examples.test_rows.clone()
     trainer.finish()
     for i, outcome in enumerate(trainer.outcomes()):
         with torch.no_grad():
-            logits = trainer.best_network(i)(test[i : i + 1])
-        loss = torch.nn.functional.cross_entropy(logits[0], test[i, :, -1].long()).item()
+            logits = module_of(trainer, i)(test[i])
+        loss = torch.nn.functional.cross_entropy(logits, test[i, :, -1].long()).item()
         assert loss == pytest.approx(outcome.best_loss, rel=1e-5)
         assert outcome.best_step > 0
     assert trainer_of(runs, CPU)._best is None
@@ -224,6 +231,12 @@ def test_patience_counts_from_the_first_evaluation_and_offline_alone():
     assert not found.stopped
     found.add(17, 2.0, [])
     assert found.stopped
+    patient = record(patience=2.0, least_steps=17)
+    patient.add(0, 1.0, [])
+    patient.add(17, 2.0, [])
+    assert not patient.stopped
+    patient.add(18, 2.0, [])
+    assert patient.stopped
     online = record(patience=2.0, protocol="online")
     online.add(0, 1.0, [])
     online.add(99, 2.0, [])
@@ -295,18 +308,18 @@ def test_a_checkpoint_that_is_refused_is_as_none(tmp_path):
         trainer.step()
     path = tmp_path / "state"
     trainer.save(path, [run.key])
-    state = training.read_checkpoint(path, CPU)
+    state = checkpoints.read_checkpoint(path, CPU)
     assert set(state) == {
         *("format", "device", "keys", "replicas", "steps", "next"),
         *("network", "optimiser", "batches", "records", "seconds"),
     }
-    assert (state["format"], state["device"], state["steps"], state["next"]) == (2, "cpu", 10, 12)
+    assert (state["format"], state["device"], state["steps"], state["next"]) == (3, "cpu", 10, 12)
     for change in ({"more": 0}, {"format": 1}, {"keys": ["other"]}):
-        training.write_checkpoint(path, {**state, **change})
+        checkpoints.write_checkpoint(path, {**state, **change})
         fresh = trainer_of([run], CPU)
         fresh.load(path, [run.key])
         assert fresh.steps == 0
-    training.write_checkpoint(path, state)
+    checkpoints.write_checkpoint(path, state)
     fresh.load(path, [run.key])
     assert (fresh.steps, fresh._next_evaluation) == (10, 12)
     fresh.load(tmp_path / "none", [run.key])
@@ -318,18 +331,18 @@ def test_a_checkpoint_that_is_refused_is_as_none(tmp_path):
 
 def test_sizes_are_trained_from_one_seed_each_a_point_of_the_curve():
     grammar = RHM_.grammar(0)
-    found = train(CNN, grammar, SMALL, samples=[60, 20], seed=3)
+    found = train(CNN, grammar, settings=SMALL, P=[60, 20], seed=3)
     assert found.grammar is grammar
     assert found.P.tolist() == [20, 60]
     assert found.loss.tolist() == [outcome.best_loss for outcome in found.outcomes]
     assert not found.network.training
-    tokens = torch.from_numpy(grammar.sample(5, seed=0)).long()[None]
-    assert found.network(tokens).shape == (1, 5, 4)
-    alone = train(CNN, grammar, SMALL, samples=60, seed=3)
+    tokens = torch.from_numpy(grammar.sample(5, seed=0)).long()
+    assert found.network(tokens).shape == (5, 4)
+    alone = train(CNN, grammar, settings=SMALL, P=60, seed=3)
     torch.testing.assert_close(alone.network(tokens), found.network(tokens))
-    other = train(CNN, grammar, SMALL, samples=60)
+    other = train(CNN, grammar, settings=SMALL, P=60)
     assert other.outcomes[0].curve != alone.outcomes[0].curve
-    same = train(CNN, grammar, SMALL, samples=60, seed=0)
+    same = train(CNN, grammar, settings=SMALL, P=60, seed=0)
     assert same.outcomes[0].curve == other.outcomes[0].curve
 
 
@@ -337,7 +350,7 @@ def test_a_module_has_the_weights_of_its_best_loss_afterwards():
     grammar = RHM_.grammar(0)
     settings = replace(SMALL, optimiser="adamw", learning_rate=0.05, max_steps=80)
     module = torch.nn.Sequential(torch.nn.Embedding(5, 8), torch.nn.Flatten(), torch.nn.Linear(32, 4))
-    found = train(Masked(module), grammar, settings, samples=[30, 10], seed=1)
+    found = train(Masked(module), grammar, settings=settings, P=[30, 10], seed=1)
     assert isinstance(found.network, Masked)
     assert found.network.inner is module
     assert found.outcomes[1].best_step < found.outcomes[1].steps
@@ -361,25 +374,25 @@ class Masked(torch.nn.Module):
 @pytest.mark.parametrize(
     ("samples", "settings", "message"),
     [
-        ([], SMALL, "samples is empty"),
-        ([0, 10], SMALL, "samples=0 is too small"),
+        ([], SMALL, "P is empty"),
+        ([0, 10], SMALL, "P=0 is too small"),
         ([10, 20], replace(SMALL, protocol="online"), "an online run sees all sizes up to the largest"),
         ([], replace(SMALL, protocol="online"), "an online run sees all sizes"),
-        (2.5, SMALL, "samples=2.5 is not an integer"),
-        ("many", SMALL, "samples='m' is not an integer"),
+        (2.5, SMALL, "P=2.5 is not an integer"),
+        ("many", SMALL, "P='m' is not an integer"),
     ],
 )
 def test_samples_that_cannot_be(samples, settings, message):
     with pytest.raises(InputError, match=message):
-        train(CNN, RHM_.grammar(0), settings, samples=samples)
+        train(CNN, RHM_.grammar(0), settings=settings, P=samples)
 
 
 def test_numbers_of_numpy_are_numbers():
     grammar, one = RHM_.grammar(0), np.int64(1)
-    plain = train(CNN, grammar, SMALL, samples=60, seed=1)
+    plain = train(CNN, grammar, settings=SMALL, P=60, seed=1)
     numpy = replace(SMALL, batch_size=16 * one, max_steps=25 * one)
     for samples in (np.int64(60), np.array([60])):
-        found = train(spec("cnn", 8 * one), grammar, numpy, samples=samples, seed=one)
+        found = train(spec("cnn", 8 * one), grammar, settings=numpy, P=samples, seed=one)
         assert found.outcomes[0].curve == plain.outcomes[0].curve
     run = Run(RHM_, spec("cnn", 8 * one), np.int64(100), one, one, numpy)
     assert run.key == make_run(1).key
@@ -397,11 +410,11 @@ def test_numbers_of_numpy_are_numbers():
 )
 def test_arguments_that_cannot_be(given, message):
     with pytest.raises(InputError, match=message):
-        train(**{"network": CNN, "grammar": RHM_.grammar(0), "settings": SMALL, "samples": 20} | given)
+        train(**{"network": CNN, "grammar": RHM_.grammar(0), "settings": SMALL, "P": 20} | given)
 
 
 def test_the_device_is_picked_where_it_is_left_open(monkeypatch):
-    found = train(CNN, RHM_.grammar(0), replace(SMALL, max_steps=1), samples=20, device="auto")
+    found = train(CNN, RHM_.grammar(0), settings=replace(SMALL, max_steps=1), P=20, device="auto")
     wanted = "cuda" if torch.cuda.is_available() else "cpu"
     assert {parameter.device.type for parameter in found.network.parameters()} == {wanted}
 
@@ -409,10 +422,8 @@ def test_the_device_is_picked_where_it_is_left_open(monkeypatch):
 def test_one_run_gives_its_outcome_and_network():
     trainer = trainer_of([make_run()], CPU, keep_best=True)
     trainer.finish()
-    network = trainer.best_network(0)
     assert trainer.outcomes()[0].curve == train_runs([make_run()], CPU)[0].curve
-    assert all(len(p) == 1 for p in network.parameters())
-    assert isinstance(network, models.ConvolutionalNetwork)
+    assert isinstance(module_of(trainer, 0), ConvolutionalNetwork)
 
 
 def test_test_sentences_are_evaluated_in_parts(monkeypatch):

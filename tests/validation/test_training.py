@@ -16,16 +16,13 @@ from rhmtheory import RHM, Grammar, InputError, zipf
 from rhmvalidation.networks.spec import NetworkSpec
 from rhmvalidation.studies.programs import train_runs, trainer_of
 from rhmvalidation.studies.runs import Run
-from rhmvalidation.training import examples as data
+from rhmvalidation.training import sources as data
+from rhmvalidation.training.checkpoints import read_checkpoint, write_checkpoint
+from rhmvalidation.training.examples import cross_entropy
 from rhmvalidation.training.outcome import points
 from rhmvalidation.training.settings import Settings
 from rhmvalidation.training.stopping import Record
-from rhmvalidation.training.trainer import (
-    Trainer,
-    cross_entropy,
-    read_checkpoint,
-    write_checkpoint,
-)
+from rhmvalidation.training.trainer import Trainer
 
 CPU = torch.device("cpu")
 FAST = Settings(learning_rate=1.0, max_steps=60, test_size=256, batch_size=32)
@@ -449,12 +446,13 @@ def test_a_trained_network_is_that_of_its_best_loss():
     run = make_run(P=60, settings=settings)
     trainer = trainer_of([run], CPU, keep_best=True)
     trainer.finish()
-    outcome, network = trainer.outcomes()[0], trainer.best_network(0)
+    outcome, network = trainer.outcomes()[0], run.network.module(run.rhm)
+    network.load_state_dict(trainer.best_weights(0))
     assert same(outcome, train_runs([run], CPU)[0])
     assert outcome.best_step < outcome.steps
     test = data.held_out([run.rhm.grammar(0)], [0], settings.test_size, CPU)
     with torch.no_grad():
-        loss = cross_entropy(network(test)[:, :, None], test[..., -1:]).item()
+        loss = cross_entropy(network(test[0])[None, :, None], test[..., -1:]).item()
     assert loss == pytest.approx(outcome.best_loss, rel=1e-5)
 
 

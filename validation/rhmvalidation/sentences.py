@@ -1,4 +1,4 @@
-"""Sentences as torch datasets: a fixed set, and an endless stream that workers share out among themselves."""
+"""Sentences as torch datasets: a fixed set, and an endless stream shared by workers and ranks."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, distributed
 from torch.utils.data import Dataset, IterableDataset, get_worker_info
 
 from rhmtheory import Grammar
@@ -65,8 +65,9 @@ class Sentences(Dataset[Item]):
 class SentenceStream(IterableDataset[Item]):
     """Fresh sentences of a grammar without end; items are as in `Sentences`.
 
-    The stream is made of blocks of 1024, each with a seed of its own. Of W workers of a loader, worker w makes the
-    blocks w, w + W, ...: no sentence is drawn twice, and together they make the sentences of a single process.
+    The stream is made of blocks of 1024, each with a seed of its own. Of R ranks of a distributed run, rank r makes
+    the blocks r, r + R, ...; of W workers of its loader each takes every W-th of these. No sentence is drawn twice,
+    and together all make the sentences of a single process.
 
     Parameters
     ----------
@@ -87,15 +88,29 @@ class SentenceStream(IterableDataset[Item]):
     def __init__(self, grammar: Grammar, seed: int = 0, *, symbols: bool = False, rules: bool = False) -> None:
         self._grammar, self._seed = grammar, as_int("seed", seed, low=0)
         self._wanted = {"symbols": symbols, "rules": rules}
+        self._rank: tuple[int, int] | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        """State with the rank of this process: a spawned worker of a loader does not know it."""
+        return self.__dict__ | {"_rank": self._rank or _rank()}
 
     def __iter__(self) -> Iterator[Item]:
+        block, step = self._rank or _rank() or (0, 1)
         worker = get_worker_info()
-        block, step = (0, 1) if worker is None else (worker.id, worker.num_workers)
+        if worker is not None:  # within a rank
+            block, step = block + step * worker.id, step * worker.num_workers
         while True:
             rng = np.random.default_rng([self._seed, block])
             drawn = _Drawn(self._grammar, _BLOCK, rng, **self._wanted)
             yield from map(drawn.item, range(_BLOCK))
             block += step
+
+
+def _rank() -> tuple[int, int] | None:
+    """Rank and number of ranks, in a distributed run."""
+    if distributed.is_available() and distributed.is_initialized():
+        return distributed.get_rank(), distributed.get_world_size()
+    return None
 
 
 class _Drawn:

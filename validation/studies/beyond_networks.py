@@ -1,160 +1,103 @@
 """Locally connected networks that see parts of a sentence: samples for one step, with the context and without.
 
-`python networks.py CONDITION V M FIRST_P NUMBER_OF_P` appends to networks.jsonl. Offline: P fixed sentences, the
-best test loss of a run; s = 2, L = 3, grammars 0..4, P doubled from FIRST_P on.
+`python beyond_networks.py CONDITION V M FIRST_P NUMBER_OF_P` appends to networks.jsonl. Offline: P fixed sentences,
+the best test loss of a run; s = 2, L = 3, grammars 0..4, P doubled from FIRST_P on.
 """
 
 import json
-import math
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
-from torch.nn.functional import cross_entropy
 
-from rhmtheory import RHM, Grammar
+from rhmtheory import RHM
 from rhmtheory.support.provenance import provenance
-from rhmvalidation.networks.fast import Network
-from rhmvalidation.networks.spec import NetworkSpec
-from rhmvalidation.training.examples import init_generators, stream_seed
-from rhmvalidation.training.optimisers import ReplicaOptimiser
+from rhmvalidation import NetworkSpec, Settings
+from rhmvalidation.training import Examples, Task, Trainer
 
-WIDTH, RATE, BATCH, TEST, GRAMMARS = 64, 4.0, 128, 4096, 5
-LEAST_STEPS, MOST_STEPS, PATIENCE = 1000, 20_000, 2.0
+WIDTH, GRAMMARS = 64, 5
+SETTINGS = Settings(learning_rate=4.0, patience=2.0, least_steps=1000, max_steps=20_000)
 PACKAGES = ("rhmtheory", "numpy", "numba", "torch")
 
 
-@dataclass(frozen=True)
-class Condition:
-    """What the network sees and what it predicts."""
+class Part(Examples):
+    """The symbol of ``target_level`` above the last token, from the sibling of its ancestor of level ``sibling``."""
 
-    hidden_level: int | None = None
-    """k: only the sibling of the target's level-k ancestor is seen; None: all but the target."""
-    target_level: int = 0
-    """j: the symbol of this level above the last token is predicted."""
-    frozen: tuple[str, ...] = ()
-    """Parameters left as drawn, by the start of their names."""
+    sibling: int | None = None
+    """Level of the ancestor; None: all tokens but the last are seen."""
+    target_level = 0
 
-    def mask(self, rhm: RHM) -> np.ndarray:
+    @property
+    def levels(self):
+        """Tokens, and the level of the target."""
+        return (0, self.target_level) if self.target_level else (0,)
+
+    def hidden(self):
         """True where a token is hidden, shape (d,)."""
-        out = np.zeros(rhm.d, bool)
-        out[-1] = True
-        if self.hidden_level is not None:
-            out[: rhm.d - rhm.span(self.hidden_level + 1)] = True
-            out[rhm.d - rhm.span(self.hidden_level) :] = True
+        k, d = self.sibling, self.rhm.d
+        out = np.arange(d) == d - 1
+        if k is not None:
+            out[: d - self.rhm.span(k + 1)] = out[d - self.rhm.span(k) :] = True
         return out
 
-    def losses(self, grammar: Grammar, trees: list[np.ndarray]) -> list[float]:
-        """Losses of ideal predictors on these samples: plateaus in order, from nothing seen to all seen."""
-        rhm, target = grammar.rhm, trees[self.target_level][:, -1]
-        masks = [np.ones(rhm.d, bool), self.mask(rhm)]
-        if self.hidden_level is None:
-            masks = [np.arange(rhm.d) < rhm.d - rhm.span(k) for k in range(rhm.L + 1)]
-            for mask in masks:
-                mask[-1] = True
-        level = self.target_level
-        p = [grammar.posteriors(trees[0], level=level, mask=mask, threads=1)[:, -1] for mask in masks]
-        return [float(-np.log(x[np.arange(len(target)), target]).mean()) for x in p]
+    def split(self, rows):
+        """Hidden tokens are masks, v."""
+        tokens = rows[..., : self.rhm.d].long()
+        hidden = torch.from_numpy(self.hidden()).to(tokens.device)
+        return torch.where(hidden, self.rhm.n_symbols(0), tokens), rows[..., -1:]
+
+    def plateaus(self, task):
+        """Losses of ideal predictors on the test set, from nothing seen to as much as the network sees."""
+        rows, d = self.test_rows[self.tasks.index(task)].cpu().numpy(), self.rhm.d
+        masks = [np.ones(d, bool), self.hidden()]
+        if self.sibling is None:
+            masks = [(np.arange(d) < d - self.rhm.span(k)) | (np.arange(d) == d - 1) for k in range(self.rhm.L + 1)]
+        ideal = [
+            task.grammar.posteriors(rows[:, : self.rhm.d], level=self.target_level, mask=mask)[:, -1]
+            for mask in masks
+        ]
+        return np.array([-np.log(p[np.arange(len(rows)), rows[:, -1]]).mean() for p in ideal])
+
+
+def part(sibling=None, target_level=0):
+    """Examples of that part."""
+    return type("Part", (Part,), {"sibling": sibling, "target_level": target_level})
 
 
 CONDITIONS = {
-    "whole": Condition(),
-    "whole-first-layer-frozen": Condition(frozen=("first",)),
-    "level-1-alone": Condition(1),
-    "level-2-alone": Condition(2),
-    "level-2-alone-spine-1": Condition(2, 1),
+    "whole": (part(), ()),
+    "whole-first-layer-frozen": (part(), ("layers.0.",)),
+    "level-1-alone": (part(1), ()),
+    "level-2-alone": (part(2), ()),
+    "level-2-alone-spine-1": (part(2, 1), ()),
 }
 
 
-class Data:
-    """Inputs and targets of the replicas, one pair (grammar seed, P) each."""
-
-    def __init__(self, rhm: RHM, condition: Condition, pairs: list[tuple[int, int]]) -> None:
-        mask, level = condition.mask(rhm), condition.target_level
-
-        def split(trees: list[np.ndarray]) -> tuple[torch.Tensor, torch.Tensor]:
-            # v stands for the mask
-            seen = np.where(mask, rhm.n_symbols(0), trees[0]).astype(np.uint8)
-            return torch.from_numpy(seen), torch.from_numpy(trees[level][:, -1].astype(np.int64))
-
-        grammars = {seed: rhm.grammar(seed=seed) for seed, _ in pairs}
-        test = {s: g.sample_trees(TEST, stream_seed(s, 1)).levels for s, g in grammars.items()}
-        ideal = {s: condition.losses(g, test[s]) for s, g in grammars.items()}
-        self.ideal = [ideal[s] for s, _ in pairs]
-        held_out = [split(test[s]) for s, _ in pairs]
-        self.test = torch.stack([x for x, _ in held_out]), torch.stack([y for _, y in held_out])
-        training = [split(grammars[s].sample_trees(P, stream_seed(s, 0)).levels) for s, P in pairs]
-        self._tokens, self._targets = (torch.cat(parts) for parts in zip(*training, strict=True))
-        self._size = torch.tensor([P for _, P in pairs])[:, None]
-        self._start = torch.cumsum(self._size, 0) - self._size
-        self._generator = torch.Generator().manual_seed(0)
-
-    def batch(self, alive: list[int]) -> tuple[torch.Tensor, torch.Tensor]:
-        """Sentences drawn with replacement from each replica's own P: (R, B, d) and (R, B)."""
-        draw = torch.rand(len(alive), BATCH, generator=self._generator, dtype=torch.float64)
-        rows = (draw * self._size[alive]).long() + self._start[alive]
-        return self._tokens[rows], self._targets[rows]
-
-
-@torch.no_grad()
-def test_losses(network: Network, tokens: torch.Tensor, targets: torch.Tensor) -> list[float]:
-    """Mean cross-entropy of each replica, nats."""
-    logits = torch.cat([network(part) for part in tokens.split(1024, dim=1)], dim=1)
-    return cross_entropy(logits.transpose(1, 2), targets, reduction="none").mean(dim=1).tolist()
-
-
-def train(rhm: RHM, condition: Condition, pairs: list[tuple[int, int]]) -> list[dict[str, object]]:
-    """Best test loss of every replica; one stops when its best is PATIENCE times as old as it was when reached."""
-    data = Data(rhm, condition, pairs)
-    network = NetworkSpec("lcn", {"width": WIDTH}).build(rhm, len(pairs))
-    network.initialise(init_generators([seed for seed, _ in pairs]))
-    free = [p for name, p in network.named_parameters() if not name.startswith(condition.frozen or ("none",))]
-    optimiser = ReplicaOptimiser(free, torch.full((len(pairs),), RATE * network.rate_scale()), adam=False)
-    best = [(math.inf, 0)] * len(pairs)
-    last, alive = [0] * len(pairs), list(range(len(pairs)))
-    due = 16
-    for step in range(1, MOST_STEPS + 1):
-        tokens, targets = data.batch(alive)
-        # a mean over the batch, a sum over replicas: none enters another's gradient
-        cross_entropy(network(tokens).flatten(0, 1), targets.flatten(), reduction="sum").div(BATCH).backward()
-        optimiser.step()
-        network.zero_grad()
-        if step not in (due, MOST_STEPS):
-            continue
-        due = round(1.25 * step)
-        keep = []
-        losses = test_losses(network, *(x[alive] for x in data.test))
-        for i, (r, loss) in enumerate(zip(alive, losses, strict=True)):
-            last[r] = step
-            best[r] = min(best[r], (loss, step))
-            if math.isfinite(loss) and step <= max(LEAST_STEPS, PATIENCE * best[r][1]):
-                keep.append(i)
-        if len(keep) < len(alive):
-            alive = [alive[i] for i in keep]
-            if not alive:
-                break
-            network.keep(torch.tensor(keep))
-            optimiser.keep(torch.tensor(keep))
+def train(rhm, condition, sizes, settings=SETTINGS, grammars=GRAMMARS):
+    """Best test loss of every grammar at every size."""
+    kind, frozen = CONDITIONS[condition]
+    tasks = [Task(rhm.grammar(seed), P, seed, settings.learning_rate) for seed in range(grammars) for P in sizes]
+    examples = kind(tasks, settings, torch.device("cpu"))
+    ideal = {task.seed: examples.plateaus(task).tolist() for task in tasks}
+    network = NetworkSpec("lcn", {"width": WIDTH}).build(rhm, len(tasks))
+    trainer = Trainer(network, examples, settings, trainable=lambda name: not name.startswith(frozen or "-"))
+    trainer.finish()
     return [
-        {"seed": s, "P": P, "loss": loss, "best_step": at, "steps": steps, "ideal": ideal}
-        for (s, P), (loss, at), steps, ideal in zip(pairs, best, last, data.ideal, strict=True)
+        {"seed": task.seed, "P": task.P, "loss": one.best_loss, "best_step": one.best_step, "steps": one.steps}
+        | {"ideal": ideal[task.seed]}
+        for task, one in zip(tasks, trainer.outcomes(), strict=True)
     ]
 
 
-def main(name: str, v: int, m: int, first: int, count: int) -> None:
+def main(condition, v, m, first, count):
     """Run one condition and append its results."""
     torch.set_num_threads(1)
-    rhm = RHM(v=v, m=m, s=2, L=3)
-    pairs = [(seed, first << i) for seed in range(GRAMMARS) for i in range(count)]
-    results = train(rhm, CONDITIONS[name], pairs)
-    settings = {"width": WIDTH, "learning_rate": RATE, "batch_size": BATCH, "test_size": TEST, "patience": PATIENCE}
-    settings |= {"least_steps": LEAST_STEPS, "most_steps": MOST_STEPS}
+    results = train(RHM(v=v, m=m, s=2, L=3), condition, [first << i for i in range(count)])
     with Path("networks.jsonl").open("a") as file:
-        file.write(json.dumps({"provenance": provenance(PACKAGES), "settings": settings}) + "\n")
+        file.write(json.dumps({"provenance": provenance(PACKAGES), "settings": str(SETTINGS)}) + "\n")
         for result in results:
-            file.write(json.dumps({"condition": name, "v": v, "m": m, **result}) + "\n")
+            file.write(json.dumps({"condition": condition, "v": v, "m": m, **result}) + "\n")
 
 
 if __name__ == "__main__":

@@ -7,23 +7,23 @@ check is that of Yang et al., arXiv:2203.03466, section D.1). The networks in me
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+from torch import nn
 
 from rhmtheory import RHM, InputError
 from rhmtheory.fitting.slopes import slope
 from rhmtheory.support.checks import as_int
 from rhmtheory.support.types import FloatArray
-from rhmvalidation.diagnostics.figures import plot_coordinate_check
-from rhmvalidation.networks.fast import LayeredNetwork
-from rhmvalidation.networks.spec import NetworkSpec
+from rhmvalidation.diagnostics.hooks import activations
+from rhmvalidation.networks.spec import NetworkSpec, stack_of
+from rhmvalidation.training.examples import cross_entropy
 from rhmvalidation.training.optimisers import ReplicaOptimiser
 from rhmvalidation.training.settings import Settings
-from rhmvalidation.training.trainer import cross_entropy
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -63,31 +63,52 @@ class CoordinateCheck:
 
     def plot(self, ax: Axes | None = None) -> Axes:
         """Draw both sizes against width, a line per layer: solid at the start, dashed what training adds."""
-        return plot_coordinate_check(self, ax)
+        from rhmtheory.plotting import new_figure
+
+        ax = new_figure()[1][0] if ax is None else ax
+        for layer, (size, update) in enumerate(zip(self.activations.T, self.updates.T, strict=True)):
+            ax.plot(self.widths, size, "o-", color=f"C{layer}", label=f"layer {layer + 1}")
+            ax.plot(self.widths, update, "s--", color=f"C{layer}")
+        ax.set(yscale="log", xlabel="width", ylabel="root mean square", title=self.network)
+        ax.set_xscale("log", base=2)
+        ax.set_xticks(self.widths, [str(width) for width in self.widths])
+        ax.legend(
+            title="solid: start; dashed: update",
+            fontsize="x-small",
+            title_fontsize="x-small",
+            loc="upper left",
+            bbox_to_anchor=(0, 0.8),
+        )
+        return ax
 
 
 def coordinate_check(
-    network: str,
+    network: str | Callable[[int], nn.Module],
     rhm: RHM,
-    widths: Sequence[int] = (32, 64, 128, 256),
     *,
+    widths: Sequence[int] = (32, 64, 128, 256),
     steps: int = 4,
     seeds: int = 4,
     settings: Settings | None = None,
+    layers: Sequence[str] | None = None,
 ) -> CoordinateCheck:
     """Train a network of several widths for a few steps and measure its activations and their updates.
 
     Parameters
     ----------
-    network : str
-        One of the networks of this package.
+    network : str or callable
+        Name of a network of this package, or a factory: it takes a width and returns a module from ids (B, d) to
+        logits, its weights drawn from torch's global generator.
     rhm : RHM
     widths : sequence of int
         At least two, increasing.
     steps, seeds : int
-        Steps of training, and independent repetitions (grammar, weights, sentences), which train as replicas.
+        Steps of training, and independent repetitions (grammar, weights, sentences).
     settings : Settings, optional
-        Learning rate, optimiser, batch size, heads and depth; the width in it is replaced.
+        Learning rate, optimiser and batch size; SGD at rate 1 by default. The rate is in units of the
+        parametrisation for networks of this package.
+    layers : sequence of str, optional
+        See `rhmvalidation.diagnostics.hooks.activations`.
 
     Returns
     -------
@@ -96,42 +117,51 @@ def coordinate_check(
     Raises
     ------
     InputError
-        For fewer than two widths, and steps or seeds below one.
+        For fewer than two widths, steps or seeds below one, and layers as in `activations`.
     """
     steps, seeds = as_int("steps", steps, low=1), as_int("seeds", seeds, low=1)
     if len(widths) < 2 or sorted(set(widths)) != list(widths):
-        raise InputError(f"widths={tuple(widths)} must be two or more, increasing: a slope needs both")
+        rule = "must be two or more, increasing"
+        raise InputError("widths", tuple(widths), rule, "a slope needs both")
     settings = settings or Settings(learning_rate=1.0)
-    sizes = [_sizes(network, rhm, as_int("width", width, low=1), steps, seeds, settings) for width in widths]
-    start, update = (np.array(part) for part in zip(*sizes, strict=True))
-    return CoordinateCheck(network, tuple(widths), start, update)
+    by_width = []
+    for width in (as_int("width", width, low=1) for width in widths):
+        found = [
+            _sizes(_make(network, rhm, width, seed), rhm, steps, seed, settings, layers) for seed in range(seeds)
+        ]
+        by_width.append(np.exp(np.log(found).mean(axis=0)))  # (2, layers)
+    start, update = np.array(by_width).transpose(1, 0, 2)
+    label = network if isinstance(network, str) else getattr(network, "__name__", type(network).__name__)
+    return CoordinateCheck(label, tuple(widths), start, update)
+
+
+def _make(network: str | Callable[[int], nn.Module], rhm: RHM, width: int, seed: int) -> nn.Module:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return NetworkSpec(network, {"width": width}).module(rhm) if isinstance(network, str) else network(width)
 
 
 def _sizes(
-    name: str, rhm: RHM, width: int, steps: int, seeds: int, settings: Settings
-) -> tuple[list[float], list[float]]:
-    model = NetworkSpec(name, {"width": width}).build(rhm, seeds)
-    if not isinstance(model, LayeredNetwork):
-        raise InputError(f"network={name!r} has no layers that could be compared: choose one of this package")
-    model.initialise([torch.Generator().manual_seed(seed) for seed in range(seeds)])
-    sets = [rhm.grammar(seed).sample((steps + 1) * settings.batch_size, seed) for seed in range(seeds)]
-    batches = torch.split(torch.from_numpy(np.stack(sets)), settings.batch_size, dim=1)
-    optimiser = ReplicaOptimiser(
-        model.parameters(),
-        torch.full((seeds,), settings.learning_rate * model.rate_scale()),
-        adam=settings.optimiser == "adamw",
-    )
-    probe = batches[-1]
-    with torch.no_grad():
-        before = model.layers(probe)
-    for tokens in batches[:-1]:
-        cross_entropy(model(tokens)[:, :, None], tokens[..., -1:]).sum().backward()  # type: ignore[no-untyped-call]
+    module: nn.Module, rhm: RHM, steps: int, seed: int, settings: Settings, layers: Sequence[str] | None
+) -> FloatArray:
+    """Root mean squares of activations, and of what training adds to them, (2, layers)."""
+    tokens = rhm.grammar(seed).sample((steps + 1) * settings.batch_size, seed)
+    *batches, probe = np.split(tokens, steps + 1)
+    stack = stack_of(module, rhm, 1)
+    stack.initialise([torch.Generator().manual_seed(seed)])
+    rate = torch.tensor([settings.learning_rate * stack.rate_scale()])
+    optimiser = ReplicaOptimiser(stack.parameters(), rate, adam=settings.optimiser == "adamw")
+    before = activations(module, probe, layers)
+    for batch in batches:
+        ids = torch.from_numpy(batch)[None]
+        cross_entropy(stack(ids)[:, :, None], ids[..., -1:]).sum().backward()  # type: ignore[no-untyped-call]
         optimiser.step()
-    with torch.no_grad():
-        after = model.layers(probe)
-    return [_size(x) for x in before], [_size(y - x) for x, y in zip(before, after, strict=True)]
+    module.load_state_dict(stack.weights(), strict=False)
+    after = activations(module, probe, layers)
+    sizes = [[_size(x) for x in before.values()], [_size(after[name] - x) for name, x in before.items()]]
+    return np.array(sizes)
 
 
 def _size(x: torch.Tensor) -> float:
-    """Root mean square of each replica, averaged in logarithms."""
-    return float(x.double().square().flatten(1).mean(dim=1).log().mean().div(2).exp())
+    """Root mean square."""
+    return float(x.double().square().mean().sqrt())

@@ -16,8 +16,7 @@ from rhmtheory.exact.inference import next_token
 from rhmtheory.support.checks import as_int
 from rhmtheory.support.json import plain
 from rhmtheory.support.types import FloatArray, IntArray
-from rhmvalidation.diagnostics.figures import plot_evaluation
-from rhmvalidation.networks.fast import Network, evaluating
+from rhmvalidation.networks.stack import evaluating
 from rhmvalidation.training.devices import pick_device
 
 if TYPE_CHECKING:
@@ -87,7 +86,20 @@ class Evaluation:
 
     def plot(self, ax: Axes | None = None) -> Axes:
         """Draw loss and exact entropy against position, and the losses of ideal predictors of less context."""
-        return plot_evaluation(self, ax)
+        from rhmtheory.plotting import new_figure
+
+        ax = new_figure()[1][0] if ax is None else ax
+        positions = self.positions
+        for k, losses in enumerate(self.ideal_loss):
+            label = "ideal, context level k" if k == 0 else None
+            ax.plot(positions, losses, "_", color="0.55", ms=12, label=label)
+            at = positions[-1], losses[-1]
+            ax.annotate(f"{k}", at, xytext=(8, -3), textcoords="offset points", fontsize=8)
+        ax.plot(positions, self.entropies, "k_", ms=16, label="exact entropy")
+        ax.errorbar(positions, self.loss, 2 * self.loss_error, fmt="o", ms=4, color="C0", label="loss")
+        ax.set(xlabel="position of the token", ylabel="nats", xticks=positions)
+        ax.legend(fontsize=8)
+        return ax
 
 
 @torch.no_grad()
@@ -98,7 +110,6 @@ def evaluate(
     sentences: int = 4096,
     seed: int = 0,
     batch_size: int = 1024,
-    every_token: bool = False,
     device: str | torch.device = "auto",
 ) -> Evaluation:
     """Hold any predictor against exact entropies and ideal predictors.
@@ -107,15 +118,12 @@ def evaluate(
     ----------
     predict : callable
         Maps ids, int64 of shape (B, d), to logits of shape (B, v) for the last token, or (B, d, v), entry t for
-        token t given those before it: a module, or any function, that returns a tensor or an array. A network of
-        this package is asked for its first replica. A module is asked in evaluation mode, and left in the mode that
-        it had.
+        token t given those before it: a module, or any function, that returns a tensor or an array. A module is
+        asked in evaluation mode, and left in the mode that it had.
     grammar : Grammar
     sentences, seed : int
         How many are drawn, and their seed: the same for every predictor.
     batch_size : int
-    every_token : bool
-        Ask a network of this package (a decoder) for logits of every token.
     device : str or torch.device
         Where the ids are when ``predict`` gets them. ``auto`` is where the parameters of a module are, and the CPU
         for any other function.
@@ -141,7 +149,7 @@ def evaluate(
     tokens = grammar.sample(as_int("sentences", sentences, low=2), seed)
     where, size = _device_of(predict, device), as_int("batch_size", batch_size, low=1)
     with evaluating(predict) if isinstance(predict, nn.Module) else nullcontext():
-        log_q = _log_probabilities(_single(predict, every_token=every_token), grammar, tokens, size, where)
+        log_q = _log_probabilities(predict, grammar, tokens, size, where)
     shape, n = grammar.shape, len(tokens)
     positions = tuple(range(shape.d)) if log_q.shape[1] == shape.d else (shape.d - 1,)
     targets = tokens[:, positions].astype(np.int64)
@@ -167,15 +175,6 @@ def _device_of(predict: Callable[[Tensor], Any], device: str | torch.device) -> 
     return torch.device("cpu") if first is None else first.device
 
 
-def _single(predict: Callable[[Tensor], Any], *, every_token: bool) -> Callable[[Tensor], Any]:
-    """The first replica, where the predictor is a network of this package."""
-    if not isinstance(predict, Network):
-        return predict
-    network, replicas = predict, len(next(predict.parameters()))
-    ask = network.autoregressive if every_token else network
-    return lambda ids: ask(ids.expand(replicas, *ids.shape))[0]
-
-
 def _log_probabilities(
     predict: Callable[[Tensor], Any], grammar: Grammar, tokens: IntArray, size: int, device: torch.device
 ) -> FloatArray:
@@ -186,11 +185,13 @@ def _log_probabilities(
         logits = torch.as_tensor(predict(ids)).detach().cpu().double()
         if tuple(logits.shape) not in ((len(ids), v), (len(ids), d, v)):
             raise InputError(
-                f"ids of shape {tuple(ids.shape)} were mapped to {tuple(logits.shape)}: logits must have shape "
-                f"(B, v) = {(len(ids), v)}, or (B, d, v) = {(len(ids), d, v)}"
+                f"ids of shape {tuple(ids.shape)}",
+                rule=f"were mapped to {tuple(logits.shape)}",
+                way_out=f"logits must have shape (B, v) = {(len(ids), v)}, or (B, d, v) = {(len(ids), d, v)}",
             )
         parts.append(logits.log_softmax(dim=-1).reshape(len(ids), -1, v))
     out: FloatArray = torch.cat(parts).numpy()
     if not np.isfinite(out).all():
-        raise InputError("the predictor gives logits that are not finite: it can be held against nothing")
+        rule, way_out = "gives logits that are not finite", "it can be held against nothing"
+        raise InputError("the predictor", rule=rule, way_out=way_out)
     return out

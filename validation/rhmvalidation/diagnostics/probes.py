@@ -1,4 +1,4 @@
-"""What a network represents: which changes its layers see, and which hidden symbols can be read off them."""
+"""Representations of a network: the changes that its layers see, and the hidden symbols read off them."""
 
 from __future__ import annotations
 
@@ -13,8 +13,7 @@ from torch import Tensor, nn
 from rhmtheory import Grammar, InputError
 from rhmtheory.support.checks import as_choice, as_int
 from rhmtheory.support.types import FloatArray, IntArray
-from rhmvalidation.diagnostics.activations import activations
-from rhmvalidation.diagnostics.figures import plot_linear_probes
+from rhmvalidation.diagnostics.hooks import activations
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -42,6 +41,19 @@ class Sensitivity:
         """``1 - rule / symbol``, shape (layers, L - 1)."""
         return np.asarray(1 - self.rule / self.symbol)
 
+    def plot(self, ax: Axes | None = None) -> Axes:
+        """Draw the blindness to synonyms of each hidden level against the layers, one line per level."""
+        from rhmtheory.plotting import new_figure
+
+        ax = new_figure()[1][0] if ax is None else ax
+        for level, blind in enumerate(self.blindness.T, start=1):
+            ax.plot(range(len(self.layers)), blind, "o-", label=f"hidden level {level}")
+        ax.axhline(0, color="0.6", lw=0.8)
+        ax.set(ylabel="blindness to synonyms", ylim=(min(-0.05, self.blindness.min()), 1.05))
+        ax.set_xticks(range(len(self.layers)), list(self.layers))
+        ax.legend(fontsize=8)
+        return ax
+
 
 def sensitivity(
     network: nn.Module,
@@ -49,7 +61,6 @@ def sensitivity(
     *,
     layers: Sequence[str] | None = None,
     normalise: str = "whiten",
-    replica: int = 0,
     sentences: int = 2048,
     seed: int = 0,
 ) -> Sensitivity:
@@ -63,16 +74,14 @@ def sensitivity(
     Parameters
     ----------
     network : torch.nn.Module
-        One of this package, or any module that maps ids (B, d) to logits.
+        Any module of ids (B, d).
     grammar : Grammar
     layers : sequence of str, optional
-        See `rhmvalidation.diagnostics.activations.activations`.
+        See `rhmvalidation.diagnostics.hooks.activations`.
     normalise : {"whiten", "standardise"}
         ``standardise`` is published: each neuron by its own mean and standard deviation. ``whiten`` takes
         correlations between neurons away, too (a thousandth of the mean variance is added to all directions), so
         that a symbol that many neurons share does not outweigh the others.
-    replica : int
-        Of a network of this package.
     sentences, seed : int
 
     Raises
@@ -85,14 +94,15 @@ def sensitivity(
     sentences = as_int("sentences", sentences, low=2)
     as_choice("normalise", normalise, ("whiten", "standardise"))
     if shape.L < 2:
-        raise InputError("L=1 has no hidden symbols between tokens and root: the diagnostic needs at least 2")
+        rule = "has no hidden symbols between tokens and root"
+        raise InputError("L", shape.L, rule, "the diagnostic needs at least 2")
     if any(shape.n_rules(k) < 2 for k in range(1, shape.L)):
-        raise InputError("m=1 gives a symbol one rule: without synonyms there is nothing to redraw")
+        raise InputError("m", 1, "gives a symbol one rule", "without synonyms there is nothing to redraw")
     rng = np.random.default_rng(seed)
     trees = grammar.sample_trees(sentences, rng)
 
     def flat(tokens: IntArray) -> dict[str, Tensor]:
-        found = activations(network, tokens, layers, replica)
+        found = activations(network, tokens, layers)
         return {name: layer.flatten(1).double() for name, layer in found.items()}
 
     before = flat(trees.tokens)
@@ -121,7 +131,7 @@ def _normalisation(x: Tensor, how: str) -> tuple[Tensor, Tensor]:
 
 @dataclass(frozen=True, eq=False)
 class LinearProbes:
-    """What of each hidden symbol is read off each layer, and what there is to be read. Made by `linear_probes`.
+    """Information about each hidden symbol that is read off each layer. Made by `linear_probes`.
 
     The exact posterior of a symbol given the tokens that the network sees is all that any layer can hold about it.
 
@@ -149,8 +159,17 @@ class LinearProbes:
         return np.asarray(1 - self.divergence[level - 1].sum(axis=1) / self.information[level - 1].sum())
 
     def plot(self, ax: Axes | None = None) -> Axes:
-        """Draw the share of each level against the layers, one line per level."""
-        return plot_linear_probes(self, ax)
+        """Draw the share of each level's information that the layers hold, one line per level."""
+        from rhmtheory.plotting import new_figure
+
+        ax = new_figure()[1][0] if ax is None else ax
+        for level, information in enumerate(self.information, start=1):
+            label = f"level {level}: {information.sum():.2f} nats there"
+            ax.plot(range(len(self.layers)), self.share(level), "o-", label=label)
+        ax.set(ylabel="share of the information held", ylim=(-0.05, 1.05))
+        ax.set_xticks(range(len(self.layers)), list(self.layers))
+        ax.legend(fontsize=8)
+        return ax
 
 
 def linear_probes(
@@ -159,7 +178,6 @@ def linear_probes(
     *,
     layers: Sequence[str] | None = None,
     position: int | None = None,
-    replica: int = 0,
     sentences: int = 4096,
     penalty: float = 1e-3,
     seed: int = 0,
@@ -172,15 +190,13 @@ def linear_probes(
     Parameters
     ----------
     network : torch.nn.Module
-        One of this package, or any module that maps ids (B, d) to logits.
+        Any module of ids (B, d).
     grammar : Grammar
     layers : sequence of str, optional
-        See `rhmvalidation.diagnostics.activations.activations`.
+        See `rhmvalidation.diagnostics.hooks.activations`.
     position : int, optional
         Read the activations at this position alone, of layers of shape (n, d, w) that have seen the tokens before
         it and no other. By default whole layers, which have seen all tokens but the last.
-    replica : int
-        Of a network of this package.
     sentences : int
         To fit the probes; half as many more test them.
     penalty : float
@@ -201,12 +217,13 @@ def linear_probes(
     posteriors = [grammar.posteriors(tokens, level=level, mask=hidden) for level in levels]  # (n, width, v_l)
     information = tuple(_information(grammar, level, p[n:]) for level, p in zip(levels, posteriors, strict=True))
     divergence: list[list[FloatArray]] = [[] for _ in levels]
-    found = activations(network, tokens, layers, replica)
+    found = activations(network, tokens, layers)
     targets = [torch.from_numpy(p).float() for p in posteriors]
     for name, layer in found.items():
         if position is not None:
             if layer.dim() != 3 or layer.shape[1] != shape.d:
-                raise InputError(f"layer {name!r} has shape {tuple(layer.shape)}: position needs (n, d, w)")
+                rule, way_out = f"has shape {tuple(layer.shape)}", "`position` needs (n, d, w)"
+                raise InputError(f"layer {name!r}", rule=rule, way_out=way_out)
             layer = layer[:, position]
         for out, read in zip(divergence, _fit(layer.flatten(1), targets, n, penalty), strict=True):
             out.append(read)

@@ -254,15 +254,19 @@ class AttentionOnly(_Transformer):
     def forward(self, tokens: Tensor) -> Tensor:
         """Return logits of the last token, (R, B, v), from ids (R, B, d)."""
         ids, y = mask_last(tokens, self.v), None
+        # nothing stands between two layers, so that the mixing matrix of one is multiplied into those of the next,
+        # w * w * 3 w products, and no vector of the batch is mixed, B d w * w
+        merged = self._saves(6 * self.width <= tokens.shape[1] * self.d)
         for i in range(self.depth):
-            # nothing stands between two layers: the mixing matrix of one is multiplied into those of the next
-            matrices = torch.bmm(self.mix(i - 1), self.qkv(i)) if i else self.qkv(i)
+            matrices = torch.bmm(self.mix(i - 1), self.qkv(i)) if i and merged else self.qkv(i)
             if i == self.depth - 1:
                 y = attend_last(self.embed(ids) if y is None else y, matrices, self.heads)
             else:
                 y = attend(self._first(ids, matrices) if y is None else times(y, matrices), self.heads)
+            if not merged or i == self.depth - 1:
+                y = times(y, self.mix(i))
         assert y is not None
-        return torch.bmm(times(y, self.mix(self.depth - 1))[:, :, -1], self["readout"] * self.scale)
+        return torch.bmm(y[:, :, -1], self["readout"] * self.scale)
 
 
 class Decoder(_Transformer):

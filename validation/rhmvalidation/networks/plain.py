@@ -72,8 +72,9 @@ class TreeLayer(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Map (b, t, c) to (b, t / s, w)."""
         tuples = x.unflatten(1, (-1, self.s)).flatten(2)  # (b, i, s c)
-        weight = self.weight.expand(tuples.shape[1], -1, -1)
-        return torch.relu(torch.einsum("bic,icw->biw", tuples, weight) / math.sqrt(weight.shape[1]))
+        shared = len(self.weight) == 1
+        units = tuples @ self.weight[0] if shared else torch.einsum("bic,icw->biw", tuples, self.weight)
+        return torch.relu(units / math.sqrt(tuples.shape[2]))
 
 
 class _Hierarchical(PlainNetwork):

@@ -32,6 +32,8 @@ class Settings:
     """Offline; online the number of steps is P / batch_size."""
     patience: float = 3.0
     """Offline: stop when the steps since the best test loss exceed (patience - 1) times the steps up to it."""
+    least_steps: int = 0
+    """Offline: steps before which nothing stops for want of patience."""
     test_size: int = 4096
     precision: str = "float32"
     """``bfloat16`` runs the matrix products of the forward pass in that format; weights stay in float32."""
@@ -51,7 +53,8 @@ class Settings:
         as_choice("objective", self.objective, OBJECTIVES)
         for name in ("batch_size", "max_steps", "test_size"):
             set_int(self, name, low=1, high=LARGEST)
-        set_int(self, "warmup", low=0, high=LARGEST)
+        for name in ("warmup", "least_steps"):
+            set_int(self, name, low=0, high=LARGEST)
         for name in ("learning_rate", "weight_decay", "patience", "after_last_step"):
             value = getattr(self, name)
             if name != "after_last_step" or value is not None:

@@ -22,7 +22,7 @@ class Record:
 
     def __init__(self, settings: Settings, max_steps: int, last_step: float) -> None:
         self._patience = settings.patience if settings.protocol == "offline" else math.inf
-        self._after = settings.after_last_step
+        self._after, self._least = settings.after_last_step, settings.least_steps
         self._max_steps, self._last_step = max_steps, last_step
         self.best_loss, self.best_step, self.steps = math.inf, 0, 0
         self.curve: list[tuple[int, float]] = []
@@ -45,7 +45,7 @@ class Record:
                 self.best_loss, self.best_step = loss, step
             if loss < self._last_step and self.crossed is None:
                 self.crossed = step
-        waited = step > self._patience * max(self.best_step, FIRST_EVALUATION)
+        waited = step > max(self._least, self._patience * max(self.best_step, FIRST_EVALUATION))
         made = self._after is not None and self.crossed is not None and step >= self._after * self.crossed
         self.stopped = self.diverged or waited or made or step >= self._max_steps
 

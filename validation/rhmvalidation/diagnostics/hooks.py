@@ -1,4 +1,4 @@
-"""What the layers of a network hold: of the networks here by layer, of any other module by hooks."""
+"""Activations of the layers of a module, by hooks."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from rhmtheory import InputError
+from rhmtheory.support.errors import InputError
 from rhmtheory.support.types import IntArray
-from rhmvalidation.networks.fast import LayeredNetwork, evaluating
+from rhmvalidation.networks.stack import evaluating
 
 _BATCH = 1024
 
 
 def layer_names(network: nn.Module) -> list[str]:
-    """Names under which activations of a module can be asked for: those of all its submodules."""
+    """Return the names under which activations of a module can be asked for: those of all its submodules."""
     return [name for name, _ in network.named_modules() if name]
 
 
 def default_layers(network: nn.Module) -> list[str]:
-    """The children of a module; lists of modules by their entries."""
+    """Return the names of the children of a module; of lists of modules those of their entries."""
     out = []
     for name, child in network.named_children():
         listed = isinstance(child, (nn.ModuleList, nn.ModuleDict))
@@ -31,21 +31,17 @@ def default_layers(network: nn.Module) -> list[str]:
 
 
 @torch.no_grad()
-def activations(
-    network: nn.Module, tokens: IntArray, layers: Sequence[str] | None = None, replica: int = 0
-) -> dict[str, Tensor]:
-    """Activations of layers for sentences, in evaluation mode; the module is left in the mode that it had.
+def activations(network: nn.Module, tokens: IntArray, layers: Sequence[str] | None = None) -> dict[str, Tensor]:
+    """Return activations of layers for sentences, in evaluation mode; the module keeps the mode that it had.
 
     Parameters
     ----------
     network : torch.nn.Module
-        One of this package, whose layers are named ``layer 1``, ``layer 2``, ..., or any module of ids (B, d).
+        Any module of ids (B, d).
     tokens : integer array, shape (n, d)
     layers : sequence of str, optional
-        All of a network of this package by default. Of another module any of `layer_names`; by default
-        `default_layers`.
-    replica : int
-        Of a network of this package.
+        Any of `layer_names`; by default `default_layers`, which are the ``layers.0``, ``layers.1``, ... of the
+        networks of this package.
 
     Returns
     -------
@@ -61,11 +57,7 @@ def activations(
     ids = torch.from_numpy(tokens.astype(np.int64)).to(next(network.parameters()).device)
     with evaluating(network):
         for batch in torch.split(ids, _BATCH):
-            if isinstance(network, LayeredNetwork):
-                values = _layers(network, batch, layers, replica)
-            else:
-                values = _hooked(network, batch, layers)
-            for name, value in values.items():
+            for name, value in _hooked(network, batch, layers).items():
                 parts.setdefault(name, []).append(value.float().cpu())
     return {name: torch.cat(pieces) for name, pieces in parts.items()}
 
@@ -73,18 +65,12 @@ def activations(
 def _check_names(wanted: Sequence[str], known: Sequence[str]) -> None:
     for name in wanted:
         if name not in known:
-            raise InputError(f"layer {name!r} does not exist: this network has {', '.join(known)}")
+            raise InputError(
+                f"layer {name!r}", rule="does not exist", way_out=f"this network has {', '.join(known)}"
+            )
     if not wanted:
-        raise InputError("there is no layer to look at: the network has no submodules, or the list is empty")
-
-
-def _layers(network: LayeredNetwork, ids: Tensor, names: Sequence[str] | None, replica: int) -> dict[str, Tensor]:
-    found = network.layers(ids.expand(len(next(network.parameters())), *ids.shape))
-    values = {f"layer {i}": layer[replica] for i, layer in enumerate(found, start=1)}
-    if names is None:
-        return values
-    _check_names(names, list(values))
-    return {name: values[name] for name in names}
+        rule, way_out = "leave no layer to look at", "the network has no submodules, or the list is empty"
+        raise InputError("layers", rule=rule, way_out=way_out)
 
 
 def _hooked(network: nn.Module, ids: Tensor, layers: Sequence[str] | None) -> dict[str, Tensor]:
@@ -107,8 +93,9 @@ def _hooked(network: nn.Module, ids: Tensor, layers: Sequence[str] | None) -> di
             handle.remove()
     for name in names:
         if name not in outputs:
-            raise InputError(f"layer {name!r} is not called in the forward pass: leave it out")
+            raise InputError(f"layer {name!r}", rule="is not called in the forward pass", way_out="leave it out")
         output = outputs[name]
         if not isinstance(output, Tensor) or output.dim() < 2 or len(output) != len(ids):
-            raise InputError(f"layer {name!r} does not return a tensor with a row for each sentence: leave it out")
+            rule = "does not return a tensor with a row for each sentence"
+            raise InputError(f"layer {name!r}", rule=rule, way_out="leave it out")
     return outputs

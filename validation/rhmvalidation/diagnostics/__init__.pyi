@@ -1,0 +1,10 @@
+from .coordinates import CoordinateCheck as CoordinateCheck
+from .coordinates import coordinate_check as coordinate_check
+from .evaluation import Evaluation as Evaluation
+from .evaluation import evaluate as evaluate
+from .hooks import activations as activations
+from .hooks import layer_names as layer_names
+from .probes import LinearProbes as LinearProbes
+from .probes import Sensitivity as Sensitivity
+from .probes import linear_probes as linear_probes
+from .probes import sensitivity as sensitivity

@@ -1,0 +1,10 @@
+from .examples import EXAMPLES as EXAMPLES
+from .examples import AllTokens as AllTokens
+from .examples import Examples as Examples
+from .examples import LastToken as LastToken
+from .examples import Task as Task
+from .outcome import Outcome as Outcome
+from .settings import Settings as Settings
+from .trained import Trained as Trained
+from .trained import train as train
+from .trainer import Trainer as Trainer
