@@ -17,9 +17,9 @@ WITH_EXAMPLES = sorted(
 
 
 def test_there_are_examples():
-    assert {f"{PACKAGE}.{name}" for name in ("training.trainer", "diagnostics.evaluation", "sentences")} <= set(
-        WITH_EXAMPLES
-    )
+    assert {
+        f"{PACKAGE}.{name}" for name in ("training.trained", "networks.spec", "diagnostics.evaluation", "sentences")
+    } <= set(WITH_EXAMPLES)
 
 
 @pytest.mark.parametrize("name", WITH_EXAMPLES)

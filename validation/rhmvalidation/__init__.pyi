@@ -2,6 +2,7 @@ from . import diagnostics as diagnostics
 from . import networks as networks
 from . import studies as studies
 from . import training as training
+from .diagnostics.coordinates import coordinate_check as coordinate_check
 from .diagnostics.evaluation import Evaluation as Evaluation
 from .diagnostics.evaluation import evaluate as evaluate
 from .diagnostics.probes import linear_probes as linear_probes

@@ -22,7 +22,7 @@ PACKAGES = ("rhmtheory", "numpy", "numba", "torch")
 
 
 class Part(Examples):
-    """The symbol of ``target_level`` above the last token, from the sibling of its ancestor of level ``sibling``."""
+    """The symbol of ``target_level`` above the last token, from the sibling of its level-``sibling`` ancestor."""
 
     sibling: int | None = None
     """Level of the ancestor; None: all tokens but the last are seen."""
