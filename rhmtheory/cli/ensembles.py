@@ -76,10 +76,9 @@ def predict_command(
     click.echo("\n\n".join(map(str, predictions)))
 
 
-_ALONE = "ask for pairs, by covariance(i, j), or for the ensemble, by rms_correlation"
-
-
-@click.command("correlations", cls=Command, words={_ALONE: "name no grammar, for the ensemble alone"})
+@click.command(
+    "correlations", cls=Command, ways_out={"the correlations": "name no grammar, for the ensemble alone"}
+)
 @json_option
 @plot_option
 @click.option("--grammars", type=int, help="Compare with the average over this many drawn grammars.")
@@ -153,7 +152,11 @@ def _measured_table(rows: list[dict[str, Any]], grammars: int) -> Table:
     return table
 
 
-@click.command("plateaus", cls=Command, words={"estimate_plateaus or estimate_next_token_entropies": "--samples"})
+@click.command(
+    "plateaus",
+    cls=Command,
+    ways_out={"the exact entropies": "use `samples`, which gives an estimate, or fewer levels"},
+)
 @json_option
 @plot_option
 @click.option("--grammars", type=int, help="Add mean, error and spread over this many drawn grammars.")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Callable, Mapping
 from functools import cached_property
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from rhmtheory import RHM, InputError
+from rhmtheory import RHM, InputError, ResourceError
 
 if TYPE_CHECKING:
     from rhmtheory import Grammar
@@ -25,28 +24,35 @@ _FLAGS = {"levels": "--L", "exponent": "--zipf", "published_seed": "--published-
 class Command(click.Command):
     """A command whose errors name its flags: ``--segments=2`` where the library says ``segments=2``.
 
-    ``words`` lists what the library calls otherwise, such as ``{'units="bytes"': "--bytes"}``.
+    ``words`` maps names that are no parameters of the command, such as ``{'units="bytes"': "--bytes"}``.
+    ``ways_out`` gives the way out of errors about a name where that of the library does not lead there.
     """
 
-    def __init__(self, *args: Any, words: Mapping[str, str] | None = None, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *args: Any,
+        words: Mapping[str, str] | None = None,
+        ways_out: Mapping[str, str] | None = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(*args, **kwargs)
-        self.words = dict(words or {})
+        self._words, self._ways_out = dict(words or {}), dict(ways_out or {})
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run the command; an `InputError` comes out with the names of flags."""
+        """Run the command; what goes wrong is told in its flags."""
         try:
             return super().invoke(ctx)
-        except InputError as error:
-            raise InputError(self._with_flags(str(error))) from error
+        except (InputError, ResourceError) as error:
+            error.way_out = self._ways_out.get(error.name, error.way_out)
+            raise type(error)(error.render(self._flag)) from error
 
-    def _with_flags(self, message: str) -> str:
-        for word, flag in self.words.items():
-            message = message.replace(word, flag)
-        for option in self.params:
-            # v, m, s, L and n are the notation, and flags as they are
-            if isinstance(option, click.Option) and option.name and len(option.name) > 1:
-                message = re.sub(rf"(?<![\w.\-]){option.name}=", f"{option.opts[0]}=", message)
-        return message
+    def _flag(self, name: str) -> str:
+        """Name of a parameter on this command line; other names stay as they are."""
+        if name in self._words:
+            return self._words[name]
+        options = [one for one in self.params if isinstance(one, click.Option) and one.name == name]
+        # v, m, s, L and n are the notation, and flags as they are
+        return options[0].opts[0] if options and len(name) > 1 else name
 
 
 class PerLevel(click.ParamType):  # type: ignore[type-arg]

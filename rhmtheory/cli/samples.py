@@ -11,7 +11,7 @@ from rhmtheory.cli.options import Command, OutputFile, ensemble_options, json_op
 from rhmtheory.cli.output import print_json, save_figure, write_figure
 
 
-@click.command("thresholds", cls=Command, words={"draw fewer, or use stream()": "lower --L or --most"})
+@click.command("thresholds", cls=Command, ways_out={"samples": "lower `levels` or `most`"})
 @json_option
 @plot_option
 @click.option("--sharing/--no-sharing", default=None, help="Reuse groups at all positions or not; both by default.")

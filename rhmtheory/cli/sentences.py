@@ -102,11 +102,15 @@ def tree_command(
 
 def _check_printable(tokens: int, way_out: str) -> None:
     if tokens > _MOST_PRINTED:
-        raise InputError(f"{tokens} tokens are more than the {_MOST_PRINTED} that are printed: ask for {way_out}")
+        raise InputError(
+            f"{tokens} tokens",
+            rule=f"are more than the {_MOST_PRINTED} that are printed",
+            way_out=f"ask for {way_out}",
+        )
 
 
 def _parsed(tokens: str) -> list[int]:
     try:
         return [int(token) for token in tokens.replace(",", " ").split()]
     except ValueError:
-        raise InputError(f"tokens={tokens!r} is no list of tokens: give integers, as in '3 1 4 1'") from None
+        raise InputError("tokens", tokens, "is no list of tokens", "give integers, as in '3 1 4 1'") from None

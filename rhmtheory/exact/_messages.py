@@ -27,7 +27,7 @@ from rhmtheory.tree.tables import Tables
 Impossible = Literal["raise", "nan"]
 """What to do with a sample that no derivation explains."""
 
-NO_ROOM = "a result of {size} does not fit in memory: give fewer samples at once"
+NO_ROOM = ("a result", NOT_SAID, "of {size} does not fit in memory", "give fewer samples at once")
 
 _LARGEST_BLOCK = 1 << 20
 """Floats of messages held at once by one thread (8 MiB, and as many of marginals): they stay in the cache."""

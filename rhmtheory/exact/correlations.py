@@ -100,7 +100,7 @@ def correlation_function(tables: Tables) -> FloatArray:
     operations = shape.d * max(shape.n_symbols(level) for level in range(shape.L + 1)) ** 3
     if max(shape.d << 17, operations) > _MOST_OPERATIONS:
         rule = f"of all {shape.d:.3g} tokens of {shape} take {operations:.1g} operations"
-        way_out = "ask for pairs, by covariance(i, j), or for the ensemble, by rms_correlation"
+        way_out = "ask for pairs, by `covariance(i, j)`, or for the ensemble, by `rms_correlation`"
         raise InputError("the correlations", NOT_SAID, rule, way_out)
     by_position = []
     # target side: covariance of a level-l node with the last token needs the product of last branches below

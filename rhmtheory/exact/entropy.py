@@ -407,7 +407,7 @@ def _observe(tables: Tables, level: int, states: _States, view: View) -> _States
                 f"of {tables} need more than {most} distinct beliefs about a node of level {level - 1} "
                 f"({most * view.below >> 17} MiB; f={tables.shape.levels[level - 1].f:.3g} there)"
             )
-            way_out = "use estimate_plateaus or estimate_next_token_entropies, or fewer levels"
+            way_out = "use `estimate_plateaus` or `estimate_next_token_entropies`, or fewer levels"
             raise InputError("the exact entropies", NOT_SAID, rule, way_out)
         room = min(most, 4 * room)
         joint, keys = _grown(joint, room), _grown(keys, room)

@@ -21,13 +21,17 @@ def memory_size() -> float:
         return inf
 
 
-def allocate(shapes: Sequence[tuple[int, ...]], dtype: npt.DTypeLike, too_many: str) -> list[npt.NDArray[Any]]:
+TooMany = tuple[str, Any, str, str]
+
+
+def allocate(shapes: Sequence[tuple[int, ...]], dtype: npt.DTypeLike, too_many: TooMany) -> list[npt.NDArray[Any]]:
     """Arrays of these shapes to be filled, or an `InputError` where the machine cannot hold them all.
 
-    ``too_many`` is its message; ``{size}`` in it is what they need.
+    ``too_many`` says name, value, rule and way out of the error; ``{size}`` in the rule is what they need.
     """
     size = sum(map(prod, shapes)) * np.dtype(dtype).itemsize
-    error = InputError(too_many.format(size=f"{size / 2**30:.3g} GiB"))
+    name, value, rule, way_out = too_many
+    error = InputError(name, value, rule.format(size=f"{size / 2**30:.3g} GiB"), way_out)
     # arrays larger than the memory may be given, and the process ended when they are filled
     if size > memory_size():
         raise error

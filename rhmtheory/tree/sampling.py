@@ -265,7 +265,7 @@ def _draw(tables: Tables, n: int, first: int, key: Key, *, trees: bool, threads:
     out = allocate(
         [(n, shape.width(level)) for level in levels],
         dtype,
-        f"samples={n} of {columns} symbols need {{size}}, more than there is: draw fewer, or use stream()",
+        ("samples", n, f"of {columns} symbols need {{size}}, more than there is", "draw fewer, or use `stream()`"),
     )
     size = max(1, _LARGEST_BLOCK // columns)
 

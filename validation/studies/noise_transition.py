@@ -1,7 +1,7 @@
 """Transition of the noisy tree on drawn grammars: `python noise_transition.py` writes validation/results/noise.
 
-For each grammar of (32, 8, 2), and each depth, the belief in the right root against the noise. A grammar's threshold is
-the noise at which its belief is the fixed point p* of the map; the slope there grows with depth as s**(L/nu).
+For each grammar of (32, 8, 2), and each depth, the belief in the right root against the noise. The threshold of a
+grammar is the noise at which its belief is the fixed point p* of the map; the slope there grows as s**(depth/nu).
 """
 
 import argparse
