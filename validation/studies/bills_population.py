@@ -70,7 +70,9 @@ class Network:
     readout over the width with the learning rate times the width. The masked last place is constant.
     """
 
-    def __init__(self, inputs: np.ndarray, v: int, branches: list[int], width: int, fan_in: int, *, shared: bool, seed: int) -> None:
+    def __init__(
+        self, inputs: np.ndarray, v: int, branches: list[int], width: int, fan_in: int, *, shared: bool, seed: int
+    ) -> None:
         generator = torch.Generator().manual_seed(seed)
         self.v, self.width, self.scales = v, width, []
         masked = np.concatenate([inputs, np.full((len(inputs), 1), v)], axis=1)  # (N, d)
