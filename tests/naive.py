@@ -142,3 +142,11 @@ def next_token_entropies(trees):
         conditional_entropy(trees, lambda levels, n=n: levels[-1][n], lambda levels, n=n: levels[-1][:n])
         for n in range(len(trees[0][0][-1]))
     ]
+
+
+def weighed(trees, likelihoods):
+    """Derivations times the likelihoods of their symbols, a dict from (level counted from the leaves, position)."""
+    return [
+        (levels, p * prod(row[levels[-1 - level][i]] for (level, i), row in likelihoods.items()))
+        for levels, p in trees
+    ]

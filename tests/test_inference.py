@@ -380,7 +380,7 @@ def test_threads_and_blocks_change_nothing(grammar, threads, monkeypatch):
     mask = np.random.default_rng(0).random((2000, 8)) < 0.4
     expected = grammar.posteriors(tokens, mask=mask), grammar.sample_posterior(tokens, mask=mask, samples=3, seed=4)
     monkeypatch.setattr(messages, "_LEAST_A_THREAD", 1)
-    monkeypatch.setattr(messages, "_LARGEST_BLOCK", 5000)
+    monkeypatch.setattr(messages, "LARGEST_BLOCK", 5000)
     np.testing.assert_array_equal(grammar.posteriors(tokens, mask=mask, threads=threads), expected[0])
     draws = grammar.sample_posterior(tokens, mask=mask, samples=3, seed=4, threads=threads)
     np.testing.assert_array_equal(draws, expected[1])
@@ -451,7 +451,7 @@ def test_floats_and_logarithms_agree(monkeypatch):
     def everything():
         given = {"mask": mask, "symbols": symbols}
         found = [grammar.posteriors(trees[0], level=level, **given) for level in range(4)]
-        return found, grammar.sample_posterior_trees(trees[0], samples=3, seed=2, **given)
+        return found, grammar.sample_posterior_trees(trees[0], samples=3, seed=2, **given).levels
 
     fast, fast_draws = everything()
     use_logarithms(monkeypatch)
@@ -577,7 +577,7 @@ def test_draws_are_trees_that_explain_what_was_seen(tiny):
         symbols = {k: np.where(hidden[k], -1, tree[k]) for k in range(1, len(tree)) if symbols_too}
         drawn = inference.sample_posterior_trees(
             tiny.grammar, tree[0], mask=hidden[0], samples=20, seed=6, symbols=symbols
-        )
+        ).levels
         derivations = {tuple(map(tuple, levels)) for levels, _ in tiny.trees}
         for i in range(20):
             one = [level[i] for level in drawn]
@@ -596,7 +596,7 @@ def test_draws_follow_the_joint_posterior(tiny, share):
     count = 3000
     drawn = inference.sample_posterior_trees(
         tiny.grammar, levels[0], mask=hidden, samples=count, seed=6, symbols=root
-    )
+    ).levels
     observed = {(0, i): x for i, x in enumerate(levels[0]) if not hidden[i]}
     if root:
         observed[tiny.shape.L, 0] = levels[-1][0]
@@ -624,7 +624,7 @@ def test_draws_keep_what_is_observed_and_parse(grammar):
     np.testing.assert_array_equal(np.where(mask[:, None], tokens[:, None], drawn), np.tile(tokens[:, None], (7, 1)))
     assert (grammar.parse(drawn).level(3) >= 0).all()
     trees = grammar.sample_posterior_trees(tokens, mask=mask, samples=7, seed=2)
-    for level, symbols in zip(trees, grammar.parse(drawn).levels, strict=True):
+    for level, symbols in zip(trees.levels, grammar.parse(drawn).levels, strict=True):
         np.testing.assert_array_equal(level, symbols)
 
 
@@ -639,7 +639,7 @@ def test_draws_are_reproducible(grammar):
     rng = np.random.default_rng(0)
     assert (draw(seed=rng) != draw(seed=rng)).any()
     # draws are independent of the sentences that the same seed makes
-    many = grammar.sample_posterior_trees(np.zeros((4000, 8), int), mask=mask, seed=1)[3][:, 0]
+    many = grammar.sample_posterior_trees(np.zeros((4000, 8), int), mask=mask, seed=1).level(3)[:, 0]
     sentences = grammar.sample_trees(4000, seed=1).levels[3][:, 0]
     assert abs((many == sentences).mean() - 1 / 4) < 4.5 * np.sqrt(3 / 16 / 4000)
 

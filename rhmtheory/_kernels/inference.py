@@ -162,6 +162,85 @@ def upward(nodes, below, observed, failed, node_start, rules):
 
 
 @njit(nogil=True, cache=True)
+def weigh(told, nodes, beliefs, hidden, failed, node_start, leaves):
+    """What nodes send up: what they know from below times likelihoods of their own, with the factor taken out.
+
+    beliefs (samples or 1, width, v_l) and hidden (samples or 1, width), True where they count for nothing. A node
+    of several possible symbols stays DENSE whatever is left of them, so that its marginals are still found from
+    above; of ``leaves`` nothing lies below, and one that is left is a symbol seen.
+    """
+    for i in range(len(failed)):
+        if failed[i] != EXPLAINED:
+            continue
+        row, mask = min(i, len(beliefs) - 1), min(i, len(hidden) - 1)
+        for node in range(told.state.shape[1]):
+            state = nodes.state[i, node]
+            told.state[i, node], told.scale[i, node] = state, 1.0
+            largest, smallest, likeliest, possible, tiny = 0.0, np.inf, 0, 0, False
+            for a in range(beliefs.shape[2]):
+                w = 1.0 if hidden[mask, node] else beliefs[row, node, a]
+                if state == DENSE:
+                    tiny |= w > 0 and nodes.beta[i, node, a] > 0 and w * nodes.beta[i, node, a] < _TINY
+                    w *= nodes.beta[i, node, a]
+                elif state >= 0 and state != a:
+                    w = 0.0
+                told.beta[i, node, a] = w
+                possible += w > 0
+                if w > largest:
+                    largest, likeliest = w, a
+                smallest = min(smallest, w)
+            if tiny:
+                failed[i] = UNDERFLOW
+                break
+            if largest == 0:
+                failed[i] = node_start + node
+                break
+            told.scale[i, node] = largest
+            if state >= 0 or (state == FREE and smallest == largest):
+                continue
+            for a in range(beliefs.shape[2]):
+                told.beta[i, node, a] = told.beta[i, node, a] / largest
+                tiny |= 0 < told.beta[i, node, a] < _TINY
+            told.state[i, node] = likeliest if leaves and possible == 1 else DENSE
+            if tiny:
+                failed[i] = UNDERFLOW
+                break
+
+
+@njit(nogil=True, cache=True)
+def add_scales(out, nodes, below, failed, rules):
+    """Add the logarithms of the factors that the messages of a level were divided by, and of those left out."""
+    s = rules.children.shape[1]
+    for i in range(len(failed)):
+        if failed[i] != EXPLAINED:
+            continue
+        for node in range(nodes.state.shape[1]):
+            known, free = True, True
+            for child in range(node * s, (node + 1) * s):
+                known &= below.state[i, child] >= 0
+                free &= below.state[i, child] == FREE
+            if known:
+                out[i] += np.log(rules.weight[rules.order[nodes.rules[i, node, 0], nodes.rules[i, node, 1]]])
+            elif not free:
+                out[i] += np.log(nodes.scale[i, node])
+
+
+@njit(nogil=True, cache=True)
+def add_root(out, nodes, prior, failed):
+    """Add the logarithm of the probability of what lies below the root, from its message and the prior."""
+    for i in range(len(failed)):
+        if failed[i] != EXPLAINED:
+            continue
+        total = 0.0
+        for a in range(len(prior)):
+            if nodes.state[i, 0] in (a, FREE):
+                total += prior[a]
+            elif nodes.state[i, 0] == DENSE:
+                total += prior[a] * nodes.beta[i, 0, a]
+        out[i] += np.log(total)
+
+
+@njit(nogil=True, cache=True)
 def weigh_root(gamma, nodes, prior, failed, root):
     """Marginals of the root, (samples, 1, n), the largest one, from its message and the prior."""
     state, beta = nodes.state, nodes.beta

@@ -61,6 +61,61 @@ def upward(nodes, below, observed, failed, node_start, rules):
 
 
 @njit(nogil=True, cache=True)
+def weigh(told, nodes, beliefs, hidden, failed, node_start, leaves):
+    """What nodes send up: what they know from below times likelihoods of their own, with the factor taken out."""
+    for i in range(len(failed)):
+        if failed[i] != EXPLAINED:
+            continue
+        row, mask = min(i, len(beliefs) - 1), min(i, len(hidden) - 1)
+        for node in range(told.state.shape[1]):
+            state, likeliest, possible = nodes.state[i, node], 0, 0
+            told.state[i, node] = state
+            smallest = np.inf
+            for a in range(beliefs.shape[2]):
+                w = 0.0 if hidden[mask, node] else np.log(beliefs[row, node, a])
+                if state >= 0 and state != a:
+                    w = -np.inf
+                elif state == DENSE:
+                    w += nodes.beta[i, node, a]
+                told.beta[i, node, a] = w
+                possible += w > -np.inf
+                smallest = min(smallest, w)
+                if w > told.beta[i, node, likeliest]:
+                    likeliest = a
+            largest = told.beta[i, node, likeliest]
+            if largest == -np.inf:
+                failed[i] = node_start + node
+                break
+            told.scale[i, node] = largest
+            for a in range(beliefs.shape[2]):
+                told.beta[i, node, a] -= largest
+            if state < 0 and (state == DENSE or smallest < largest):
+                told.state[i, node] = likeliest if leaves and possible == 1 else DENSE
+
+
+@njit(nogil=True, cache=True)
+def add_scales(out, nodes, below, failed, rules):
+    """Add the logarithms of the factors that the messages of a level were divided by."""
+    for i in range(len(failed)):
+        if failed[i] == EXPLAINED:
+            for node in range(nodes.state.shape[1]):
+                out[i] += nodes.scale[i, node]
+
+
+@njit(nogil=True, cache=True)
+def add_root(out, nodes, prior, failed):
+    """Add the logarithm of the probability of what lies below the root, from its message and the prior."""
+    for i in range(len(failed)):
+        if failed[i] != EXPLAINED:
+            continue
+        total = -np.inf
+        for a in range(len(prior)):
+            if prior[a] > 0:
+                total = _add(total, np.log(prior[a]) + nodes.beta[i, 0, a])
+        out[i] += total
+
+
+@njit(nogil=True, cache=True)
 def weigh_root(gamma, nodes, prior, failed, root):
     """Marginals of the root (not logarithms), the largest one, from its message and the prior."""
     beta = nodes.beta

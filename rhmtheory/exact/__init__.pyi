@@ -1,3 +1,7 @@
+from .channels import EpsilonProcess as EpsilonProcess
+from .channels import GaussianLeaves as GaussianLeaves
+from .channels import Masking as Masking
+from .channels import UniformNoise as UniformNoise
 from .correlations import correlation_function as correlation_function
 from .correlations import covariance as covariance
 from .entropy import EntropyEstimate as EntropyEstimate
@@ -12,10 +16,15 @@ from .inference import posterior as posterior
 from .inference import posteriors as posteriors
 from .inference import sample_posterior as sample_posterior
 from .inference import sample_posterior_trees as sample_posterior_trees
+from .likelihoods import MostProbable as MostProbable
+from .likelihoods import log_likelihood as log_likelihood
+from .likelihoods import most_probable as most_probable
 from .lookup import lookup_loss as lookup_loss
 from .lookup import lookup_thresholds as lookup_thresholds
 from .populations import Overlaps as Overlaps
 from .populations import overlaps as overlaps
+from .prefixes import PrefixPosteriors as PrefixPosteriors
+from .prefixes import prefix_posteriors as prefix_posteriors
 from .residuals import Detection as Detection
 from .residuals import spine_covariance as spine_covariance
 from .residuals import tuple_detection as tuple_detection

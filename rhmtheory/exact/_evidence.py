@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import NamedTuple, TypeVar
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from rhmtheory.support.checks import as_int, as_integers
 from rhmtheory.support.errors import NOT_SAID, InputError
-from rhmtheory.support.types import IntArray
+from rhmtheory.support.types import FloatArray, IntArray
 from rhmtheory.tree.tables import Tables
 
 _Scalar = TypeVar("_Scalar", bound=np.generic)
@@ -26,11 +26,20 @@ class Piece(NamedTuple):
     hidden: Mask
 
 
+class Soft(NamedTuple):
+    """Likelihoods of the symbols of all nodes of a level, (n or 1, width, v_l), and where they are hidden."""
+
+    level: int
+    beliefs: FloatArray
+    hidden: Mask
+
+
 class Evidence(NamedTuple):
-    """Observed symbols of some samples, by level."""
+    """Observed symbols of some samples, by level, and likelihoods of others."""
 
     samples: int
     pieces: list[Piece]
+    soft: Sequence[Soft] = ()
 
     def rows(self, start: int, stop: int, level: int, width: int) -> npt.NDArray[np.int32]:
         """Observed symbols of a level for samples start .. stop - 1, -1 where hidden; empty where all are."""
@@ -44,35 +53,89 @@ class Evidence(NamedTuple):
 
 def read_evidence(
     tables: Tables,
-    tokens: npt.ArrayLike,
+    given: npt.ArrayLike,
     mask: npt.ArrayLike | None,
     symbols: Mapping[int, npt.ArrayLike] | None,
+    *,
+    hide_last: bool = True,
 ) -> tuple[Evidence, bool]:
-    """Check what is given; returns the evidence, and whether it is one sample alone."""
-    shape = tables.shape
-    array, single = as_samples("tokens", tokens)
-    n = len(array)
-    if array.shape[1] != shape.d:
-        rule = f"have shape {np.shape(tokens)}"
-        raise InputError("tokens", NOT_SAID, rule, f"the last axis must hold d={shape.d} tokens")
-    hidden = _read_mask(shape.d, mask, np.shape(tokens))
-    check_symbols("tokens", array, shape.n_symbols(0), hidden)
-    pieces = [Piece(0, 0, array, hidden)]
-    for level, given in sorted((symbols or {}).items()):
+    """Check what is given; returns the evidence, and whether it is one sample alone.
+
+    Without a mask the last token is hidden, but neither with beliefs nor without ``hide_last``.
+    """
+    shape, array = tables.shape, np.asarray(given) if not isinstance(given, list) else _as_array(given)
+    pieces, soft = [], []
+    if array.dtype.kind == "f" and array.ndim > 1:
+        single = array.ndim == 2
+        hidden = _read_mask(shape.d, np.zeros(shape.d, bool) if mask is None else mask, array.shape[:-1])
+        soft.append(_read_beliefs("beliefs", tables, 0, array, hidden, None))
+        n = len(soft[0].beliefs)
+    else:
+        tokens, single = as_samples("tokens", given)
+        n = len(tokens)
+        if tokens.shape[1] != shape.d:
+            rule = f"have shape {np.shape(given)}"
+            raise InputError("tokens", NOT_SAID, rule, f"the last axis must hold d={shape.d} tokens")
+        hidden = _read_mask(
+            shape.d, np.arange(shape.d) == shape.d - hide_last if mask is None else mask, array.shape
+        )
+        check_symbols("tokens", tokens, shape.n_symbols(0), hidden)
+        pieces.append(Piece(0, 0, tokens, hidden))
+    for level, above in sorted((symbols or {}).items()):
         level = as_int("level of symbols", level, low=1, high=shape.L)
         name, width = f"symbols[{level}]", shape.width(level)
-        above, _ = as_samples(name, given)
-        if above.shape not in ((1, width), (n, width)):
-            rule = f"have shape {np.shape(given)}"
+        array = np.asarray(above)
+        if array.dtype.kind == "f" and array.ndim > 1:
+            soft.append(_read_beliefs(name, tables, level, array, np.zeros((1, width), bool), n))
+            continue
+        row, _ = as_samples(name, above)
+        if row.shape not in ((1, width), (n, width)):
+            rule = f"have shape {np.shape(above)}"
             raise InputError(name, NOT_SAID, rule, f"give ({n}, {width}) or ({width},)")
-        check_symbols(name, above, shape.n_symbols(level), above == -1)
-        pieces.append(Piece(level, 0, above, above == -1))
-    return Evidence(n, pieces), single
+        check_symbols(name, row, shape.n_symbols(level), row == -1)
+        pieces.append(Piece(level, 0, row, row == -1))
+    return Evidence(n, pieces, soft), single
 
 
-def _read_mask(d: int, mask: npt.ArrayLike | None, shape: tuple[int, ...]) -> Mask:
-    """Booleans, (1, d) or (n, d); without a mask the last token is hidden."""
-    given = np.asarray(np.arange(d) == d - 1 if mask is None else mask)
+def _as_array(given: list[Any]) -> npt.NDArray[Any]:
+    """An array of nested lists; ragged ones are left to the check of tokens."""
+    try:
+        return np.asarray(given)
+    except ValueError:
+        return np.empty(0, object)
+
+
+def _read_beliefs(
+    name: str, tables: Tables, level: int, array: npt.NDArray[Any], hidden: Mask, samples: int | None
+) -> Soft:
+    """Likelihoods of the symbols of a level, as (samples, width, v_l), checked where they are not hidden."""
+    width, v = tables.shape.width(level), tables.shape.n_symbols(level)
+    if array.ndim not in (2, 3) or array.shape[-2:] != (width, v):
+        rule = f"have shape {array.shape}"
+        raise InputError(
+            name, NOT_SAID, rule, f"give ({samples or 'P'}, {width}, {v}), a likelihood of each symbol"
+        )
+    beliefs = array.reshape(-1, width, v).astype(np.float64, copy=False)
+    if samples is not None and len(beliefs) not in (1, samples):
+        way_out = f"give ({samples}, {width}, {v}) or ({width}, {v})"
+        raise InputError(name, NOT_SAID, f"have shape {array.shape}", way_out)
+    seen = ~hidden[..., None]
+    wrong = np.argwhere(seen & ~((beliefs >= 0) & (beliefs < np.inf)))
+    if len(wrong):
+        i, j, a = map(int, wrong[0])
+        rule = f"hold {beliefs[i, j, a]} at [{i}, {j}, {a}]"
+        raise InputError(name, NOT_SAID, rule, "likelihoods are finite and not negative")
+    nothing = np.argwhere(~(beliefs > 0).any(axis=-1) & ~hidden)
+    if len(nothing):
+        i, j = map(int, nothing[0])
+        rule = f"are all zero at [{i}, {j}], node {j} of level {level}"
+        raise InputError(name, NOT_SAID, rule, "leave at least one symbol possible, or hide the node")
+    return Soft(level, beliefs, hidden)
+
+
+def _read_mask(d: int, mask: npt.ArrayLike, shape: tuple[int, ...]) -> Mask:
+    """Booleans, (1, d) or (n, d)."""
+    given = np.asarray(mask)
     if given.dtype != np.bool_:
         rule = f"is of type {given.dtype}"
         raise InputError("mask", NOT_SAID, rule, "give booleans, True where a token is hidden")

@@ -29,13 +29,13 @@ Impossible = Literal["raise", "nan"]
 
 NO_ROOM = ("a result", NOT_SAID, "of {size} does not fit in memory", "give fewer samples at once")
 
-_LARGEST_BLOCK = 1 << 20
+LARGEST_BLOCK = 1 << 20
 """Floats of messages held at once by one thread (8 MiB, and as many of marginals): they stay in the cache."""
 _LEAST_A_THREAD = 1 << 18
 
 
 @lru_cache(maxsize=8)
-def _rules(tables: Tables) -> list[kernels.Rules]:
+def rules_of(tables: Tables) -> list[kernels.Rules]:
     """The rules of levels 1..L as the kernels read them."""
     out = []
     for level in range(1, tables.shape.L + 1):
@@ -78,7 +78,7 @@ class Block:
     def __init__(self, tables: Tables, size: int) -> None:
         shape = tables.shape
         self.size = size
-        self.prior, self.rules, self.start = np.array(tables.prior), _rules(tables), _node_start(tables)
+        self.prior, self.rules, self.start = np.array(tables.prior), rules_of(tables), _node_start(tables)
         rooms = [(size, shape.width(level), shape.n_symbols(level)) for level in range(shape.L + 1)]
         self.nodes = [
             kernels.Nodes(
@@ -89,6 +89,8 @@ class Block:
             )
             for room in rooms
         ]
+        self.told = list(self.nodes)
+        """What the nodes send up: the same, but for levels that are observed by likelihoods."""
         self.gamma = [np.empty(room) for room in rooms]
 
     def explain(self, evidence: Evidence, start: int, stop: int, logs: bool) -> npt.NDArray[np.int64]:
@@ -98,15 +100,50 @@ class Block:
         """
         form = inference_logs if logs else kernels
         failed = np.full(stop - start, kernels.EXPLAINED)
+        soft = {piece.level: piece for piece in evidence.soft}
         for level, nodes in enumerate(self.nodes):
             observed = evidence.rows(start, stop, level, nodes.state.shape[1])
-            if level == 0:  # hidden tokens, -1, are free
+            if level == 0 and 0 not in soft:  # hidden tokens, -1, are free
                 nodes.state[: stop - start] = observed
-                continue
-            below, rules = self.nodes[level - 1], self.rules[level - 1]
-            form.upward(nodes, below, observed, failed, self.start[level], rules)
-        form.weigh_root(self.gamma[-1], self.nodes[-1], self.prior, failed, self.start[-2])
+            elif level == 0:
+                nodes.state[: stop - start] = kernels.FREE
+            else:
+                form.upward(nodes, self.told[level - 1], observed, failed, self.start[level], self.rules[level - 1])
+            if level in soft:
+                beliefs, hidden = (
+                    rows_of(soft[level].beliefs, start, stop),
+                    rows_of(soft[level].hidden, start, stop),
+                )
+                self._weigh(level, beliefs, hidden, failed, logs)
+        form.weigh_root(self.gamma[-1], self.told[-1], self.prior, failed, self.start[-2])
         return failed
+
+    def _weigh(
+        self, level: int, beliefs: FloatArray, hidden: Mask, failed: npt.NDArray[np.int64], logs: bool
+    ) -> None:
+        """Multiply what the nodes of a level know from below by their own likelihoods."""
+        own = self.nodes[level]
+        if self.told[level] is own:
+            like = np.empty_like
+            self.told[level] = own._replace(state=like(own.state), beta=like(own.beta), scale=like(own.scale))
+        form = inference_logs if logs else kernels
+        form.weigh(self.told[level], own, beliefs, hidden, failed, self.start[level], level == 0)
+
+    def log_likelihood(
+        self, evidence: Evidence, failed: npt.NDArray[np.int64], logs: bool
+    ) -> npt.NDArray[np.float64]:
+        """Logarithm of the probability of what is observed, after `explain`; -inf where nothing explains it."""
+        form = inference_logs if logs else kernels
+        out = np.zeros(len(failed))
+        for level, (nodes, rules) in enumerate(zip(self.nodes[1:], self.rules, strict=True)):
+            form.add_scales(out, nodes, self.told[level], failed, rules)
+        for piece in evidence.soft:
+            scale = self.told[piece.level].scale[: len(failed)]
+            good = failed == kernels.EXPLAINED
+            out[good] += (scale if logs else np.log(scale, where=good[:, None], out=scale))[good].sum(axis=1)
+        form.add_root(out, self.told[-1], self.prior, failed)
+        out[failed != kernels.EXPLAINED] = -np.inf
+        return out
 
     def descend(self, wanted: list[Mask], failed: npt.NDArray[np.int64], logs: bool) -> None:
         """Find the marginals of the wanted nodes, given for each level as (samples or 1, width).
@@ -115,7 +152,7 @@ class Block:
         """
         form = inference_logs if logs else kernels
         for level in range(len(self.rules), 0, -1):
-            nodes, below = self.nodes[level], self.nodes[level - 1]
+            nodes, below = self.nodes[level], self.told[level - 1]
             gamma, gamma_below = self.gamma[level], self.gamma[level - 1]
             rules = self.rules[level - 1]
             form.downward(gamma_below, gamma, nodes, below, wanted[level - 1], failed, rules)
@@ -133,7 +170,7 @@ class Block:
         drawn = [np.zeros((len(sample), b - a), np.int32) for a, b in pairwise(self.start)]
         kernels.draw_roots(drawn[-1], sample, first, self.gamma[-1], failed, self.start[-1], *key)
         for level in range(len(self.rules), 0, -1):
-            nodes, below, rules = self.nodes[level], self.nodes[level - 1], self.rules[level - 1]
+            nodes, below, rules = self.nodes[level], self.told[level - 1], self.rules[level - 1]
             start = self.start[level]
             form.draw_children(
                 drawn[level - 1], drawn[level], sample, first, nodes, below, failed, start, rules, *key
@@ -171,7 +208,7 @@ def one_token(
     fits = spine.fits(shape, window)
     left = np.flatnonzero(~spine.next_token(p, tables, seen, window, threads)) if fits else np.arange(n)
     if len(left):
-        _check_room(tables)
+        check_room(tables)
         rest = seen[left]
         evidence = Evidence(len(left), [Piece(0, window.first, rest, np.zeros((1, rest.shape[1]), bool))])
         failed = np.full(n, kernels.EXPLAINED)
@@ -201,7 +238,7 @@ def _sum_product(
             rows = begin[level][start : stop + 1]
             part = out[level][rows[0] : rows[-1]]
             node = np.nonzero(np.broadcast_to(nodes, (stop - start, nodes.shape[1])))[1]
-            gamma, state = block.gamma[level], block.nodes[level].state
+            gamma, state = block.gamma[level], block.told[level].state
             kernels.read_marginals(part, rows - rows[0], node, gamma, state, failed[start:stop])
         return failed[start:stop]
 
@@ -217,10 +254,10 @@ def in_blocks(
     threads: int | None,
 ) -> None:
     """Call ``solve`` over ranges of the draws of all samples; in logarithms for a sample that underflows."""
-    floats = _check_room(tables)
+    floats = check_room(tables)
 
     def work(start: int, stop: int) -> None:
-        block = Block(tables, max(1, min(_LARGEST_BLOCK // floats, stop - start)))
+        block = Block(tables, max(1, min(LARGEST_BLOCK // floats, stop - start)))
         for a in range(start, stop, block.size):
             b = min(a + block.size, stop)
             for i in a // draws + np.flatnonzero(solve(block, a, b, False) == kernels.UNDERFLOW):
@@ -229,7 +266,7 @@ def in_blocks(
     for_ranges(work, samples * draws, threads=threads, least=max(1, _LEAST_A_THREAD // floats))
 
 
-def _check_room(tables: Tables) -> int:
+def check_room(tables: Tables) -> int:
     """Floats of the messages of one sample; raises `InputError` where the machine cannot hold them."""
     shape = tables.shape
     floats = sum(shape.width(level) * shape.n_symbols(level) for level in range(shape.L + 1))

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rhmtheory._kernels import inference as kernels
-from rhmtheory.exact._evidence import Evidence, Mask, Piece, as_samples, check_symbols, read_evidence
+from rhmtheory.exact._evidence import Evidence, Mask, Piece, Soft, as_samples, check_symbols, read_evidence
 from rhmtheory.exact._messages import NO_ROOM, Block, Impossible, check_explained, in_blocks, marginals, one_token
 from rhmtheory.support.checks import as_int, smallest_unsigned
 from rhmtheory.support.draws import random_key
@@ -18,6 +18,7 @@ from rhmtheory.support.memory import allocate
 from rhmtheory.support.types import FloatArray
 from rhmtheory.tree.shape import Shape
 from rhmtheory.tree.tables import Tables
+from rhmtheory.tree.trees import Trees
 
 
 def posterior(
@@ -35,7 +36,7 @@ def posterior(
     ----------
     tables : Tables
     tokens : integer array, shape (P, d) or (d,)
-        Sentences. Whatever is stored at the last position is ignored.
+        Sentences; or beliefs, as in `posteriors`. Whatever is stored at the last position of tokens is ignored.
     context_level, symbols, impossible, threads
         As in `posteriors`. At context level k the last ``s**k - 1`` tokens before the target are seen, and the
         mean entropy of the result is the plateau ``H_k``.
@@ -60,7 +61,7 @@ def posterior(
     shape = tables.shape
     k = _context_level(shape, context_level)
     evidence, single = read_evidence(tables, tokens, None, symbols)
-    if symbols:
+    if symbols or evidence.soft:
         last = {0: np.arange(shape.d)[None] == shape.d - 1}
         p = _marginals_within(tables, evidence, last, k, impossible, threads)[0]
     else:
@@ -92,18 +93,20 @@ def posteriors(
     Parameters
     ----------
     tables : Tables
-    evidence : integer array, shape (P, d) or (d,)
-        Tokens. Whatever is stored at hidden positions is ignored.
+    evidence : integer array, shape (P, d) or (d,); or float array, shape (P, d, v) or (d, v)
+        Tokens; or a belief about each token, the likelihood of every symbol, known up to a factor. Whatever is
+        stored at hidden positions is ignored.
     level : int
         Level of the nodes asked for: 0 the tokens, L the root.
-    mask : bool array, shape (d,) or that of ``evidence``, optional
-        True where a token is hidden. By default the last token is.
+    mask : bool array, shape (d,) or (P, d), optional
+        True where a token is hidden. By default the last token is, and of beliefs none.
     context_level : int, optional
         Context level k, 0..L: the ideal predictor that knows the rules of levels 1..k alone. Of the evidence a node
         sees only what lies below the same level-k node, whose own symbol has its true marginal for a prior; the
         rest is summed out. By default L, all. ``level`` and ``symbols`` go up to k.
-    symbols : mapping from level to integer array, shape (P, width) or (width,), optional
-        Hidden symbols that are observed after all, -1 for those that are not: ``{L: labels[:, None]}``.
+    symbols : mapping from level to array, optional
+        Hidden symbols that are observed after all, shape (P, width) or (width,), -1 for those that are not:
+        ``{L: labels[:, None]}``. Or beliefs about all nodes of the level, floats, shape (P, width, v_level).
     impossible : {"raise", "nan"}
         What to do with a sample that no derivation explains.
     threads : int, optional
@@ -112,13 +115,14 @@ def posteriors(
     Returns
     -------
     array, shape (P, width, v_level)
-        Rows sum to one, and observed symbols are certain. The first axis is missing for one sentence, (d,).
+        Rows sum to one, and observed symbols are certain. The first axis is missing for one sentence.
 
     Raises
     ------
     InputError
-        For arrays of a wrong shape or type, symbols out of range, levels above ``context_level``, and
-        evidence that no derivation explains (with ``context_level``: below any one node of that level).
+        For arrays of a wrong shape or type, symbols out of range, beliefs that are negative, not finite or all
+        zero, levels above ``context_level``, messages that do not fit in memory, and evidence that no derivation
+        explains (with ``context_level``: below any one node of that level).
 
     Notes
     -----
@@ -133,6 +137,9 @@ def posteriors(
     (1000, 8, 8)
     >>> posteriors(g, tokens, level=3, mask=hidden).shape
     (1000, 1, 8)
+    >>> beliefs = np.where(tokens[..., None] == np.arange(8), 0.9, 0.1 / 7)
+    >>> posteriors(g, beliefs, level=1).shape
+    (1000, 4, 8)
     """
     shape = tables.shape
     read, single = read_evidence(tables, evidence, mask, symbols)
@@ -263,7 +270,7 @@ def sample_posterior_trees(
     seed: int | np.random.Generator = 0,
     symbols: Mapping[int, npt.ArrayLike] | None = None,
     threads: int | None = None,
-) -> list[npt.NDArray[np.unsignedinteger[Any]]]:
+) -> Trees:
     """Draw whole derivations from their joint posterior; the tokens are those of `sample_posterior`.
 
     Parameters
@@ -273,10 +280,16 @@ def sample_posterior_trees(
 
     Returns
     -------
-    list over levels 0..L of arrays, shape (P, width) or (P, samples, width)
-        Symbols of the level.
+    Trees
+        With the axes of `sample_posterior` in front.
+
+    Raises
+    ------
+    InputError
+        As `posteriors`.
     """
-    return _drawn(tables, evidence, mask, samples, seed, symbols, threads, levels=tables.shape.L + 1)
+    levels = _drawn(tables, evidence, mask, samples, seed, symbols, threads, levels=tables.shape.L + 1)
+    return Trees(tables, levels, check=False)
 
 
 def _drawn(
@@ -334,7 +347,7 @@ def _marginals_within(
     shape, n = tables.shape, evidence.samples
     if k == shape.L:
         return marginals(tables, evidence, asked, impossible, threads)
-    above = [piece.level for piece in evidence.pieces if piece.level > k]
+    above = [piece.level for piece in (*evidence.pieces, *evidence.soft) if piece.level > k]
     if above:
         rule = f"of level {above[0]} lie above `context_level`={k}, which sees none"
         raise InputError("symbols", NOT_SAID, rule, "leave them out")
@@ -350,7 +363,8 @@ def _marginals_within(
         pieces = [
             Piece(p.level, 0, p.symbols[:, part[p.level]], p.hidden[:, part[p.level]]) for p in evidence.pieces
         ]
-        found = _below_one(tables, k, i, Evidence(n, pieces), here, impossible, threads)
+        soft = [Soft(p.level, p.beliefs[:, part[p.level]], p.hidden[:, part[p.level]]) for p in evidence.soft]
+        found = _below_one(tables, k, i, Evidence(n, pieces, soft), here, impossible, threads)
         for level, nodes in full.items():
             node = np.nonzero(nodes)[1]
             out[level][(node >= part[level].start) & (node < part[level].stop)] = found[level]
@@ -370,7 +384,16 @@ def _below_one(
     shape, prior, n = tables.shape, tables.marginal(k, i), evidence.samples
     if k == 0:  # no rules: a token is known, or has its marginal
         observed = evidence.rows(0, n, 0, 1)
-        p = np.where(observed >= 0, np.eye(len(prior))[observed[:, 0]], prior)
+        p = np.broadcast_to(prior, (n, len(prior)))
+        if observed.size:
+            p = np.where(observed >= 0, np.eye(len(prior))[observed[:, 0]], p)
+        for _, beliefs, hidden in evidence.soft:
+            p = p * np.where(hidden, 1.0, beliefs[:, 0])
+            total = p.sum(axis=1, keepdims=True)
+            if impossible == "raise" and not total.all():
+                rule = f"of token {i} of sample {np.argmin(total)} leave no symbol that it can have"
+                raise InputError("beliefs", NOT_SAID, rule, 'hide it, or take NaN with `impossible`="nan"')
+            p = np.divide(p, total, out=np.full(p.shape, np.nan), where=total > 0)
         return {0: p[np.broadcast_to(asked[0], (n, 1))[:, 0]]}
     levels = range(1, k + 1)
     rules = [tables.rules(x) for x in levels]

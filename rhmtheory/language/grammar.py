@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from rhmtheory.exact import correlations, entropy, inference
+from rhmtheory.exact import correlations, entropy, inference, likelihoods, prefixes
 from rhmtheory.language.rhm import RHM
 from rhmtheory.support.checks import as_generator, as_int, as_probabilities, smallest_unsigned
 from rhmtheory.support.errors import InputError
@@ -285,6 +285,9 @@ class Grammar(Tables):
     posteriors = inference.posteriors
     sample_posterior = inference.sample_posterior
     sample_posterior_trees = inference.sample_posterior_trees
+    log_likelihood = likelihoods.log_likelihood
+    most_probable = likelihoods.most_probable
+    prefix_posteriors = prefixes.prefix_posteriors
 
 
 def _check_size(rhm: RHM, level: Level) -> None:
