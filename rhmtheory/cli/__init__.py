@@ -7,7 +7,7 @@ import os
 import sys
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout
+from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout, suppress
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
@@ -22,6 +22,9 @@ from rhmtheory.cli.sentences import sample_command, tree_command
 from rhmtheory.support.errors import ResourceError
 from rhmtheory.support.parallel import thread_count
 
+_LONGEST = 2000
+"""Signs of an error."""
+
 
 def main(args: Sequence[str] | None = None) -> int:
     """Run the command line with these arguments (those of the process by default) and return its exit code.
@@ -35,23 +38,30 @@ def main(args: Sequence[str] | None = None) -> int:
             # commands return None or, after --help and --version, an exit code
             return cli.main(args, prog_name="rhmtheory", standalone_mode=False) or 0
     except click.ClickException as error:
+        error.message = _cut(error.message)
         error.show()
         return error.exit_code
     except (click.Abort, KeyboardInterrupt):
         click.echo("interrupted", err=True)
         return 130
     except BrokenPipeError:  # whoever read the output has left, as `head` does
-        sys.stdout = open(os.devnull, "w")  # noqa: SIM115  # nothing is left to be flushed at the end
+        with suppress(OSError, ValueError, AttributeError):  # so that nothing is left to be flushed at the end
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except (InputError, OSError) as error:
-        click.echo(f"error: {error}", err=True)
+        click.echo(f"error: {_cut(str(error))}", err=True)
         return 2
     except ResourceError as error:
-        click.echo(f"error: {error}", err=True)
+        click.echo(f"error: {_cut(str(error))}", err=True)
         return 1
     except MemoryError as error:
         click.echo(f"error: there is not enough memory for this: ask for less ({error})", err=True)
         return 1
+
+
+def _cut(text: str) -> str:
+    """The beginning and the end of a text that repeats what was given at length."""
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST // 2]} ... {text[-_LONGEST // 2 :]}"
 
 
 @contextmanager

@@ -17,7 +17,7 @@ from rhmtheory.support.checks import as_generator, as_int, as_probabilities, sma
 from rhmtheory.support.errors import InputError
 from rhmtheory.support.files import write_atomically
 from rhmtheory.support.html import html_table
-from rhmtheory.support.reading import check_archive, strict_headers
+from rhmtheory.support.reading import check_archive, open_regular, strict_headers
 from rhmtheory.support.types import FloatArray, IntArray
 from rhmtheory.tree import sampling, trees
 from rhmtheory.tree._tuples import count, decode, encode
@@ -215,7 +215,7 @@ class Grammar(Tables):
     @classmethod
     def load(cls, path: str | PathLike[str]) -> Grammar:
         """Read a grammar written by `save` at ``path``; `InputError` for any other file, `OSError` as open does."""
-        with open(path, "rb") as file:
+        with open_regular(path) as file:
             try:
                 check_archive(path, file)
                 with strict_headers(), np.load(file, allow_pickle=False) as stored:

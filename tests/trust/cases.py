@@ -295,7 +295,7 @@ def surroundings(rng: np.random.Generator) -> Case:
     """A command in an environment, with a label or before a terminal that it was not made for."""
     args = VALID[rng.choice([0, 3, 6, 11])]
     args = (*_without(list(args), "--plot"),)
-    if args[0] == "fit":
+    if args[0] == "compare":
         args += ("--label", str(rng.choice(["net \udcff", "é\u2028", "\u4e2d" * 200, "\x1b[31m", "-"])))
     threads = str(rng.choice(["1", "0", "-1", "abc", "", "9" * 400, "1.5", "\u0663"]))
     terminal = str(rng.choice(["as it is", "ascii", "closed", "leaves"]))
@@ -337,7 +337,7 @@ PIPES = (
     ("results/comparison.json", ("report", "results")),
     ("results/runs/0123456789abcdef.json", ("report", "results")),
     ("published/run1.pt", ("report", "published")),
-    ("curve.csv", ("fit", "curve.csv", *inputs.CURVE_ENSEMBLE)),
+    ("curve.csv", ("compare", "curve.csv", *inputs.CURVE_ENSEMBLE)),
     ("text.txt", ("corpus", "text.txt")),
     ("tokens.npy", ("corpus", "tokens.npy")),
     ("grammar.npz", ("plateaus", "--grammar", "grammar.npz")),
