@@ -357,7 +357,7 @@ def test_quenched_averages_take_64_grammars_by_seed_zero_unless_told_otherwise()
     for average in (quenched_plateaus, quenched_correlations):
         found = average(rhm)
         assert (found.grammars, found.seed) == (64, 0)
-        np.testing.assert_array_equal(found.values, average(rhm, 64, 0).values)
+        np.testing.assert_array_equal(found.values, average(rhm, 64, seed=0).values)
     assert quenched_grammar(rhm, 3) == quenched_grammar(rhm, 3, 0) != quenched_grammar(rhm, 3, 1)
 
 
@@ -465,3 +465,13 @@ def test_usual_plateaus_are_those_of_the_chain_where_it_knows_them():
     np.testing.assert_array_equal(usual_plateaus(rhm), rhm.plateaus())
     weighed = RHM(v=4, m=2, s=2, L=2, rule_probabilities=(0.9, 0.1))
     np.testing.assert_array_equal(usual_plateaus(weighed), quenched_plateaus(weighed).mean)
+
+
+def test_averages_are_values_and_take_generators():
+    rhm = RHM(v=4, m=2, s=2, L=2)
+    assert quenched_plateaus(rhm, 4, seed=3) == quenched_plateaus(rhm, 4, seed=3)
+    assert quenched_plateaus(rhm, 4, seed=3) != quenched_plateaus(rhm, 4, seed=4)
+    rng = np.random.default_rng(0)
+    one, other = quenched_plateaus(rhm, 4, seed=rng), quenched_correlations(rhm, 4, seed=rng)
+    assert one == quenched_plateaus(rhm, 4, seed=one.seed)
+    assert one.seed != other.seed

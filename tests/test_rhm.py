@@ -282,7 +282,7 @@ def test_people_are_shown_the_first_of_many_probabilities():
 
 
 def test_weights_that_symbols_do_not_share_are_no_ensemble():
-    with pytest.raises(InputError, match="must hold real numbers|have shape"):
+    with pytest.raises(InputError, match=r"must hold real numbers|have shape"):
         RHM(8, 4, 2, 2, rule_probabilities="per symbol")
     weights = [[0.7, 0.3], [0.5, 0.5], [0.5, 0.5], [0.5, 0.5]]
     g = RHM(4, 2, 2, 2).grammar().reweighted([weights, weights])

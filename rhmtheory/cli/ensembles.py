@@ -99,7 +99,7 @@ def correlations_command(chosen: Chosen, grammars: int | None, plot: str | None,
     if grammars is not None:
         from rhmtheory.language.quenched import quenched_correlations
 
-        measured = quenched_correlations(chosen.rhm, grammars, chosen.seed, progress=True)
+        measured = quenched_correlations(chosen.rhm, grammars, seed=chosen.seed, progress=True)
         for row, mean, error in zip(rows, measured.mean, measured.standard_error, strict=True):
             row |= {"measured_mean_square": mean, "standard_error": error}
     if plot:
@@ -180,7 +180,7 @@ def plateaus_command(
     if grammars is not None:
         from rhmtheory.language.quenched import quenched_plateaus
 
-        measured = quenched_plateaus(rhm, grammars, chosen.seed, progress=True)
+        measured = quenched_plateaus(rhm, grammars, seed=chosen.seed, progress=True)
         columns |= {"quenched": measured.mean, "standard error": measured.standard_error, "spread": measured.spread}
     if plot:
         from rhmtheory.plotting import plot_plateaus

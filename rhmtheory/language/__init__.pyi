@@ -3,5 +3,4 @@ from .quenched import QuenchedAverage as QuenchedAverage
 from .quenched import quenched_correlations as quenched_correlations
 from .quenched import quenched_grammar as quenched_grammar
 from .quenched import quenched_plateaus as quenched_plateaus
-from .quenched import usual_plateaus as usual_plateaus
 from .rhm import RHM as RHM

@@ -16,6 +16,7 @@ from rhmtheory.support.errors import InputError
 from rhmtheory.support.parallel import for_ranges
 from rhmtheory.support.progress import progress as shown_progress
 from rhmtheory.support.types import FloatArray
+from rhmtheory.support.values import ByValue
 
 if TYPE_CHECKING:
     from rhmtheory.language.grammar import Grammar
@@ -25,7 +26,7 @@ _MOST_GRAMMARS = 100_000
 
 
 @dataclass(frozen=True, eq=False)
-class QuenchedAverage:
+class QuenchedAverage(ByValue):
     """A statistic averaged over grammars drawn from an ensemble.
 
     Attributes
@@ -68,16 +69,27 @@ class QuenchedAverage:
 
 
 def quenched_grammar(rhm: RHM, i: int, seed: int = 0) -> Grammar:
-    """Draw grammar ``i`` of the averages over ``rhm`` with this ``seed``.
+    """Draw one grammar of the averages over an ensemble.
 
-    It comes from child ``i`` of the seed's `numpy.random.SeedSequence`.
+    Parameters
+    ----------
+    rhm : RHM
+    i : int
+        Number of the grammar; it comes from child ``i`` of the seed's `numpy.random.SeedSequence`.
+    seed : int
+        That of the average.
     """
     sequence = np.random.SeedSequence(as_int("seed", seed, low=0), spawn_key=(as_int("i", i, low=0),))
     return rhm.grammar(np.random.default_rng(sequence))
 
 
 def quenched_plateaus(
-    rhm: RHM, grammars: int = 64, seed: int = 0, *, threads: int | None = None, progress: bool = False
+    rhm: RHM,
+    grammars: int = 64,
+    *,
+    seed: int | np.random.Generator = 0,
+    threads: int | None = None,
+    progress: bool = False,
 ) -> QuenchedAverage:
     """Exact loss plateaus of drawn grammars, `Grammar.plateaus`: their mean is the true ensemble average.
 
@@ -86,8 +98,9 @@ def quenched_plateaus(
     rhm : RHM
     grammars : int
         Number of grammars, 2 to 100000.
-    seed : int
-        The same seed gives the same grammars, on any number of threads; more of them begin with the same.
+    seed : int or numpy.random.Generator
+        The same seed gives the same grammars, on any number of threads; more of them begin with the same. A
+        generator is advanced.
     threads : int, optional
         By default as many as there are cores.
     progress : bool
@@ -124,8 +137,8 @@ def usual_plateaus(rhm: RHM) -> FloatArray:
 def quenched_correlations(
     rhm: RHM,
     grammars: int = 64,
-    seed: int = 0,
     *,
+    seed: int | np.random.Generator = 0,
     branches: str = "mean",
     threads: int | None = None,
     progress: bool = False,
@@ -179,18 +192,21 @@ def _over_grammars(
     statistic: Callable[[Grammar], FloatArray],
     size: int,
     grammars: int,
-    seed: int,
+    seed: int | np.random.Generator,
     threads: int | None,
     shown: bool,
 ) -> QuenchedAverage:
     grammars = as_int("grammars", grammars, low=2)
     if grammars > _MOST_GRAMMARS:
         raise InputError(
-            f"grammars={grammars} is too large: with {_MOST_GRAMMARS}, the most that are drawn, the standard error "
-            "is a three-hundredth of the spread; the mean square correlation is known exactly, by "
-            "ensemble.second_moment"
+            "grammars",
+            grammars,
+            "is too large",
+            f"with {_MOST_GRAMMARS}, the most that are drawn, the standard error is 1/300 of the spread; "
+            "the mean square correlation is known exactly, by ensemble.second_moment",
         )
-    seed = as_int("seed", seed, low=0)
+    # a generator gives one seed, from which all grammars follow
+    seed = int(seed.integers(2**63)) if isinstance(seed, np.random.Generator) else as_int("seed", seed, low=0)
     values = np.empty((grammars, size))
     with shown_progress("grammars", grammars, shown) as advance:
 

@@ -15,7 +15,7 @@ _LARGEST = 2**63 - 1
 def count(v: int, s: int, way_out: str = "lower v or s") -> int:
     """Number ``v**s`` of s-tuples of v symbols; raises `InputError` where they cannot be numbered in 63 bits."""
     if not can_be_numbered(v, s):
-        raise InputError(f"v**s = {v}**{s} tuples cannot be numbered in 63 bits: {way_out}")
+        raise InputError(f"v**s = {v}**{s} tuples", rule="cannot be numbered in 63 bits", way_out=way_out)
     return int(v**s)
 
 
