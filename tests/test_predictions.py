@@ -646,6 +646,7 @@ def test_the_dictionary_is_json(rhm, architecture):
         "step_factor": p.step_factor,
         "exponent": p.exponent,
         "few_level_exponent": vars(p.few_level_exponent),
+        "bill": None,
     }
 
 
@@ -719,4 +720,5 @@ def test_what_is_infinite_or_undefined_is_null_in_json(rhm, undefined):
     def missing(value):
         return (value["published"] if isinstance(value, dict) and "published" in value else value) in nothing
 
+    assert stored.pop("bill") is None  # no batch was given
     assert {name for name, value in stored.items() if missing(value)} == undefined

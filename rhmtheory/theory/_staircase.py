@@ -27,7 +27,7 @@ def read_plateaus(rhm: RHM, given: str | npt.ArrayLike | None) -> FloatArray:
             "plateaus", NOT_SAID, f"have shape {H.shape}", f"`L`={rhm.L} levels have {rhm.L + 1} of them"
         )
     if not (np.isfinite(H) & (H >= 0)).all():
-        raise InputError("plateaus", H, "must be entropies", "give numbers that are finite and not negative")
+        raise InputError("plateaus", H, "must be entropies", "finite and not negative")
     H = H.copy()
     H.flags.writeable = False
     return H
