@@ -168,33 +168,35 @@ def plateaus_command(
     chosen: Chosen, grammars: int | None, samples: int | None, plot: str | None, as_json: bool
 ) -> None:  # fmt: skip
     """Entropy of the last token given the s**k - 1 tokens before it."""
-    rhm = chosen.rhm
+    shape = chosen.shape
     if samples is None:
         columns = {"grammar": chosen.grammar.plateaus()}
     else:
         estimate = chosen.grammar.estimate_plateaus(samples=samples)
         columns = {"grammar": estimate.mean, "its error": estimate.standard_error}
-    if rhm.rule_probabilities is None:
-        columns["chain"] = rhm.plateaus("chain")
-    columns["annealed"] = rhm.plateaus("annealed")
+    if chosen.has_ensemble:
+        if chosen.rhm.rule_probabilities is None:
+            columns["chain"] = chosen.rhm.plateaus("chain")
+        columns["annealed"] = chosen.rhm.plateaus("annealed")
     if grammars is not None:
         from rhmtheory.language.quenched import quenched_plateaus
 
-        measured = quenched_plateaus(rhm, grammars, seed=chosen.seed, progress=True)
+        measured = quenched_plateaus(chosen.rhm, grammars, seed=chosen.seed, progress=True)
         columns |= {"quenched": measured.mean, "standard error": measured.standard_error, "spread": measured.spread}
     if plot:
         from rhmtheory.plotting import plot_plateaus
 
         curves = {name: H for name, H in columns.items() if name not in ("its error", "standard error", "spread")}
-        save_figure(plot, lambda ax: plot_plateaus(curves, rhm, ax))
+        save_figure(plot, lambda ax: plot_plateaus(curves, shape, ax))
     if as_json:
         print_json(plain({"plateaus": columns, "grammar": chosen.described()}))
         return
-    title = f"{rhm}: loss plateaus H_k in nats, of this grammar and by two formulas for the ensemble"
+    formulas = " and by two formulas for the ensemble" if chosen.has_ensemble else ""
+    title = f"{chosen.rhm if chosen.has_ensemble else shape}: loss plateaus H_k in nats, of this grammar{formulas}"
     if grammars is not None:
         title += f", and over {grammars} grammars"
     heads = {"quenched": "mean", "standard error": "error"}
     table = new_table(title, ["k", "context", *(heads.get(c, c) for c in columns)])
-    for k in range(rhm.L + 1):
-        table.add_row(str(k), str(rhm.span(k) - 1), *(f"{H[k]:.5f}" for H in columns.values()))
+    for k in range(shape.L + 1):
+        table.add_row(str(k), str(shape.span(k) - 1), *(f"{H[k]:.5f}" for H in columns.values()))
     print_tables(table)

@@ -40,6 +40,10 @@ class Command(click.Command):
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command; what goes wrong is told in its flags."""
+        for option in self.params:
+            value = ctx.params.get(option.name or "")
+            if option.type is click.STRING and isinstance(value, str) and any(map(_is_surrogate, value)):
+                raise click.UsageError(f"{option.opts[0]} is no UTF-8 text: give it in the terminal's encoding.")
         try:
             return super().invoke(ctx)
         except (InputError, ResourceError) as error:
@@ -53,6 +57,11 @@ class Command(click.Command):
         options = [one for one in self.params if isinstance(one, click.Option) and one.name == name]
         # v, m, s, L and n are the notation, and flags as they are
         return options[0].opts[0] if options and len(name) > 1 else name
+
+
+def _is_surrogate(sign: str) -> bool:
+    """Whether a sign stands for a byte that is none of the text's encoding."""
+    return "\ud800" <= sign <= "\udfff"
 
 
 class PerLevel(click.ParamType):  # type: ignore[type-arg]

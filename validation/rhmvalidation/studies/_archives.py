@@ -106,7 +106,7 @@ def _parameter(tensor: Any, *_: Any) -> Any:
     return tensor
 
 
-class _Reader(pickle._Unpickler):  # type: ignore[name-defined,misc]  # in Python: its memo takes no memory by index
+class _Reader(pickle._Unpickler):  # in Python: its memo takes no memory by index
     """Reads the pickle; any name but these stands for `_Opaque`."""
 
     def __init__(self, file: Any, archive: zipfile.ZipFile, names: dict[str, str]) -> None:
