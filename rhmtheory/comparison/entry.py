@@ -18,7 +18,6 @@ from rhmtheory.support.errors import InputError
 from rhmtheory.support.types import FloatArray
 from rhmtheory.theory._staircase import first_step
 from rhmtheory.theory.laws import ARCHITECTURES, Law
-from rhmtheory.tree.tables import Tables
 
 if TYPE_CHECKING:
     from rhmtheory.language.grammar import Grammar
@@ -187,11 +186,13 @@ def _laws(law: str | Law | Sequence[str | Law]) -> tuple[str | Law, ...]:
 def _languages(grammar: Any, rows: int) -> tuple[RHM, tuple[str, ...], FloatArray, tuple[float, FloatArray] | None]:
     """Ensemble, names of the grammars, plateaus of each row; of an ensemble, its lowest floor and spread of
     levels."""
+    from rhmtheory.language.grammar import Grammar
+
     if isinstance(grammar, RHM):
         H, *spread = _ensemble(grammar)
         return grammar, tuple(f"row {i}" for i in range(rows)), np.tile(H, (rows, 1)), (spread[0], spread[1])
-    grammars = [grammar] * rows if isinstance(grammar, Tables) else list(grammar)
-    if not all(isinstance(one, Tables) for one in grammars):
+    grammars = [grammar] * rows if isinstance(grammar, Grammar) else list(grammar)
+    if not all(isinstance(one, Grammar) for one in grammars):
         raise InputError("grammar", rule="must be a Grammar, a list of them (one per row of loss), or an RHM")
     if len(grammars) != rows:
         rule = f"{len(grammars)} grammars for {rows} rows of loss"
