@@ -243,3 +243,32 @@ def test_more_samples_than_anyone_waits_for_are_refused(estimate):
     grammar = RHM(8, 2, 2, 3).grammar(0)
     with pytest.raises(InputError, match=r"samples=10{19} of .* take longer than anyone waits: at most \d"):
         estimate(grammar, samples=10**19)
+
+
+def test_a_floor_of_zero_is_no_less():
+    """Of a deterministic grammar rounding would leave -2e-16."""
+    for seed in range(5):
+        grammar = RHM(v=7, m=1, s=2, L=4, n=3).grammar(seed)
+        assert grammar.plateaus().min() >= 0
+        assert grammar.next_token_entropies().min() >= -1e-13
+
+
+def test_plateaus_stop_where_no_level_can_tell_more(monkeypatch):
+    """Beyond, they are those of all levels: given its level-k symbol, a token knows what the rest could tell."""
+    grammar = RHM(v=16, m=4, s=2, L=22).grammar(seed=0)
+    stopped = grammar.plateaus()
+    monkeypatch.setattr(entropy, "_NEGLIGIBLE", -1.0)
+    steps, observe = [], entropy._observe
+    monkeypatch.setattr(entropy, "_observe", lambda *a: steps.append(a[1]) or observe(*a))
+    np.testing.assert_allclose(grammar.plateaus(), stopped, rtol=0, atol=1e-11)
+    everything = len(steps)
+    monkeypatch.setattr(entropy, "_NEGLIGIBLE", 1e-6)
+    np.testing.assert_allclose(grammar.plateaus(), stopped, rtol=0, atol=1e-6)
+    assert len(steps) - everything < everything / 2
+
+
+def test_entropies_that_take_hours_are_refused(monkeypatch):
+    monkeypatch.setattr(entropy, "_MOST_WORK", 1 << 20)
+    message = r"the entropies of all 256 tokens of .* take more than 1e\+06 operations: use estimate_next_token"
+    with pytest.raises(InputError, match=message):
+        RHM(v=16, m=4, s=2, L=8).grammar(0).next_token_entropies()

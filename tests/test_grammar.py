@@ -295,6 +295,15 @@ def test_bad_tables(rules, v, message):
         Grammar.from_rules(rules, v=v)
 
 
+def test_probabilities_of_single_precision_are_scaled():
+    """A softmax in float32 sums to one within 1e-7 or so."""
+    p = np.exp(np.random.default_rng(0).normal(size=2)).astype(np.float32)
+    given = [np.tile(p / p.sum() * np.float32(1 + 3e-7), (len(table), 1)) for table in (ROOT, LEAVES)]
+    g = Grammar.from_rules([ROOT, LEAVES], v=4, rule_probabilities=given)
+    np.testing.assert_allclose(g.rule_probabilities(1).sum(axis=1), 1, rtol=0, atol=1e-15)
+    np.testing.assert_allclose(g.rule_probabilities(2)[0], p / p.sum(), rtol=1e-6)
+
+
 def test_probabilities_are_top_down_too():
     p = [[[0.9, 0.1], [0.5, 0.5]], [[0.2, 0.8], [0.3, 0.7], [1.0, 0.0]]]
     g = Grammar.from_rules([ROOT, LEAVES], v=4, rule_probabilities=p, prior=[0.4, 0.6])

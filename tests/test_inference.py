@@ -246,6 +246,17 @@ def test_the_filter_does_not_depend_on_blocks_and_threads(monkeypatch):
         np.testing.assert_array_equal(grammar.posterior(tokens, threads=threads), whole)
 
 
+@pytest.mark.parametrize("L", [32, 100])
+def test_the_filter_holds_no_whole_sentence(L):
+    """The second of 2**L tokens given the first, as their covariance has it."""
+    grammar = RHM(v=6, m=2, s=2, L=L).grammar(seed=0)
+    first, second = grammar.marginal(0, 0), grammar.marginal(0, 1)
+    joint = grammar.covariance(0, 1) + np.outer(first, second)
+    some = np.flatnonzero(first)
+    found = grammar.next_token(some[:, None])
+    np.testing.assert_allclose(found, joint[some] / first[some, None], rtol=0, atol=1e-12)
+
+
 def test_the_filter_fits_complete_subtrees_only():
     rhm = RHM(v=8, m=2, s=2, L=3)
     fitting = {first for first in range(8) if spine.fits(rhm, spine.Window(first, 7))}

@@ -302,10 +302,9 @@ def _by_the_chain_rule(tables: Tables, views: dict[int, list[View]]) -> FloatArr
             paths = len(seen.rules[1]) * (shape.n_rules(1) if level == 2 else 1)
             work += len(states.beliefs) * paths
             if work > _MOST_WORK:
-                rule = f"of all {shape.d} tokens of {shape} take more than {_MOST_WORK:.1g} operations"
-                raise InputError(
-                    "the entropies", NOT_SAID, rule, "use estimate_next_token_entropies, or fewer levels"
-                )
+                too_long = f"of all {shape.d} tokens of {shape} take more than {_MOST_WORK:.1g} operations"
+                way_out = "use estimate_next_token_entropies, or fewer levels"
+                raise InputError("the entropies", NOT_SAID, too_long, way_out)
             child = node * s + p
             if level == 1:
                 H_child = left if p == s - 1 else _mean(_observe(tables, level, states, seen))

@@ -347,7 +347,9 @@ def _marginals_within(
     shape, n = tables.shape, evidence.samples
     if k == shape.L:
         return marginals(tables, evidence, asked, impossible, threads)
-    above = [piece.level for piece in (*evidence.pieces, *evidence.soft) if piece.level > k]
+    above = [
+        level for level in (*(p.level for p in evidence.pieces), *(p.level for p in evidence.soft)) if level > k
+    ]
     if above:
         rule = f"of level {above[0]} lie above `context_level`={k}, which sees none"
         raise InputError("symbols", NOT_SAID, rule, "leave them out")
