@@ -12,9 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
-from rhmtheory import RHM
-from rhmtheory.comparison._units import predicted_steps
-from rhmtheory.exact.updates import updates_ratio
+from rhmtheory import RHM, predict
+from rhmtheory.exact import updates_ratio
 
 BASIS = (12, 3, 2, 4)
 SETTINGS = [
@@ -45,7 +44,7 @@ def main(basis_path: str, out: str) -> None:
         for network, laws in LAWS.items():
             tau = tau_cnn * (mean_ratios(ensemble) if network == "lcn" else 1)
             for law in laws:
-                here, there = (predicted_steps(RHM(*q), law, "finite_size")[:L] for q in (ensemble, BASIS))
+                here, there = (predict(RHM(*q), law).P.finite_size[:L] for q in (ensemble, BASIS))
                 E = np.array(basis[network]["E"][:L]) * here / there
                 records.append(
                     {
