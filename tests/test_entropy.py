@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import tiny as tiny_grammars
 from hypothesis import given
+from scipy import stats
 
 from rhmtheory import RHM, InputError, zipf
 from rhmtheory.exact import entropy
@@ -205,6 +206,14 @@ def test_estimates_are_no_arrays_and_reproducible():
     grammar = RHM(v=4, m=2, s=2, L=2).grammar(seed=0)
     first, second = (grammar.estimate_plateaus(samples=50, seed=5) for _ in range(2))
     np.testing.assert_array_equal(first.mean, second.mean)
+    assert first == second
+    assert first != grammar.estimate_plateaus(samples=50, seed=6)
+    one = first[1]
+    half = stats.t.ppf(0.975, 49) * first.standard_error[1]
+    assert (one.best, one.low, one.high) == pytest.approx(
+        (first.mean[1], first.mean[1] - half, first.mean[1] + half)
+    )
+    assert one.origin == "95% Student over 50 contexts"
     assert not isinstance(first, np.ndarray)
     with pytest.raises(TypeError):
         np.log(first)

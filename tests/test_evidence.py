@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 from test_inference import arithmetic, some_tree  # noqa: F401
 
 from rhmtheory import RHM, InputError
+from rhmtheory.exact import _messages as messages
 from rhmtheory.exact import channels
+from rhmtheory.exact import likelihoods as likelihoods_
 
 
 def some_evidence(tiny, rng, kinds):
@@ -163,6 +165,36 @@ def test_beliefs_beyond_the_range_of_floats():
     found = grammar.posteriors(beliefs, level=7)
     np.testing.assert_allclose(found.sum(axis=-1), 1, rtol=1e-12)
     np.testing.assert_allclose(grammar.posteriors(beliefs * 1e250, level=7), found, rtol=1e-9)
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_threads_and_blocks_change_nothing(monkeypatch, threads):
+    grammar = RHM(v=(8, 6, 6), m=2, s=2, L=3, n=4).grammar(seed=0)
+    rng, tokens = np.random.default_rng(0), grammar.sample(500, seed=1)
+    beliefs = channels.UniformNoise(8, 0.3).beliefs(tokens)
+    options = {
+        "mask": rng.random(tokens.shape) < 0.2,
+        "symbols": {2: rng.random((2, 6)), 1: rng.random((500, 4, 6))},
+    }
+
+    def everything(**more):
+        yield grammar.posteriors(beliefs, level=1, **options, **more)
+        yield grammar.log_likelihood(beliefs, **options, **more)
+        best = grammar.most_probable(beliefs, **options, **more)
+        yield from (best.log_probability, best.trees.tokens)
+        yield grammar.sample_posterior(beliefs, samples=3, seed=4, **options, **more)
+
+    expected = list(everything())
+    monkeypatch.setattr(messages, "_LEAST_A_THREAD", 1)
+    monkeypatch.setattr(messages, "LARGEST_BLOCK", 3000)
+    monkeypatch.setattr(likelihoods_, "LARGEST_BLOCK", 3000)
+    for found, whole in zip(everything(threads=threads), expected, strict=True):
+        np.testing.assert_array_equal(found, whole)
+    # a sentence by itself
+    own = {"mask": options["mask"][7], "symbols": {2: options["symbols"][2], 1: options["symbols"][1][7]}}
+    np.testing.assert_array_equal(grammar.posteriors(beliefs[7], level=1, **own), expected[0][7])
+    assert grammar.log_likelihood(beliefs[7], **own) == expected[1][7]
+    assert grammar.most_probable(beliefs[7], **own).log_probability == expected[2][7]
 
 
 def test_impossible_beliefs(tiny):

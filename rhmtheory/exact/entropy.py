@@ -8,16 +8,18 @@ from typing import NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import entr
+from scipy.special import entr, stdtrit
 
 from rhmtheory._kernels import beliefs
 from rhmtheory._kernels import entropy as kernels
 from rhmtheory.exact._spine import View, see
+from rhmtheory.fitting.intervals import CONFIDENCE, Estimate
 from rhmtheory.support.checks import as_generator, as_int
 from rhmtheory.support.draws import draw_outcomes
 from rhmtheory.support.errors import NOT_SAID, InputError
 from rhmtheory.support.parallel import for_ranges
 from rhmtheory.support.types import FloatArray, as_floats
+from rhmtheory.support.values import ByValue
 from rhmtheory.tree.tables import Tables
 
 _LARGEST_STATES = 1 << 26
@@ -42,7 +44,7 @@ _Scalar = TypeVar("_Scalar", bound=np.generic)
 
 
 @dataclass(frozen=True, eq=False)
-class EntropyEstimate:
+class EntropyEstimate(ByValue):
     """A Monte Carlo estimate of entropies, in nats; not an array, so that it cannot pass for the exact values.
 
     Attributes
@@ -58,6 +60,14 @@ class EntropyEstimate:
     mean: FloatArray
     standard_error: FloatArray
     samples: int
+
+    def __getitem__(self, k: int) -> Estimate:
+        """One of the entropies with its interval."""
+        best, half = (
+            float(self.mean[k]),
+            float(stdtrit(self.samples - 1, (1 + CONFIDENCE) / 2) * self.standard_error[k]),
+        )
+        return Estimate(best, best - half, best + half, count=self.samples, unit="contexts")
 
 
 class _States(NamedTuple):

@@ -32,6 +32,8 @@ def posterior(
 ) -> FloatArray:
     """Bayes-optimal distribution of the last token given the tokens before it, exactly.
 
+    A belief about the last token itself, where beliefs are given, counts as well.
+
     Parameters
     ----------
     tables : Tables
