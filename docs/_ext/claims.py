@@ -18,6 +18,7 @@ from docutils.statemachine import StringList
 
 import rhmtheory as rt
 from rhmtheory.comparison import Comparison, Finding, Measurement, Study
+from rhmtheory.comparison.findings import METHODS
 from rhmtheory.theory import corpus_exponent
 
 if TYPE_CHECKING:
@@ -272,7 +273,7 @@ def _name(rhm: rt.RHM) -> str:
 
 
 def _verdicts(finding: Finding) -> str:
-    return "; ".join(f"{one.method} {one.predicted:.3g}: **{one.verdict}**" for one in finding.judged[:2])
+    return "; ".join(f"{METHODS[one.method]} {one.predicted:.3g}: **{one.verdict}**" for one in finding.judged[:2])
 
 
 def recorded(folders: Sequence[Path] = STUDIES) -> Study:
