@@ -20,6 +20,8 @@ _ABOVE, _BELOW = 1.15, 0.97
 """Losses beyond these parts of the first and the last plateau are told."""
 _APART = 1.2
 """Ratio of the factors at a quarter and at three quarters of the steps from which they are told."""
+_NOISY = 0.07
+"""Errors of a loss from which intervals of one curve are too wide."""
 _COARSE = 0.25
 """Part of a variance that comes from brackets, from which it is told."""
 
@@ -98,6 +100,8 @@ def _of_intervals(m: Any) -> list[str]:
         notes.append(f"{len(m.used)} grammars: an interval needs at least {LEAST}")
     elif factor.unit in ("runs", "noise"):
         notes.append(f"one grammar: the interval is over its {factor.unit}, and says nothing of other grammars")
+    if factor.unit == "noise" and (part := float(np.nanmedian(curves.loss_error / curves.positive_loss))) > _NOISY:
+        notes.append(f"errors of {part:.0%} of the loss: intervals from one curve hold more than they say")
     if len(m.steps) > 1 and _coarse_part(m) > _COARSE:
         step = float(np.exp(np.median(np.diff(np.log(curves.P)))))
         notes.append(
