@@ -1,8 +1,13 @@
 """Inputs and options that once ended in a traceback, a warning, a hang, or took the memory of the machine."""
 
 import json
+import os
+from pathlib import Path
 
+import numpy as np
+import torch
 from trust.cases import Case
+from trust.spoiling import Reduced
 
 THREE = ("--m", "2", "--s", "2", "--L", "3")
 SMALL = ("--v", "8", *THREE)
@@ -56,6 +61,44 @@ def entry(**changes):
     return spoil
 
 
+def pipe(path):
+    """Nobody writes to it."""
+
+    def spoil():
+        Path(path).unlink(missing_ok=True)
+        os.mkfifo(path)
+
+    return spoil
+
+
+def table(kind):
+    """A file of the published code whose first rule table is of another kind."""
+
+    def spoil():
+        content = torch.load("published/run1.pt", weights_only=False)
+        rules = content["output"]["rules"]
+        rules[0] = {
+            "bfloat16": rules[0].to(torch.bfloat16),
+            "sparse": rules[0].to_sparse(),
+            "meta": rules[0].to("meta"),
+            "expanded": torch.zeros(1, dtype=torch.int64).expand(1 << 30),
+        }[kind]
+        torch.save(content, "published/run1.pt")
+
+    return spoil
+
+
+def flagged():
+    """A number whose type has flags that numpy never sets, without bytes: it once ended the process."""
+    content = torch.load("published/run1.pt", weights_only=False)
+    dtype = Reduced(np.dtype, ("f8", False, True), (3, "<", None, None, None, -1, -1, 2))
+    content["output"]["best"]["loss"] = Reduced(np._core.multiarray.scalar, (dtype, b""))
+    torch.save(content, "published/run1.pt")
+
+
+INTO_RECORDED = ("--out", "recorded", "--workers", "1", "--device", "cpu")
+NO_RUN = "is no run of the published"
+PLAN = ("study", "tiny.toml", "--dry-run")
 RECORD = (
     "thresholds",
     *SMALL,
@@ -112,6 +155,25 @@ KNOWN = [
     known(TRAIN, "lower L", edit("tiny.toml", "L = 2", "L = 1000000")),
     known(TRAIN, "lower L", edit("tiny.toml", "L = 2", "L = 100")),
     known((*TRAIN, "--dry-run"), "lower", edit("tiny.toml", "width = 8", "width = 1000000000")),
+    known(("report", "others", "--out", "recorded"), "holds the study 'tiny', of which"),
+    known(("study", "smaller.toml", *INTO_RECORDED), "runs, comparison and figures are in recorded"),
+    known(("study", "other.toml", *INTO_RECORDED), "holds results of another preset, the study 'tiny'"),
+    known(PLAN, "network=5 is no name", edit("tiny.toml", 'network = "cnn"', "network = 5")),
+    known(PLAN, "is no text", edit("tiny.toml", 'summary = "tiny"', "summary = 1979-05-27")),
+    known(PLAN, "more than 40 digits", edit("tiny.toml", "learning_rate = 1.0", f"learning_rate = {10**400}")),
+    known(PLAN, "has 4 twice", edit("tiny.toml", "grammars = 2", "seeds = [4, 4, 4]")),
+    known(("study", "tiny.toml", "--shard", "9" * 400 + "/3", "--dry-run"), "must have the form i/n"),
+    known(("report", "results"), "more than 40 digits", entry(P=10**400)),
+    known(("report", "results"), "runs.jsonl, line 1 is damaged", entry(best_loss=-1.0)),
+    known(("report", "results"), "nested too deeply", entry(curve=json.loads("[" * 600 + "]" * 600))),
+    known(("report", "published"), NO_RUN, flagged),
+    *(known(("report", "published"), NO_RUN, table(kind)) for kind in ("bfloat16", "sparse", "meta", "expanded")),
+    known(PLAN, "is a pipe or a device", pipe("tiny.toml")),
+    known(COMPARE, "is a pipe or a device", pipe("results/preset.json")),
+    known(("report", "results"), "is a pipe or a device", pipe("results/runs.jsonl")),
+    known(("report", "results"), "is a pipe or a device", pipe("results/comparison.json")),
+    known(("report", "published"), NO_RUN, pipe("published/run1.pt")),
+    known(("compare", "curve.csv", *SMALL, "--label", "\udcff"), "--label is no UTF-8 text"),
 ]
 
 

@@ -29,8 +29,8 @@ class OldFormatError(InputError):
 def written(run: Run, outcome: Outcome) -> str:
     """One finished run as a line of JSON."""
     content: dict[str, Any] = {"rhm": asdict(run.rhm), "network": run.network.to_dict()}
-    content |= {name: getattr(run, name) for name in ("P", "grammar_seed", "run_seed", "seed_rule")}
-    content["settings"] = asdict(run.settings)
+    content |= {name: getattr(run, name) for name in ("P", "grammar_seed", "run_seed")}
+    content |= {"settings": asdict(run.settings), "seed_rule": run.seed_rule}
     return json.dumps({"run": content, "outcome": asdict(outcome)})
 
 
