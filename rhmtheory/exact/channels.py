@@ -42,7 +42,13 @@ class UniformNoise:
         _check(self.v, self.noise)
 
     def observe(self, tokens: npt.ArrayLike, *, seed: int | np.random.Generator = 0) -> IntArray:
-        """Draw what is seen of tokens, of the same shape."""
+        """Draw what is seen of tokens, of the same shape.
+
+        Parameters
+        ----------
+        tokens : integer array
+        seed : int or numpy.random.Generator
+        """
         rng, given = as_generator(seed), _tokens(tokens, self.v)
         return np.where(rng.random(given.shape) < self.noise, rng.integers(self.v, size=given.shape), given)
 
@@ -70,7 +76,13 @@ class Masking:
         _check(self.v, self.rate, "rate")
 
     def observe(self, tokens: npt.ArrayLike, *, seed: int | np.random.Generator = 0) -> IntArray:
-        """Draw what is seen of tokens, of the same shape: -1 where one is hidden."""
+        """Draw what is seen of tokens, of the same shape: -1 where one is hidden.
+
+        Parameters
+        ----------
+        tokens : integer array
+        seed : int or numpy.random.Generator
+        """
         given = _tokens(tokens, self.v).astype(np.int64)
         return np.where(as_generator(seed).random(given.shape) < self.rate, -1, given)
 
@@ -102,7 +114,13 @@ class GaussianLeaves:
             raise InputError("sigma", self.sigma, "is no deviation", "give a positive number")
 
     def observe(self, tokens: npt.ArrayLike, *, seed: int | np.random.Generator = 0) -> FloatArray:
-        """Draw what is seen of tokens, shape (..., v)."""
+        """Draw what is seen of tokens, shape (..., v).
+
+        Parameters
+        ----------
+        tokens : integer array
+        seed : int or numpy.random.Generator
+        """
         given = _tokens(tokens, self.v)
         noise = as_generator(seed).normal(scale=self.sigma, size=(*given.shape, self.v))
         return np.asarray((given[..., None] == np.arange(self.v)) + noise)

@@ -36,7 +36,7 @@ _MOST_BELIEFS = 1 << 38
 
 _MOST_WORK = 1 << 39
 """Weights computed for the entropies of all tokens (ten minutes or so of one core)."""
-_NEGLIGIBLE = 1e-12
+_NEGLIGIBLE = 5e-12
 
 _IntArray = npt.NDArray[np.int64]
 _Node = TypeVar("_Node")
@@ -91,7 +91,7 @@ def plateaus(tables: Tables) -> FloatArray:
     ``h_k -> ... -> h_0`` that leads to the last token. The spine is a Markov chain, its filter costs one pass
     over the rules per level. Beliefs that agree are merged: after a few levels the compatible symbols share
     their ancestors and few distinct beliefs remain, so any depth is reached without listing the contexts.
-    ``H_k`` lies above the entropy given h_k, too; once it is nearer than 1e-12, higher levels are not gone through.
+    ``H_k`` lies above the entropy given h_k, too; once it is nearer than 5e-12, higher levels are not gone through.
 
     Parameters
     ----------
