@@ -1,17 +1,19 @@
 """Sample complexities, the staircase of the loss and its exponents."""
 
 import json
+import sys
 from fractions import Fraction
 from functools import cache
 from html.parser import HTMLParser
 from math import inf, isnan, log
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rhmtheory import ARCHITECTURES, RHM, InputError, Prediction, predict, zipf
+from rhmtheory import ARCHITECTURES, RHM, InputError, Prediction, ResourceError, predict, zipf
 from rhmtheory.ensemble import second_moment
 from rhmtheory.ensemble.exponents import beta, gamma
 from rhmtheory.exact.residuals import tuple_detection
@@ -425,6 +427,19 @@ def test_a_grid_of_predictions():
     assert "<table>" in found._repr_html_()
     with pytest.raises(InputError, match="need"):
         predictions(v=[4, 8], m=8, s=2, L=2)
+
+
+def test_a_grid_as_a_frame(monkeypatch):
+    """With pandas where it is installed; it is no dependency."""
+    given = []
+    pandas = SimpleNamespace(DataFrame=given.append)
+    found = predictions(v=8, m=2, s=2, L=2, architectures=["cnn"])
+    monkeypatch.setitem(sys.modules, "pandas", pandas)
+    found.to_frame()
+    assert given == [list(found.rows)]
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    with pytest.raises(ResourceError, match="pandas is not installed: install it, or use rows"):
+        found.to_frame()
 
 
 def test_the_table_of_laws():

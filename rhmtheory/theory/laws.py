@@ -240,7 +240,8 @@ class Law:
         InputError
             For a level outside 0..L-1, contexts too many to be listed, and laws whose target is the ancestor.
         """
-        k = as_int("k", k, low=0, high=grammar.shape.L - 1)
+        shape = grammar.shape
+        k = as_int("k", k, low=0, high=shape.L - 1)
         target, side, is_tuple = self._ends(k)
         if target > k or (k and not is_tuple):
             raise InputError(
@@ -251,7 +252,7 @@ class Law:
                 grammar, k, target_level=target, context_level=self._context(k), tuple_level=side
             )
             return found.samples
-        last, first = grammar.shape.d - 1, grammar.shape.d - grammar.shape.n_children(1)
+        last, first = shape.d - 1, shape.d - shape.n_children(1)
         signal = np.mean([(grammar.covariance(i, last) ** 2).sum() for i in range(first, last)])
         spread = [1 - (grammar.marginal(0, i) ** 2).sum() for i in range(first, last + 1)]
         return float(np.mean(spread[:-1]) * spread[-1] / signal) if signal else inf

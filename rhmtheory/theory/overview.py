@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from itertools import product
 from math import isnan, nan
 from typing import Any
@@ -41,10 +42,10 @@ class Rows:
             Where pandas is not installed.
         """
         try:
-            import pandas as pd
+            pandas = import_module("pandas")
         except ImportError:
-            raise ResourceError("pandas", rule="is not installed", way_out="install it, or use rows") from None
-        return pd.DataFrame(list(self.rows))
+            raise ResourceError("pandas", rule="is not installed", way_out="install it, or use `rows`") from None
+        return pandas.DataFrame(list(self.rows))
 
     def to_dict(self) -> dict[str, Any]:
         """Plain numbers and lists, ready for JSON; what is infinite or undefined is None."""
