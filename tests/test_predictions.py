@@ -397,7 +397,7 @@ def test_a_law_of_ones_own(rhm):
     """Tuples up to level 2 are known: as with sharing up to k = 2, then as without."""
     law = Law("two known levels", lambda k: 0, own_side)
     p = predict(rhm, law)
-    assert (p.architecture, p.law, p.step_factor) == ("two known levels", law, rhm.m)
+    assert (p.architecture, p.law, p.step_factor) == ("two known levels", law, rhm.m**2)
     np.testing.assert_allclose(p.P.published[:3], predict(rhm, "cnn").P.published[:3])
     np.testing.assert_allclose(p.P.finite_size[:3], predict(rhm, "cnn").P.finite_size[:3])
     np.testing.assert_allclose(p.P.published[3:] / p.P.published[2:-1], rhm.m**2)

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 LevelOf = Callable[[Any], Any]
 """A level as a function of the hidden level k. It must also take a sympy symbol, which stands for k >= 1."""
 NEXT_TOKEN = "last token"
+_DEEP = 1000
 
 
 def token(k: Any) -> Any:
@@ -143,8 +144,8 @@ class Law:
 
     @property
     def power(self) -> int:
-        """Power of m by which samples grow from one hidden level to the next, k >= 1."""
-        return int(self.n_rules(2) - self.n_rules(1))
+        """Power of m by which samples grow from one hidden level to the next, in a deep tree."""
+        return int(self.n_rules(_DEEP + 1) - self.n_rules(_DEEP))
 
     @property
     def step_text(self) -> str:
@@ -279,7 +280,7 @@ class Law:
         return _steps(self, rhm)
 
     def step_factor(self, rhm: RHM) -> float:
-        """Return ``P_(k+1) / P_k``, k >= 1, for large v: effective ``m**power``; NaN where levels differ."""
+        """Return ``P_(k+1) / P_k`` of a deep tree for large v, effective ``m**power``; NaN where levels differ."""
         return float(rhm.m_eff(1) ** self.power) if rhm.has_alike_levels else nan
 
     def exponent(self, rhm: RHM) -> float:
