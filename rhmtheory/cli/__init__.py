@@ -17,6 +17,7 @@ import click
 from rhmtheory import InputError, __version__
 from rhmtheory.cli.curves import compare_command
 from rhmtheory.cli.ensembles import correlations_command, plateaus_command, predict_command
+from rhmtheory.cli.noise import grammar_command, transition_command
 from rhmtheory.cli.samples import corpus_command, thresholds_command
 from rhmtheory.cli.sentences import sample_command, tree_command
 from rhmtheory.support.errors import ResourceError
@@ -128,6 +129,8 @@ for _command in (
     plateaus_command,
     sample_command,
     tree_command,
+    grammar_command,
+    transition_command,
     thresholds_command,
     corpus_command,
     compare_command,

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from rhmtheory.exact import correlations, entropy, inference, likelihoods, prefixes
+from rhmtheory.exact import correlations, entropy, inference, likelihoods, populations, prefixes
 from rhmtheory.language.rhm import RHM
 from rhmtheory.support.checks import as_generator, as_int, as_probabilities, smallest_unsigned
 from rhmtheory.support.errors import InputError
@@ -19,7 +19,7 @@ from rhmtheory.support.files import write_atomically
 from rhmtheory.support.html import html_table
 from rhmtheory.support.reading import check_archive, open_regular, strict_headers
 from rhmtheory.support.types import FloatArray, IntArray
-from rhmtheory.tree import sampling, trees
+from rhmtheory.tree import export, sampling, trees
 from rhmtheory.tree._tuples import count, decode, encode
 from rhmtheory.tree.shape import Level, Shape
 from rhmtheory.tree.tables import Tables
@@ -270,6 +270,8 @@ class Grammar(Tables):
     parse = trees.parse
     tree = trees.tree
     sample = sampling.sample
+    to_dict = export.to_dict
+    to_cfg = export.to_cfg
     sample_trees = sampling.sample_trees
     stream = sampling.stream
 
@@ -288,6 +290,7 @@ class Grammar(Tables):
     log_likelihood = likelihoods.log_likelihood
     most_probable = likelihoods.most_probable
     prefix_posteriors = prefixes.prefix_posteriors
+    overlaps = populations.overlaps
 
 
 def _check_size(rhm: RHM, level: Level) -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from rhmtheory.ensemble import correlations, exponents
+from rhmtheory.ensemble import correlations, exponents, noise
 from rhmtheory.ensemble import plateaus as chain
 from rhmtheory.ensemble.parameters import Ensemble
 
@@ -57,6 +57,8 @@ class RHM(Ensemble):
     """
 
     rms_correlation = correlations.rms_correlation
+    noise_flow = noise.noise_flow
+    noise_transition = noise.noise_transition
     correlation_function = correlations.correlation_function
     plateaus = chain.plateaus
     beta = property(exponents.beta)

@@ -1,0 +1,43 @@
+"""Noise: what is left of each level of the tree."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from rhmtheory.exact.populations import Overlaps
+from rhmtheory.plotting.style import new_figure
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+
+def plot_overlaps(overlaps: Overlaps, ax: Axes | None = None) -> Axes:
+    """Draw the mean belief in the right symbol against the noise, one line per level, the root darkest.
+
+    Parameters
+    ----------
+    overlaps : Overlaps
+        Of several noise levels.
+    ax : Axes, optional
+        By default that of a new figure.
+
+    Returns
+    -------
+    Axes
+    """
+    from matplotlib import colormaps
+
+    if ax is None:
+        _, (ax,) = new_figure()
+    order = np.argsort(overlaps.noise)
+    noise, belief = overlaps.noise[order], overlaps.belief[order]
+    top = belief.shape[1] - 1
+    for level in range(top + 1):
+        color = colormaps["viridis_r"](0.1 + 0.9 * level / max(1, top))
+        name = {0: "tokens", top: f"root, level {top}"}.get(level, f"level {level}")
+        ax.plot(noise, belief[:, level], "o-", ms=3, color=color, label=name)
+    ax.set(xlabel="noise ε of the tokens", ylabel="mean belief in the right symbol", ylim=(0, 1.02))
+    ax.legend(fontsize=8)
+    return ax
