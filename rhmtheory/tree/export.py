@@ -24,7 +24,7 @@ def to_dict(tables: Tables) -> dict[str, Any]:
 def to_cfg(tables: Tables) -> str:
     """Text of the grammar as a probabilistic context-free grammar, one symbol per line.
 
-    The form is that of NLTK's ``PCFG.fromstring``: ``S`` is the start, ``N2_5`` symbol 5 of level 2, ``'5'`` token 5.
+    NLTK's ``PCFG.fromstring`` reads it: ``S`` is the start, ``N2_5`` symbol 5 of level 2, ``'5'`` token 5.
     Rules of probability zero are left out.
     """
     L = tables.shape.L
