@@ -44,11 +44,10 @@ def study(
     Parameters
     ----------
     preset : str, path or Preset
-        A preset of this package, the path of a TOML file that ends in ``.toml``, or part of one
-        (`Preset.select`). The report is on all that the folder holds.
+        A preset of this package, a TOML file, or a part of one (`Preset.select`). The report is on all runs in the
+        folder.
     folder : path, optional
-        ``results/NAME`` by default. ``runs.csv`` holds one row per run, ``runs.jsonl`` their curves, too,
-        ``comparison.json`` numbers and provenance, ``comparison.png`` the main figure.
+        ``results/NAME`` by default.
     device : str
         ``auto``, the GPU where there is one, or the name of a torch device.
     shard : str
@@ -58,9 +57,8 @@ def study(
     workers : int, optional
         Processes on the CPU, one thread each; by default as many as cores. With 1 this process trains.
     until_width : float, optional
-        Add grammars (the next seeds) to every sweep whose step factor has an interval of that width in its
-        logarithm or more, ``ln(high / low)``. A factor that is only a lower bound does not become narrower by
-        more grammars, and gets none.
+        Add grammars, the next seeds, to sweeps whose step factor has an interval ``ln(high / low)`` of that width
+        or more. A factor that is only a lower bound gets none.
     most_grammars : int
         Largest number of grammars that ``until_width`` gives a sweep.
     progress : bool
@@ -73,24 +71,13 @@ def study(
     Raises
     ------
     InputError
-        For a preset that is not there or has no study in it, a folder of another study or one that cannot be
-        written, a device that is not there, a shard of no program, and ``until_width`` that is not positive or
-        goes with shards.
+        For a preset, device or shard that is not there, a folder of another study, and ``until_width`` with shards.
     ResourceError
         For networks that memory does not hold, full disks, and workers or a scheduler that are gone.
     """
     chosen = preset if isinstance(preset, Preset) else load_preset(preset)
     part = Shard.parse(shard)
-    if until_width is not None:
-        if not until_width > 0:
-            raise InputError(
-                "until_width", until_width, "must be positive", "give a width in logarithms, such as 0.2"
-            )
-        if part.count > 1:
-            raise InputError(
-                "shard", shard, "sees a part of the grammars only", "give `until_width` without shards"
-            )
-        as_int("most_grammars", most_grammars, low=1)
+    _check_widening(until_width, most_grammars, part)
     if scheduler is None:
         device = str(pick_device(device))
     _check_shard(chosen, part)
@@ -105,6 +92,17 @@ def study(
     out = Report(results.path, finished, curves, made_by or _provenance(device))
     out.write()
     return out
+
+
+def _check_widening(until_width: float | None, most_grammars: int, part: Shard) -> None:
+    if until_width is None:
+        return
+    if not until_width > 0:
+        raise InputError("until_width", until_width, "must be positive", "give a width in logarithms, such as 0.2")
+    if part.count > 1:
+        shard = f"{part.index}/{part.count}"
+        raise InputError("shard", shard, "sees a part of the grammars only", "give `until_width` without shards")
+    as_int("most_grammars", most_grammars, low=1)
 
 
 def _widened(
