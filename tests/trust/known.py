@@ -156,7 +156,7 @@ KNOWN = [
     known(TRAIN, "lower L", edit("tiny.toml", "L = 2", "L = 100")),
     known((*TRAIN, "--dry-run"), "lower", edit("tiny.toml", "width = 8", "width = 1000000000")),
     known(("report", "others", "--out", "recorded"), "holds the study 'tiny', of which"),
-    known(("study", "smaller.toml", *INTO_RECORDED), "runs, comparison and figures are in recorded"),
+    known(("study", "smaller.toml", *INTO_RECORDED), "exponent measured"),
     known(("study", "other.toml", *INTO_RECORDED), "holds results of another preset, the study 'tiny'"),
     known(PLAN, "network=5 is no name", edit("tiny.toml", 'network = "cnn"', "network = 5")),
     known(PLAN, "is no text", edit("tiny.toml", 'summary = "tiny"', "summary = 1979-05-27")),
