@@ -23,5 +23,5 @@ def pick_device(name: str | torch.device = "auto") -> torch.device:
         torch.Generator(device)
     except Exception as error:  # each backend that is not built in fails in its own way
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise InputError("device", str(name), f"cannot be used here: {reason}", "try auto") from error
+        raise InputError("device", str(name), f"cannot be used here: {reason}; try auto") from error
     return device
