@@ -1,6 +1,6 @@
-"""Coverage of the intervals of `two_bills`: synthetic learning curves with known E and tau, crossings on a grid of P.
+"""Coverage of the intervals of `two_bills`: synthetic learning curves with known E and tau.
 
-`python tests/trust/bills_coverage.py SETS` prints one line of JSON per cell. `coverage` is what a calibration calls.
+`python tests/trust/bills_coverage.py SETS` prints one line of JSON per cell; a calibration calls `coverage`.
 """
 
 import json
@@ -32,8 +32,9 @@ def coverage(
 ):
     """How often each interval holds the truth, the bias of ln, and how often E is an upper bound, over many sets.
 
-    Truths are the geometric means over the population of grammars: E = balance, tau = 1; ``spread`` are the standard
-    deviations of ln E and ln tau over grammars, ``noise`` that of ln P* over runs.
+    Truths are the geometric means over the population of grammars: E = balance, tau = 1. ``spread`` holds the
+    standard deviations of ln E and ln tau over grammars, ``noise`` is that of ln P* over runs. Crossings are read
+    off curves on a grid of P of this ``spacing``.
     """
     rng = np.random.default_rng(seed)
     x = np.tile(np.repeat(np.array(batches, float), runs), grammars)

@@ -1,11 +1,11 @@
-"""Networks that are handed the hidden symbols: samples and updates of every step without what finding symbols costs.
+"""Networks that are handed the hidden symbols: what a step costs without finding them.
 
-`python bills_oracle.py OUT.jsonl V M S L GRAMMARS RATE BATCHES [TUPLES]` appends one record per grammar and batch; BATCHES and
-TUPLES are lists such as 32,128,512. The **oracle** (TUPLES = 0, the default) reads the true siblings of the spine,
-sigma_0 .. sigma_(L-1), as one-hot symbols in the place of the last layer. The **tuple oracle** is shown each of these
-symbols as one of M tuples of a fixed table, and learns the tuples in a shared first layer: M = 1, 2, 4, ...
-Width, batch, rate, readout and the masked last place are those of the convolutional network. A symbol weighs as much
-as a token in the network's first layer, however many symbols there are.
+`python bills_oracle.py OUT.jsonl V M S L GRAMMARS RATE BATCHES [TUPLES]` appends a record per grammar and batch.
+BATCHES and TUPLES are lists such as 32,128,512. The **oracle** (TUPLES = 0, the default) reads the true siblings of
+the spine, sigma_0 .. sigma_(L-1), as one-hot symbols in the place of the last layer. The **tuple oracle** is shown
+each symbol as one of M tuples of a fixed table, and learns the tuples in a shared first layer: M = 1, 2, 4, ...
+Width, batch, rate, readout and the masked last place are those of the convolutional network. A symbol weighs as
+much as a token in the network's first layer, however many symbols there are.
 """
 
 import json
@@ -31,7 +31,7 @@ PACKAGES = ("rhmtheory", "numpy", "torch")
 
 
 class Symbols(Examples):
-    """Inputs are the siblings of the spine at all levels; of a row as wide as a sentence the first places are used."""
+    """Inputs are the siblings of the spine at all levels, in the first places of a row as wide as a sentence."""
 
     def __init__(self, tasks, settings, device, tuples=0):
         rhm = tasks[0].grammar.rhm
@@ -49,6 +49,7 @@ class Symbols(Examples):
         self._shown = self.split(self.test_rows)
 
     def split(self, rows: Tensor) -> tuple[Tensor, Tensor]:
+        """Return symbols, or tuples that stand for them, and last tokens."""
         d = self.width
         symbols = rows[..., self.places].long()
         if self.table is not None:
@@ -59,6 +60,7 @@ class Symbols(Examples):
         return inputs, rows[..., d - 1 : d]
 
     def test_split(self, rows: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the test, whose tuples are drawn once."""
         return self._shown
 
 
@@ -75,6 +77,7 @@ class Oracle(nn.Module):
         self.readout = nn.Parameter(torch.randn(width, v))
 
     def forward(self, tokens: Tensor) -> Tensor:
+        """Logits of the last token."""
         v, s, n = self.v, self.s, self.symbols
         weight = self.first[:, :v]
         white = (weight - weight.mean(dim=1, keepdim=True)) / math.sqrt(1 - 1 / v)
@@ -97,6 +100,7 @@ class Stack(AdaptedNetwork):
         self.width = width
 
     def rate_scale(self) -> float:
+        """The learning rate grows with the width."""
         return float(self.width)
 
 

@@ -1,9 +1,9 @@
 """Gradient descent on the whole language: the updates of every step without any noise of samples.
 
-`python bills_population.py OUT.jsonl V M S L GRAMMARS NETWORK RATE` appends one record per grammar. NETWORK is `cnn`, `lcn`,
-or `oracle`: one layer that is given the true siblings of the spine, sigma_0 .. sigma_(L-1), at all levels. Every
-context of the language enters each update with its probability and the law of its last token, so that P* in samples
-does not exist and the updates times the rate are tau_k. For languages of up to about 3e5 sentences; the oracle for any.
+`python bills_population.py OUT.jsonl V M S L GRAMMARS NETWORK RATE` appends a record per grammar. NETWORK is `cnn`,
+`lcn`, or `oracle`: one layer that is given the true siblings of the spine, sigma_0 .. sigma_(L-1), at all levels.
+Every context of the language enters each update with its probability and the law of its last token. So there is no
+samples term, and the updates times the rate are tau_k. For languages of up to 3e5 sentences; the oracle for any.
 """
 
 import json
