@@ -1,6 +1,7 @@
 """Two bills of a step: the fit gives what was put in, and curves that tell no bill are refused."""
 
 import json
+from dataclasses import replace
 from math import isnan
 
 import numpy as np
@@ -90,6 +91,22 @@ def test_chi_square_is_about_its_freedom_and_sees_a_curve_that_is_no_sum():
     assert square / freedom == pytest.approx(1, abs=0.35)
     assert chance > 0.01
     assert two_terms(x, 100 * x**1.5 * noise, names).chi_square[2] < 1e-6
+
+
+def test_one_growing_direction_pays_noise_over_signal_squared():
+    """Mean time until theta, d theta = a theta dt + sigma dW / sqrt(x), is made: tau + E / x to first order."""
+    rng = np.random.default_rng(0)
+    a, sigma, start, end, x, dt = 1.0, 1.0, 1.0, 20.0, 50.0, 2e-3
+    theta, time = np.full(20_000, start), np.zeros(20_000)
+    for _ in range(4000):
+        going = theta < end
+        time += dt * going
+        step = a * theta * dt + sigma * (dt / x) ** 0.5 * rng.standard_normal(len(theta))
+        theta = np.where(going, theta + step, theta)
+    tau = np.log(end / start) / a
+    E = sigma**2 / (4 * a**2 * start**2) * (1 - np.exp(-2 * a * tau))
+    assert time.mean() - tau == pytest.approx(E / x, abs=4 * time.std() / 20_000**0.5 + dt)
+    assert E / x > 4 * time.std() / 20_000**0.5
 
 
 # --- bills --------------------------------------------------------------------------------------------------
@@ -208,15 +225,15 @@ def test_learning_curves_with_batch_and_rate_are_taken():
             np.log(plateaus[:, [k + 1]] / plateaus[:, [k]]) / (1 + (made[k] / P) ** 3) for k in (0, 1)
         )
         names = tuple(f"seed {i}" for i in range(3))
-        curves = LearningCurves(rhm, "cnn", ("cnn",), names, plateaus, P, np.exp(ln), protocol="online")
-        object.__setattr__(curves, "batch", batch)
-        object.__setattr__(curves, "rate", 1.0)
-        table.append(curves)
+        settings = {"protocol": "online", "batch": batch, "rate": 1.0}
+        table.append(LearningCurves(rhm, "cnn", ("cnn",), names, plateaus, P, np.exp(ln), **settings))
     step = two_bills(table).series[0].steps[1]
     assert (step.E.best, step.tau.best) == pytest.approx((3000, 50), rel=0.05)
-    object.__setattr__(table[0], "protocol", "offline")
+    assert two_bills([replace(one, label="decoder") for one in table]).series[0].optimiser == "adamw"
     with pytest.raises(InputError, match="fixed training sets"):
-        two_bills(table)
+        two_bills([replace(one, protocol="offline") for one in table])
+    with pytest.raises(InputError, match="is not known"):
+        two_bills([replace(one, rate=None) for one in table])
 
 
 def test_curves_at_one_batch_over_rate_cannot_be_told_apart():

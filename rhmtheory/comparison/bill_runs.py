@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from math import isfinite, sqrt
+from math import isfinite, nan, sqrt
 from typing import Any
 
 import numpy as np
@@ -63,23 +63,25 @@ class Run(ByValue):
         return step_crossings(self.P, self.loss[None], self.plateaus[None], height).at[0]
 
 
-def runs_of(curves: Sequence[LearningCurves | Run] | Mapping[str, Sequence[Any]], rhm: RHM | None) -> list[Run]:
+def runs_of(
+    curves: Sequence[LearningCurves | Run] | Mapping[str, Sequence[Any]], rhm: RHM | None, adamw: Collection[str]
+) -> list[Run]:
     """Return the runs of learning curves, or of columns; raises `InputError` for those that tell no bill.
 
     Parameters
     ----------
-    curves, rhm
+    curves, rhm, adamw
         As in `two_bills`.
     """
-    runs = []
+    runs: list[Run] = []
     for one in _read_columns(curves, rhm) if isinstance(curves, Mapping) else curves:
-        runs += [one] if isinstance(one, Run) else _of_curves(one)
+        runs += [one] if isinstance(one, Run) else _of_curves(one, adamw)
     if not runs:
         raise InputError("curves", rule="holds no run", way_out="give learning curves at two batch sizes at least")
     for run in runs:
         for name in ("batch", "rate"):
             value = getattr(run, name)
-            if value is None or not (isfinite(value) and value > 0):
+            if not (value is not None and isfinite(value) and value > 0):
                 raise InputError(
                     name, value, f"of a run of {run.label} is not known",
                     f"say at which {name} each curve was measured: the variable is `batch` / `rate`",
@@ -92,20 +94,21 @@ def runs_of(curves: Sequence[LearningCurves | Run] | Mapping[str, Sequence[Any]]
     return runs
 
 
-def _of_curves(curves: LearningCurves) -> list[Run]:
+def _of_curves(curves: LearningCurves, adamw: Collection[str]) -> list[Run]:
     if curves.protocol == "offline":
         raise InputError(
             "curves", rule=f"of {curves.name} are of fixed training sets, whose P* counts samples alone",
             way_out="give online runs, in which P counts the samples seen",
         )  # fmt: skip
     rows = []
-    batch, rate = getattr(curves, "batch", None), getattr(curves, "rate", None)
+    batch, rate = curves.batch or nan, curves.rate or nan
+    optimiser = "adamw" if curves.label in adamw else "sgd"
     for grammar, H, loss in zip(curves.grammars, curves.plateaus, curves.loss, strict=True):
         known = ~np.isnan(loss)
         if known.any():
-            optimiser = getattr(curves, "optimiser", "") or "sgd"
-            label = curves.label
-            rows.append(Run(label, curves.rhm, grammar, H, batch, rate, curves.P[known], loss[known], optimiser))
+            rows.append(
+                Run(curves.label, curves.rhm, grammar, H, batch, rate, curves.P[known], loss[known], optimiser)
+            )
     return rows
 
 

@@ -7,7 +7,7 @@ first term are samples, the second are ``tau_k / eta`` updates. It is the trade-
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, fields
 from math import isfinite, isnan
 from typing import Any
@@ -70,7 +70,10 @@ class TwoBills(ByValue):
 
 
 def two_bills(
-    curves: Sequence[LearningCurves | Run] | Mapping[str, Sequence[Any]], rhm: RHM | None = None
+    curves: Sequence[LearningCurves | Run] | Mapping[str, Sequence[Any]],
+    rhm: RHM | None = None,
+    *,
+    adamw: Collection[str] = ("decoder", "attention"),
 ) -> TwoBills:
     """Tell the samples of each step from its updates, by learning curves at several batch sizes or rates.
 
@@ -81,6 +84,8 @@ def two_bills(
         (a seed, or a Grammar), ``P`` and ``loss``; ``run``, ``network`` and ``optimiser`` may be there.
     rhm : RHM, optional
         The ensemble, where columns name grammars by seeds.
+    adamw : collection of str
+        Labels of LearningCurves of networks that were trained by AdamW. A Run says so itself.
 
     Returns
     -------
@@ -112,7 +117,7 @@ def two_bills(
     >>> round(found.series[0].steps[0].balance.best)
     50
     """
-    runs = runs_of(curves, rhm)
+    runs = runs_of(curves, rhm, adamw)
     groups: dict[tuple[str, RHM], list[Run]] = {}
     for run in runs:
         groups.setdefault((run.label, run.rhm), []).append(run)

@@ -114,8 +114,10 @@ def _drawn_contexts(grammar: Tables, samples: int, seed: int) -> tuple[FloatArra
 def _contexts(grammar: Tables, tokens: IntArray) -> tuple[FloatArray, FloatArray]:
     """``ln p(x_k)`` and ``H(h_0 | x_k)`` of the contexts of sentences, each (n, L + 1)."""
     shape, n, v = grammar.shape, len(tokens), grammar.shape.n_symbols(0)
-    symbols, inside = tokens.astype(np.int64), np.zeros(tokens.shape)  # of one level; ln p(subtree | symbol)
-    spine, weight = np.tile(np.arange(v), (n, 1)), np.ones((n, v))  # h_k above each possible last token
+    symbols: npt.NDArray[np.int64] = tokens.astype(np.int64)
+    inside = np.zeros(tokens.shape)  # of one level; ln p(subtree | symbol)
+    spine: npt.NDArray[np.int64] = np.tile(np.arange(v, dtype=np.int64), (n, 1))  # h_k above each possible token
+    weight = np.ones((n, v))
     outside = np.zeros(n)
     log_p, H = np.empty((n, shape.L + 1)), np.empty((n, shape.L + 1))
     for level in range(shape.L + 1):
@@ -136,7 +138,7 @@ def _contexts(grammar: Tables, tokens: IntArray) -> tuple[FloatArray, FloatArray
     return log_p, H
 
 
-def _parents(tables: Tables, level: int, tuples: IntArray) -> tuple[IntArray, FloatArray]:
+def _parents(tables: Tables, level: int, tuples: IntArray) -> tuple[npt.NDArray[np.int64], FloatArray]:
     """Parents of tuples (..., s) and the probabilities of their rules; 0 and 0 without a parent."""
     parent, rule = tables.look_up(level, tuples)
     found = parent >= 0
