@@ -61,7 +61,7 @@ def prefix_posteriors(
     >>> g = RHM(v=8, m=2, s=2, L=3).grammar(seed=0)
     >>> found = prefix_posteriors(g, g.sample(500, seed=1))
     >>> found.information[3][:, 0].round(2)  # of the root, by the number of tokens seen
-    array([0.  , 0.61, 1.09, 1.22, 1.62, 1.73, 2.01, 2.03, 2.08])
+    array([0.  , 0.25, 0.66, 1.2 , 1.28, 1.63, 1.83, 2.03, 2.08])
     """
     shape = tables.shape
     asked = range(shape.L + 1) if levels is None else levels
