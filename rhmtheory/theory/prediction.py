@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -19,9 +19,6 @@ from rhmtheory.support.values import ByValue
 from rhmtheory.theory._staircase import read_plateaus, staircase_exponent
 from rhmtheory.theory.bills import PredictedBill, bill
 from rhmtheory.theory.laws import Law, Predicted, of_last_token
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,11 +85,19 @@ class Prediction(ByValue):
             )
         return self.plateaus[np.searchsorted(steps, P, side="right")][()]
 
-    def plot(self, ax: Axes | None = None) -> Axes:
-        """Draw the staircase of the loss: see `plotting.plot_predictions`."""
+    def plot(self, ax: Any = None, *, finite_size: bool = False) -> Any:
+        """Draw the staircase of the loss into matplotlib axes: see `plotting.plot_predictions`.
+
+        Parameters
+        ----------
+        ax : Axes, optional
+            By default those of a new figure.
+        finite_size : bool
+            Whether the steps are those of the finite-size prediction.
+        """
         from rhmtheory.plotting import plot_predictions
 
-        return plot_predictions([self], ax)
+        return plot_predictions([self], ax, finite_size=finite_size)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain numbers and lists, ready for JSON; what is infinite or undefined is None."""
