@@ -55,8 +55,9 @@ def plot_bills(found: TwoBills, *, rhm: RHM | None = None) -> Figure:
     look = styles([one.label for one in series])
     figure, axes = new_figure(len(series) + 2, width=3.6, height=4.2)
     lows, highs = [], []
+    ends = min(one.x[0] for one in series) / 2, max(one.x[-1] for one in series) * 1.6
     for one, ax in zip(series, axes, strict=False):
-        _draw_sum(one, look[one.label], ax)
+        _draw_sum(one, look[one.label], ends, ax)
         lows.append(ax.get_ylim()[0])
         highs.append(ax.get_ylim()[1])
     for ax in axes[: len(series)]:
@@ -67,8 +68,8 @@ def plot_bills(found: TwoBills, *, rhm: RHM | None = None) -> Figure:
     return figure
 
 
-def _draw_sum(one: Bills, style: Style, ax: Axes) -> None:
-    x = np.geomspace(one.x[0] / 2, one.x[-1] * 1.6, 100)
+def _draw_sum(one: Bills, style: Style, ends: tuple[float, float], ax: Axes) -> None:
+    x = np.geomspace(*ends, 100)
     drawn = [step for step in one.steps if step.k > 0]
     for step in drawn:
         kind: dict[str, Any] = {"color": style.color, "alpha": _shade(step.k)}
@@ -81,7 +82,9 @@ def _draw_sum(one: Bills, style: Style, ax: Axes) -> None:
             ax.axhline(E, ls="--", lw=1.1, **kind)
         place: dict[str, Any] = {"xytext": (3, 0), "textcoords": "offset points", "va": "center"}
         ax.annotate(f"k = {step.k}", (x[-1], step.samples(x[-1])), color=style.color, fontsize=9, **place)
-    ax.set(xscale="log", yscale="log", xlim=(x[0], x[-1] * 2.2), xlabel=_variable(one), title=one.label)
+    ax.set(xscale="log", yscale="log", xlim=(x[0], x[-1] * 2.4), xlabel=_variable(one), title=one.label)
+    ax.set_xticks(one.x, [f"{value:g}" for value in one.x])
+    ax.minorticks_off()
     measured = [float(np.exp(np.nanmin(step.fit.ln_y))) for step in drawn]
     terms = [step.E.best for step in drawn if not step.E.at_most]
     ax.set_ylim(max(min(terms + measured) / 1.5, min(measured) / 10), ax.get_ylim()[1])
@@ -113,8 +116,8 @@ def _draw_terms(series: Sequence[Bills], look: dict[str, Style], axes: Sequence[
                     _draw_estimate(step, term, step.k + 0.12 * (i - (len(series) - 1) / 2), style, ax)
             ax.plot([], [], style.marker, color=style.color, label=one.label)
         ax.set(yscale="log", xlabel="level $k$", xticks=levels, xlim=(0.6, rhm.L - 0.4))
-    first = [one.step(1) for one in series]
-    anchor = np.exp(np.mean([np.log(one.E.best) for one in first if one is not None])) if any(first) else np.nan
+    known = [first.E.best for one in series if (first := one.step(1)) is not None and not first.E.at_most]
+    anchor = float(np.exp(np.mean(np.log(known)))) if known else np.nan
     for (name, law), line, text in zip(LAWS.items(), ("-", "--"), ("$m$", "$m^2$"), strict=True):
         P = predicted_steps(rhm, law, "finite_size")[1:]
         label = f"{name} law, {text} per level"
