@@ -35,7 +35,7 @@ def published_curves(paths: Sequence[Path]) -> list[LearningCurves]:
     groups: dict[Any, dict[str, tuple[Grammar, dict[int, float]]]] = {}
     for path in paths:
         grammar, network, protocol, points = _read(path)
-        members = groups.setdefault((grammar.rhm, network, protocol), {})
+        members = groups.setdefault((grammar.require_rhm(), network, protocol), {})
         _, known = members.setdefault(grammar.fingerprint[:12], (grammar, {}))
         for P, value in points:
             known[P] = min(value, known.get(P, np.inf))
