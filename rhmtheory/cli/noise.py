@@ -13,9 +13,7 @@ from rhmtheory.cli.output import new_table, print_json, print_tables, save_figur
 @click.command("transition", cls=Command)
 @json_option
 @plot_option
-@click.option(
-    "--noise", type=float, multiple=True, help="Noise, 0 to 1; may be repeated.  [default: 0.1 .. 0.9]"
-)
+@click.option("--noise", type=float, multiple=True, help="Noise, 0 to 1; may be repeated.  [default: 0.1 .. 0.9]")
 @click.option("--process", type=click.Choice(["channel", "epsilon"]), default="channel", show_default=True)
 @click.option("--members", type=int, default=256, show_default=True, help="Beliefs per symbol and level.")
 @grammar_options("0")

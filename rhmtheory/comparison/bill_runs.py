@@ -134,7 +134,8 @@ def _read_columns(columns: Mapping[str, Sequence[Any]], rhm: RHM | None) -> list
             drawn[name] = drawn[name], drawn[name].plateaus()
         grammar, H = drawn[name]
         P, loss = np.array(sorted(curve), float).T
-        runs.append(Run(network, grammar.require_rhm(), f"{name}", H, float(batch), float(rate), P, loss, optimiser))
+        ensemble = grammar.require_rhm()
+        runs.append(Run(network, ensemble, f"{name}", H, float(batch), float(rate), P, loss, optimiser))
     return runs
 
 
