@@ -77,9 +77,11 @@ def test_conditional_entropies_of_a_hidden_chain():
     expected = -slope(np.log(np.arange(1, 8)), np.log(np.array(exact) - 0.5))
     assert result.fitted == 7
     assert result.gamma.low < expected < result.gamma.high
+    assert result.alpha.best == pytest.approx(result.gamma.best / (2 * result.beta.best))
+    assert result.alpha.low < result.alpha.best < result.alpha.high
     # both decays of a chain are exponential in the end
     assert result.beta_verdict == "no power law"
-    assert np.isnan(result.alpha.best)
+    assert "alpha is a ratio of two slopes, and no forecast" in str(result)
 
 
 def test_counts_that_run_out_are_left_out():
@@ -149,6 +151,7 @@ def test_noise_is_that_of_a_text_that_hangs_together(seed):
     # .9**t / 6 is twice the noise at t = 30
     assert 24 <= result.range <= 36
     assert result.beta_verdict == "no power law"
+    assert result.gamma_verdict == "no decay"
     assert np.isnan(result.alpha.best)
     assert "beta: no power law" in str(result)
 
@@ -193,13 +196,13 @@ def test_entropies_that_come_to_rest_are_no_power_law():
     assert np.ptp(result.entropies[2:6]) < 0.01 * result.entropies[2]
     assert result.gamma_verdict == "no power law"
     assert abs(result.gamma_halves[1]) < 0.01
-    assert np.isnan(result.alpha.best)
+    assert "no forecast" in str(result)
 
 
 def test_slow_decays_are_said_to_be_out_of_range():
     x, _ = renewal_sequence(np.random.default_rng(0), 100_000, 1.3, longest=100_000)
     result = analyse_corpus(x, largest_context=3)
-    assert any("beta may be below 0.5" in note for note in result.notes)
+    assert any("beta may be below 0.6" in note for note in result.notes)
     assert result.to_dict()["notes"] == list(result.notes)
 
 

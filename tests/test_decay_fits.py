@@ -70,6 +70,6 @@ def test_the_ratio_of_two_slopes():
     # where beta is known badly, the interval is long on the side of large alpha
     rough = half_ratio(gamma, fit(LAGS**-0.8, 2.0, seed=2), 0.95)
     assert rough.high - rough.best > 1.2 * (rough.best - rough.low)
-    for other in (fit(np.ones(len(LAGS))), fit(np.exp(-0.1 * LAGS)), no_fit(16, 0.95)):
+    for other in (fit(np.ones(len(LAGS))), no_fit(16, 0.95)):
         assert np.isnan(half_ratio(gamma, other, 0.95).best)
         assert np.isnan(half_ratio(other, beta, 0.95).high)

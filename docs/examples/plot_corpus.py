@@ -12,7 +12,7 @@ import numpy as np
 from matplotlib import pyplot as plt
 
 import rhmtheory as rt
-from rhmtheory.corpus.pairs import count_pairs, last_token_pairs
+from rhmtheory.corpus import count_pairs, last_token_pairs
 from rhmtheory.theory import LAWS, corpus_exponent
 
 rhm = rt.RHM(v=16, m=4, s=2, L=5)

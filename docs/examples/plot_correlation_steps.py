@@ -11,7 +11,7 @@ import numpy as np
 from matplotlib import pyplot as plt
 
 import rhmtheory as rt
-from rhmtheory.corpus.pairs import count_pairs, last_token_pairs
+from rhmtheory.corpus import count_pairs, last_token_pairs
 
 rhm = rt.RHM(v=32, m=8, s=2, L=4)
 grammar = rhm.grammar(seed=0)

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from rhmtheory.corpus._counting import largest_singular
 from rhmtheory.corpus._fits import DecayFit, fit_decay
 from rhmtheory.corpus._source import Source
-from rhmtheory.corpus._windows import LEAST_POINTS
+from rhmtheory.corpus._windows import LEAST_POINTS, slope_weights
 from rhmtheory.corpus.pairs import PairCounts, count_pairs
 from rhmtheory.support.errors import InputError
 from rhmtheory.support.types import FloatArray
@@ -69,14 +69,23 @@ def decay_of_correlations(
         error = np.sqrt((len(without) - 1) * without.var(axis=0))
         clear = np.logical_and.accumulate((correlation >= CLEAR * noise) & (y >= CLEAR * error))
         inside = resolved & (np.arange(len(lags)) < max(int(clear.sum()), LEAST_POINTS))
-    fit = fit_decay(
-        lags[inside].astype(float),
-        y[inside],
-        without[:, inside],
-        confidence=confidence,
-        all_windows=window is None,
-    )
+    x, y, without = lags[inside].astype(float), y[inside], without[:, inside]
+    missing = _spread_of_means(x, y, source.tokens)
+    fit = fit_decay(x, y + missing, without + missing, confidence=confidence, all_windows=window is None)
     return Correlations(correlation, noise, resolved, inside, fit)
+
+
+def _spread_of_means(x: FloatArray, y: FloatArray, tokens: int) -> float:
+    """Variance of the mean over a text of a slow decay, which all its covariances are too small by.
+
+    ``2 A / ((1 - beta) (2 - beta)) tokens**-beta`` for a covariance ``A t**-beta`` with beta below one.
+    """
+    u = np.log(x)
+    beta = -float(slope_weights(u) @ np.log(y))
+    if not 0 < beta < 1:
+        return 0.0
+    ln_A = float(np.log(y).mean() + beta * u.mean())
+    return float(np.exp(ln_A - beta * np.log(tokens)) * 2 / ((1 - beta) * (2 - beta)) * (1 - tokens ** (beta - 1)))
 
 
 def _noise_of_a_pair(source: Source, segments: int) -> float:

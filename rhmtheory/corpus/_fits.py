@@ -17,8 +17,10 @@ POWER_LAW, NO_POWER_LAW, NO_DECAY = "power law", "no power law", "no decay"
 """Verdicts on a decay."""
 
 _UNIT = "segments"
-_CHANCE = 2.6
-"""Mean square of three standard normal numbers that chance exceeds in 5 of 100 cases: windows differ by no more."""
+_CHANCE = 3.3
+"""Ratio of variances, of 3 and 15 degrees of freedom, that chance exceeds in 5 of 100 cases."""
+_CHOICE = 1.05
+"""Widening of intervals for the choice of the last point, by calibration."""
 _SIGNIFICANCE = 0.99
 _LEAST_FALL = 0.05
 """Fall of the logarithm over all points that is a decay."""
@@ -69,7 +71,7 @@ def fit_decay(
     slopes, pseudo = _jackknife(rows, logs, logs_without)
     best, error = float(slopes[0]), _error(pseudo[:, 0])
     count = len(pseudo)
-    half_width = float(stdtrit(count - 1, (1 + confidence) / 2)) * error
+    half_width = float(stdtrit(count - 1, (1 + confidence) / 2)) * error * (_CHOICE if all_windows else 1.0)
     low = high = 0.0
     windows = admissible(u) if all_windows else rows[:1]
     if len(windows) > 1:
@@ -96,18 +98,18 @@ def no_fit(count: int, confidence: float) -> DecayFit:
 
 
 def half_ratio(gamma: DecayFit, beta: DecayFit, confidence: float) -> Estimate:
-    """``gamma / (2 beta)`` with Fieller's interval over segments; undefined unless both are power laws.
+    """``gamma / (2 beta)`` with Fieller's interval over segments; undefined where one is no decay.
 
     Fieller's interval holds all a with ``gamma - 2 a beta`` within its own interval around zero: a beta that is
     not known well makes it long. What the windows add to gamma and beta is added in quadrature.
     """
     g, b = gamma.estimate.best, beta.estimate.best
     count = len(beta.pseudo)
-    if gamma.verdict != POWER_LAW or beta.verdict != POWER_LAW:
+    if NO_DECAY in (gamma.verdict, beta.verdict):
         return no_fit(count, confidence).estimate
     t = float(stdtrit(count - 1, (1 + confidence) / 2))
     (gg, gb), (_, bb) = np.cov(gamma.pseudo, beta.pseudo) * t**2 / count
-    # (b**2 - bb) q**2 - 2 (g b - gb) q + g**2 - gg = 0 for q = 2 alpha; a power law has b**2 > bb
+    # (b**2 - bb) q**2 - 2 (g b - gb) q + g**2 - gg = 0 for q = 2 alpha; a decay has b**2 > bb
     square, mixed = b**2 - bb, g * b - gb
     root = np.sqrt(max(mixed**2 - square * (g**2 - gg), 0.0))
     best = g / (2 * b)

@@ -118,9 +118,10 @@ def plot_corpus(statistics: CorpusStatistics, axes: Sequence[Axes] | None = None
     n = np.arange(1, len(H) + 1)
     right.plot(n[:usable], H[:usable], "o", color="C0", label="conditional entropy")
     right.plot(n[usable:], H[usable:], "o", mfc="none", color="0.6", label="counts run out")
-    if usable >= LEAST_POINTS:
+    fitted = statistics.fitted
+    if fitted >= LEAST_POINTS:
         floor = statistics.floor
-        _draw_power(right, n[:usable], H[:usable] - floor, statistics.gamma, r"\gamma", floor)
+        _draw_power(right, n[:fitted], H[:fitted] - floor, statistics.gamma, r"\gamma", floor)
     right.set(xscale="log", yscale="log", xlabel="context (tokens)", ylabel="entropy of the next token (nats)")
     right.set_xticks(n, labels=map(str, n), minor=False)
     right.set_xticks([], minor=True)

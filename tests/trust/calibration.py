@@ -15,6 +15,7 @@ from math import isnan, nan
 from pathlib import Path
 from typing import Any
 
+import calibration_corpus
 import numpy as np
 from origin import origin
 
@@ -225,6 +226,11 @@ def of_power_laws(rng: np.random.Generator, sets: int) -> Iterator[Row]:
         yield row
 
 
+def of_corpora(rng: np.random.Generator, sets: int) -> Iterator[Row]:
+    """Exponents of texts; fewer sets, since each is a text."""
+    yield from calibration_corpus.of_corpora(rng, sets, Row)
+
+
 ESTIMATORS: tuple[Callable[[np.random.Generator, int], Iterator[Row]], ...] = (
     of_curves,
     of_bounds,
@@ -232,6 +238,7 @@ ESTIMATORS: tuple[Callable[[np.random.Generator, int], Iterator[Row]], ...] = (
     of_ratios,
     of_ladders,
     of_power_laws,
+    of_corpora,
 )
 
 
