@@ -69,11 +69,11 @@ def test_correlations(capsys):
     assert [row["level"] for row in content["rms_correlation"]] == [1, 2, 3]
     rhm = rt.RHM(8, 2, 2, 3)
     for row in content["rms_correlation"]:
-        assert row["exact"] == rhm.rms_correlation(row["level"])
-        assert row["asymptotic"] == rhm.rms_correlation(row["level"], method="published")
+        assert row["finite_size"] == rhm.rms_correlation(row["level"])
+        assert row["published"] == rhm.rms_correlation(row["level"], method="published")
     content = run_json(capsys, "correlations", *ENSEMBLE, "--grammars", "200")
     for row in content["rms_correlation"]:
-        assert abs(row["measured_mean_square"] - row["exact"] ** 2) < 4 * row["standard_error"]
+        assert abs(row["measured_mean_square"] - row["finite_size"] ** 2) < 4 * row["standard_error"]
     code, out, _ = run(capsys, "correlations", *ENSEMBLE, "--grammars", "20")
     assert code == 0
     assert "Mean square over 20 grammars" in out
@@ -270,7 +270,7 @@ def test_correlations_of_a_grammar_that_is_named(capsys, tmp_path):
         for row, tokens in zip(content["rms_correlation"], ([6], [4, 5], [0, 1, 2, 3]), strict=True):
             expected = np.sqrt(np.mean([grammar.covariance(i, 7) ** 2 for i in tokens]))
             assert row["grammar"] == pytest.approx(expected, rel=1e-12)
-            assert row["exact"] == rhm.rms_correlation(row["level"])
+            assert row["finite_size"] == rhm.rms_correlation(row["level"])
     assert f"{row['grammar']:.5e}" in run(capsys, "correlations", *named)[1]
 
 
@@ -282,7 +282,7 @@ def test_correlations_of_a_grammar_without_an_ensemble(capsys, tmp_path):
     assert rows[0] == {"level": 1, "grammar": pytest.approx(grammar.correlation_function()[1])}
     code, out, _ = run(capsys, "correlations", "--grammar", str(tmp_path / "g.npz"))
     assert code == 0
-    assert "asymptotic" not in out
+    assert "published" not in out
     code, _, err = run(capsys, "correlations", "--grammar", str(tmp_path / "g.npz"), "--grammars", "4")
     assert code == 2
     assert "for which no formula of the ensemble is known" in err

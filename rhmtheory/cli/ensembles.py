@@ -111,9 +111,12 @@ def correlations_command(chosen: Chosen, grammars: int | None, plot: str | None,
         content = {"rms_correlation": rows, "grammars": grammars, "seed": chosen.seed, "grammar": named}
         print_json(plain(content))
         return
-    columns = {"exact": ".5e", "asymptotic": ".5e", "mean_square_ratio": ".4f", "grammar": ".5e"}
+    columns = {"finite_size": ".5e", "published": ".5e", "mean_square_ratio": ".4f", "grammar": ".5e"}
     columns = {name: form for name, form in columns.items() if name in rows[0]}
-    heads = [{"mean_square_ratio": "ratio of squares", "grammar": "this grammar"}.get(c, c) for c in columns]
+    heads = [
+        {"finite_size": "finite-size", "mean_square_ratio": "ratio of squares", "grammar": "this grammar"}.get(c, c)
+        for c in columns
+    ]
     tables = [
         new_table(
             f"{chosen.rhm if chosen.has_ensemble else chosen.shape}: RMS token-token covariance",
@@ -129,9 +132,9 @@ def correlations_command(chosen: Chosen, grammars: int | None, plot: str | None,
 
 def _add_ensemble(rows: list[dict[str, Any]], rhm: RHM) -> None:
     for row in rows:
-        exact, asymptotic = (rhm.rms_correlation(row["level"], method=x) for x in ("finite-size", "published"))
-        ratio = (exact / asymptotic) ** 2 if asymptotic else float("nan")
-        row |= {"exact": exact, "asymptotic": asymptotic, "mean_square_ratio": ratio}
+        finite_size, published = (rhm.rms_correlation(row["level"], method=x) for x in ("finite-size", "published"))
+        ratio = (finite_size / published) ** 2 if published else float("nan")
+        row |= {"finite_size": finite_size, "published": published, "mean_square_ratio": ratio}
 
 
 def _add_grammar(rows: list[dict[str, Any]], grammar: Grammar) -> None:
@@ -143,10 +146,10 @@ def _add_grammar(rows: list[dict[str, Any]], grammar: Grammar) -> None:
 
 
 def _measured_table(rows: list[dict[str, Any]], grammars: int) -> Table:
-    columns = ["LCA level", "measured", "standard error", "exact", "z"]
+    columns = ["LCA level", "measured", "standard error", "finite-size", "z"]
     table = new_table(f"Mean square over {grammars} grammars", columns)
     for row in rows:
-        mean, error, square = row["measured_mean_square"], row["standard_error"], row["exact"] ** 2
+        mean, error, square = row["measured_mean_square"], row["standard_error"], row["finite_size"] ** 2
         z = (mean - square) / error if error else float("nan")
         table.add_row(str(row["level"]), f"{mean:.5e}", f"{error:.1e}", f"{square:.5e}", f"{z:+.1f}")
     return table
