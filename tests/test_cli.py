@@ -285,7 +285,7 @@ def test_correlations_of_a_grammar_without_an_ensemble(capsys, tmp_path):
     assert "published" not in out
     code, _, err = run(capsys, "correlations", "--grammar", str(tmp_path / "g.npz"), "--grammars", "4")
     assert code == 2
-    assert "for which no formula of the ensemble is known" in err
+    assert "belongs to no ensemble, since its symbols weigh their rules" in err
 
 
 @pytest.mark.parametrize(
