@@ -1,6 +1,4 @@
 from ._units import step_crossings as step_crossings
-from .bill_fits import Bills as Bills
-from .bill_fits import StepBill as StepBill
 from .bill_runs import Run as Run
 from .bills import TwoBills as TwoBills
 from .bills import two_bills as two_bills

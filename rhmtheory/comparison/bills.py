@@ -63,7 +63,7 @@ class TwoBills(ByValue):
         return {"series": out, "notes": list(self.notes), "slopes": plain(self.slopes)}
 
     def plot(self, **options: Any) -> Any:
-        """Draw ``P*_k`` against B / eta with both asymptotes, and both terms against k: `plotting.plot_bills`."""
+        """Draw ``P*_k`` against B / eta with both asymptotes, and both terms against k: `plotting.bills.plot_bills`."""
         from rhmtheory.plotting.bills import plot_bills
 
         return plot_bills(self, **options)

@@ -19,7 +19,6 @@ from .inference import sample_posterior_trees as sample_posterior_trees
 from .likelihoods import MostProbable as MostProbable
 from .likelihoods import log_likelihood as log_likelihood
 from .likelihoods import most_probable as most_probable
-from .lookup import lookup_loss as lookup_loss
 from .lookup import lookup_thresholds as lookup_thresholds
 from .populations import Overlaps as Overlaps
 from .populations import overlaps as overlaps

@@ -17,5 +17,3 @@ from .levels import falling as falling
 from .slopes import LineFit as LineFit
 from .slopes import line_fit as line_fit
 from .slopes import slope as slope
-from .terms import TwoTerms as TwoTerms
-from .terms import two_terms as two_terms

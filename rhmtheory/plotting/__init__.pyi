@@ -1,4 +1,3 @@
-from .bills import plot_bills as plot_bills
 from .clocks import plot_clocks as plot_clocks
 from .languages import plot_correlations as plot_correlations
 from .languages import plot_derivation as plot_derivation

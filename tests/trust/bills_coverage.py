@@ -9,7 +9,8 @@ from math import exp, log
 
 import numpy as np
 
-from rhmtheory.fitting import crossings, two_terms
+from rhmtheory.fitting import crossings
+from rhmtheory.fitting.terms import two_terms
 
 BATCHES = (32, 48, 64, 128, 512)
 CELLS = [
