@@ -46,7 +46,7 @@ def read_tokens(path: str | os.PathLike[str], units: str = "characters") -> tupl
             text = content.decode("utf-8-sig")
         except UnicodeDecodeError as error:
             raise InputError(
-                os.fspath(path), rule=f"is not UTF-8 text ({error})", way_out='read it with `units`="bytes"'
+                os.fspath(path), rule=f"is not UTF-8 text ({error})", way_out='read it with `units="bytes"`'
             ) from None
         text = text.replace("\r\n", "\n")
         values = np.frombuffer(text.encode("utf-32-le"), np.uint32)
