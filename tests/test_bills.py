@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from rhmtheory import RHM, InputError, two_bills
+from rhmtheory.comparison import read_curves
 from rhmtheory.comparison.bill_runs import Run
 from rhmtheory.comparison.curves import LearningCurves
 from rhmtheory.fitting.terms import two_terms
@@ -212,6 +213,25 @@ def test_columns_are_taken_as_they_stand():
     table, rhm = columns()
     step = two_bills(table, rhm).series[0].steps[1]
     assert (step.E.best, step.tau.best) == pytest.approx((3000, 50), rel=0.05)
+
+
+def test_a_file_with_batch_and_rate_is_taken(tmp_path):
+    table, rhm = columns()
+    rows = zip(*table.values(), strict=True)
+    lines = [",".join(table), *(",".join(map(str, row)) for row in rows)]
+    (tmp_path / "curves.csv").write_text("\n".join(lines))
+    step = two_bills(read_curves(tmp_path / "curves.csv"), rhm).series[0].steps[1]
+    assert (step.E.best, step.tau.best) == pytest.approx((3000, 50), rel=0.05)
+
+
+def test_ratios_of_two_networks_are_paired_over_grammars():
+    runs = synthetic((4e3, 2e4), (400.0, 1e3), noise=0.02, label="cnn")
+    runs += synthetic((4e3, 4e4), (400.0, 3e3), noise=0.02, label="lcn")
+    E, tau = two_bills(runs).ratios("lcn", "cnn")[1]
+    assert (E.best, tau.best) == pytest.approx((2, 3), rel=0.15)
+    assert tau.high / tau.low < 1.2
+    with pytest.raises(InputError, match="are not on one ensemble"):
+        two_bills(runs).ratios("lcn", "decoder")
 
 
 def test_learning_curves_with_batch_and_rate_are_taken():

@@ -146,7 +146,9 @@ class Bills(ByValue):
         term : int
         """
         return {
-            one.k: _factor(one, after, term) for one in self.steps if (after := self.step(one.k + 1)) is not None
+            one.k: step_factor(one, after, term)
+            for one in self.steps
+            if (after := self.step(one.k + 1)) is not None
         }
 
     def tests_a_law(self, k: int) -> bool:
@@ -244,8 +246,15 @@ def _plain_terms(fit: TwoTerms) -> tuple[float, float]:
     return float(E), float(tau)
 
 
-def _factor(one: StepBill, after: StepBill, term: int) -> Estimate:
-    """Ratio of one term between two steps; a bound where one of the two is."""
+def step_factor(one: StepBill, after: StepBill, term: int) -> Estimate:
+    """Return one term of the second bill over that of the first; a bound where one of the two is.
+
+    Parameters
+    ----------
+    one, after : StepBill
+    term : int
+        0 for E, 1 for tau.
+    """
     a, b = (x.E if term == 0 else x.tau for x in (one, after))
     if a.at_most and b.at_most:
         return no_estimate(a.count)

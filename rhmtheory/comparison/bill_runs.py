@@ -11,6 +11,7 @@ import numpy as np
 
 from rhmtheory.comparison._units import step_crossings
 from rhmtheory.comparison.curves import LearningCurves
+from rhmtheory.comparison.reading import CurveTable
 from rhmtheory.language.rhm import RHM
 from rhmtheory.support.errors import InputError
 from rhmtheory.support.types import FloatArray
@@ -63,10 +64,12 @@ class Run(ByValue):
         return step_crossings(self.P, self.loss[None], self.plateaus[None], height).at[0]
 
 
-def runs_of(
-    curves: Sequence[LearningCurves | Run] | Mapping[str, Sequence[Any]], rhm: RHM | None, adamw: Collection[str]
-) -> list[Run]:
-    """Return the runs of learning curves, or of columns; raises `InputError` for those that tell no bill.
+Curves = Sequence[LearningCurves | Run] | CurveTable | Mapping[str, Sequence[Any]]
+"""Forms that `two_bills` takes."""
+
+
+def runs_of(curves: Curves, rhm: RHM | None, adamw: Collection[str]) -> list[Run]:
+    """Return the runs of curves, a file, or columns; raises `InputError` for those that tell no bill.
 
     Parameters
     ----------
@@ -74,6 +77,8 @@ def runs_of(
         As in `two_bills`.
     """
     runs: list[Run] = []
+    if isinstance(curves, CurveTable):
+        curves = _columns_of(curves)
     for one in _read_columns(curves, rhm) if isinstance(curves, Mapping) else curves:
         runs += [one] if isinstance(one, Run) else _of_curves(one, adamw)
     if not runs:
@@ -110,6 +115,15 @@ def _of_curves(curves: LearningCurves, adamw: Collection[str]) -> list[Run]:
                 Run(curves.label, curves.rhm, grammar, H, batch, rate, curves.P[known], loss[known], optimiser)
             )
     return rows
+
+
+def _columns_of(table: CurveTable) -> dict[str, list[Any]]:
+    """Long columns of the curves of a file."""
+    row, at = np.nonzero(~np.isnan(table.loss))
+    unknown = (nan,) * len(table.grammars)
+    of_rows = {"batch": table.batch or unknown, "rate": table.rate or unknown, "grammar": table.grammars}
+    columns: dict[str, list[Any]] = {name: [values[i] for i in row] for name, values in of_rows.items()}
+    return columns | {"run": row.tolist(), "P": table.P[at].tolist(), "loss": table.loss[row, at].tolist()}
 
 
 def _read_columns(columns: Mapping[str, Sequence[Any]], rhm: RHM | None) -> list[Run]:

@@ -7,16 +7,15 @@ first term are samples, the second are ``tau_k / eta`` updates. It is the trade-
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, fields
 from math import isfinite, isnan
 from typing import Any
 
 import numpy as np
 
-from rhmtheory.comparison.bill_fits import LAWS, Bills, StepBill, bills_of, pseudo_factors
-from rhmtheory.comparison.bill_runs import Run, runs_of, series_of
-from rhmtheory.comparison.curves import LearningCurves
+from rhmtheory.comparison.bill_fits import LAWS, Bills, StepBill, bills_of, pseudo_factors, step_factor
+from rhmtheory.comparison.bill_runs import Curves, Run, runs_of, series_of
 from rhmtheory.fitting.intervals import LEAST, Estimate, line_coefficients, t_estimate
 from rhmtheory.language.rhm import RHM
 from rhmtheory.support.errors import InputError
@@ -62,26 +61,47 @@ class TwoBills(ByValue):
             out.append(plain(content))
         return {"series": out, "notes": list(self.notes), "slopes": plain(self.slopes)}
 
+    def ratios(self, label: str, other: str, *, rhm: RHM | None = None) -> dict[int, tuple[Estimate, Estimate]]:
+        """Return E and tau of one network over those of another, by step, in pairs over the grammars of both.
+
+        Parameters
+        ----------
+        label, other : str
+            Networks, as in `series`.
+        rhm : RHM, optional
+            The ensemble; by default the first that has both.
+
+        Raises
+        ------
+        InputError
+            Where no ensemble has both.
+        """
+        for a in self.series:
+            for b in self.series:
+                if (a.label, b.label) == (label, other) and a.rhm == b.rhm and rhm in (None, a.rhm):
+                    pairs = [(step, beside) for step in a.steps if (beside := b.step(step.k)) is not None]
+                    return {x.k: (step_factor(y, x, 0), step_factor(y, x, 1)) for x, y in pairs}
+        labels = [one.name for one in self.series]
+        raise InputError("label", (label, other), "are not on one ensemble", f"choose two of {labels}")
+
     def plot(self, **options: Any) -> Any:
-        """Draw ``P*_k`` against B / eta with both asymptotes, and both terms against k: `plotting.bills.plot_bills`."""
+        """Draw ``P*_k`` against B / eta and both terms against k, by `plotting.bills.plot_bills`."""
         from rhmtheory.plotting.bills import plot_bills
 
         return plot_bills(self, **options)
 
 
 def two_bills(
-    curves: Sequence[LearningCurves | Run] | Mapping[str, Sequence[Any]],
-    rhm: RHM | None = None,
-    *,
-    adamw: Collection[str] = ("decoder", "attention"),
+    curves: Curves, rhm: RHM | None = None, *, adamw: Collection[str] = ("decoder", "attention")
 ) -> TwoBills:
     """Tell the samples of each step from its updates, by learning curves at several batch sizes or rates.
 
     Parameters
     ----------
-    curves : sequence of LearningCurves or Run, or mapping of columns
-        Online runs: P counts samples seen. Columns, with one entry per point, are ``batch``, ``rate``, ``grammar``
-        (a seed, or a Grammar), ``P`` and ``loss``; ``run``, ``network`` and ``optimiser`` may be there.
+    curves : sequence of LearningCurves or Run, CurveTable, or mapping of columns
+        Online runs: P counts samples seen. `read_curves` makes a table of a CSV file with columns batch and rate.
+        A mapping has the columns ``batch``, ``rate``, ``grammar`` (a seed, or a Grammar), ``P`` and ``loss``, with
+        one entry per point; ``run``, ``network`` and ``optimiser`` may be there.
     rhm : RHM, optional
         The ensemble, where columns name grammars by seeds.
     adamw : collection of str
