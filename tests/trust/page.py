@@ -42,9 +42,11 @@ KINDS = {
     "fuzz": Kind(
         "inputs",
         "failed",
-        "Valid options and files are spoilt at random and given to every command and every loader. An input fails "
+        "Valid options and files are spoilt at random and given to every command and every loader; commands also "
+        "write into folders of other studies and into other people's files, read pipes, and run in wrong "
+        "environments and before terminals that are closed, narrow or gone. An input fails "
         "where the answer is anything but a result or an error in words: a traceback, a crash, a file left "
-        "half-written, a file of the user's changed, or code of a file executed.",
+        "half-written, a file of the user's changed, a recorded row lost, or code of a file executed.",
     ),
     "faults": Kind(
         "faults",

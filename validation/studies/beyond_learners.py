@@ -8,14 +8,25 @@ import json
 import sys
 from pathlib import Path
 
-from beyond_networks import CONDITIONS, GRAMMARS, TEST
+import numpy as np
 
-from rhmtheory import RHM
+from rhmtheory import RHM, Grammar
 from rhmtheory.learner.clustering import TARGETS, learn
 from rhmtheory.support.provenance import provenance
-from rhmvalidation.training.examples import stream_seed
+from rhmvalidation.training.sources import stream_seed
 
+TEST, GRAMMARS = 4096, 5  # as there
 RECORD = Path(__file__).parents[1] / "results" / "beyond" / "learners.jsonl"
+
+
+def ideal_losses(grammar: Grammar, tokens: np.ndarray) -> list[float]:
+    """Losses of ideal predictors on these sentences, from no token seen to all but the last."""
+    d, at = grammar.shape.d, np.arange(len(tokens))
+    hidden = [
+        (np.arange(d) < d - grammar.shape.span(k)) | (np.arange(d) == d - 1) for k in range(grammar.shape.L + 1)
+    ]
+    posteriors = [grammar.posteriors(tokens, level=0, mask=mask, threads=1)[:, -1] for mask in hidden]
+    return [float(-np.log(p[at, tokens[:, -1]]).mean()) for p in posteriors]
 
 
 def main(v: int, m: int, first: int, count: int) -> None:
@@ -25,12 +36,12 @@ def main(v: int, m: int, first: int, count: int) -> None:
         file.write(json.dumps({"provenance": provenance()}) + "\n")
         for seed in range(GRAMMARS):
             grammar = rhm.grammar(seed=seed)
-            test = grammar.sample_trees(TEST, stream_seed(seed, 1)).levels
-            ideal = CONDITIONS["whole"].losses(grammar, test)
+            test = grammar.sample(TEST, seed=stream_seed(seed, 1))
+            ideal = ideal_losses(grammar, test)
             for P in (first << i for i in range(count)):
-                training = grammar.sample(P, stream_seed(seed, 0))
+                training = grammar.sample(P, seed=stream_seed(seed, 0))
                 for targets in TARGETS:
-                    loss = learn(rhm, training, sharing=False, targets=targets, threads=1).loss(test[0])
+                    loss = learn(rhm, training, sharing=False, targets=targets, threads=1).loss(test)
                     result = {"seed": seed, "P": P, "loss": loss, "ideal": ideal}
                     file.write(json.dumps({"condition": targets, "v": v, "m": m, **result}) + "\n")
 
