@@ -327,11 +327,12 @@ def test_draws_within_the_errors_make_the_interval_of_one_curve():
     half = z * np.std(ln_P[:, 2] - ln_P[:, 1])
     measured = found.step_factor.measured
     assert (measured.count, measured.unit, measured.confidence) == (200, "noise", 0.95)
-    assert np.log(measured.low / measured.best) == pytest.approx(-half)
-    assert np.log(measured.high / measured.best) == pytest.approx(half)
+    assert np.log(measured.low / measured.best) == pytest.approx(-half, rel=1e-3)
+    assert np.log(measured.high / measured.best) == pytest.approx(half, rel=1e-3)
     half = z * np.std([np.log(staircase_exponent([np.nan, *np.exp(row[1:])], H)) for row in ln_P])
     measured = found.exponent.measured
-    assert np.log([measured.best / measured.low, measured.high / measured.best]) == pytest.approx([half, half])
+    below, above = np.log([measured.best / measured.low, measured.high / measured.best])
+    assert (below, above) == pytest.approx((half, half), rel=1e-3)
     assert [note for note in found.notes if "its noise" in note] == [
         "one grammar: the interval is over its noise, and says nothing of other grammars"
     ]
@@ -408,8 +409,8 @@ def test_an_ensemble_has_the_mean_plateaus_of_drawn_grammars():
 
 @pytest.mark.parametrize("known", [True, False])
 def test_no_loss_is_below_the_floor_but_for_its_errors(known):
-    """Of an ensemble, the lowest floor of drawn grammars: they differ by half at (16,4,2,4)."""
-    part, language = 0.9, THREE.grammar(0) if known else THREE
+    """Of an ensemble, half of the lowest floor of drawn grammars: they differ by half at (16,4,2,4)."""
+    part, language = (0.9, THREE.grammar(0)) if known else (0.5, THREE)
     floor = language.plateaus()[-1] if known else quenched_plateaus(THREE, 48).values[:, -1].min()
     P = np.array([10.0, 100, 1000])
 

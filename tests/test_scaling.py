@@ -101,7 +101,7 @@ def test_a_step_within_one_bracket_is_known_to_the_bracket_only():
     assert sharp.doubt[0, 0] == pytest.approx(np.log(8) / np.sqrt(12))
     assert sharp.bracket[0, 0] == 1
     gentle = crossings(x, [[0.92, 0.83, 0.68, 0.6]], [[np.sqrt(0.5)]], **step)
-    assert gentle.doubt[0, 0] == 0
+    assert gentle.doubt[0, 0] < 0.02 * np.log(8)
     assert crossings(x, [[1.0, 1.0, 0.5, 0.5]], [[np.sqrt(0.5)]]).doubt[0, 0] == 0
 
 

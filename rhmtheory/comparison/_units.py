@@ -92,23 +92,30 @@ def step_crossings(P: FloatArray, loss: FloatArray, plateaus: FloatArray, height
     height : float
         Part of the step, in the logarithm, from its upper plateau down.
     """
-    H = plateaus
+    return _crossed(P, loss, plateaus, (height,))
+
+
+def _crossed(P: FloatArray, loss: FloatArray, H: FloatArray, heights: tuple[float, ...]) -> Crossings:
+    """Crossings at all heights, side by side, (rows, heights * L)."""
     real = (H[:, 1:] > 0) & (H[:, :-1] > H[:, 1:] * np.exp(LEAST_STEP))
     upper, lower = np.where(real, H[:, :-1], np.nan), np.where(real, H[:, 1:], np.nan)
-    levels = np.sqrt(upper * lower) if height == 0.5 else upper ** (1 - height) * lower**height
-    return crossings(P, loss, levels, upper=upper, lower=lower)
+    levels = [np.sqrt(upper * lower) if h == 0.5 else upper ** (1 - h) * lower**h for h in heights]
+    ends = {"upper": np.tile(upper, len(heights)), "lower": np.tile(lower, len(heights))}
+    return crossings(P, loss, np.concatenate(levels, axis=1), **ends)
 
 
 def unit_crossings(curves: LearningCurves) -> UnitCrossings:
     """Return where each grammar's curve crosses ``sqrt(H_k H_(k+1))`` of that very grammar."""
-    rows = step_crossings(curves.P, curves.positive_loss, curves.plateaus)
-    others = [step_crossings(curves.P, curves.positive_loss, curves.plateaus, height) for height in HEIGHTS]
+    every = _crossed(curves.P, curves.positive_loss, curves.plateaus, (0.5, *HEIGHTS))
+    L = curves.rhm.L
+    rows = Crossings(
+        every.at[:, :L], every.late[:, :L], every.early[:, :L], every.last, every.bracket[:, :L], every.doubt[:, :L]
+    )
     first = curves.P[np.minimum((~np.isnan(curves.loss)).argmax(axis=1), len(curves.P) - 1)]
     at = np.where(rows.late, rows.last[:, None], np.where(rows.early, first[:, None], rows.at))
-    ln_P, heights = np.log(at), [np.log(one.at) for one in others]
-    absent = np.isnan(curves.plateaus[:, 1:]) | ~(
-        (curves.plateaus[:, 1:] > 0) & (curves.plateaus[:, :-1] > curves.plateaus[:, 1:] * np.exp(LEAST_STEP))
-    )
+    ln_P, heights = np.log(at), [np.log(every.at[:, i * L : (i + 1) * L]) for i in range(1, len(HEIGHTS) + 1)]
+    H = curves.plateaus
+    absent = ~((H[:, 1:] > 0) & (H[:, :-1] > H[:, 1:] * np.exp(LEAST_STEP)))
     if curves.level_spread is not None:
         absent = absent | np.isnan(curves.level_spread)
     ln_P[absent] = np.nan

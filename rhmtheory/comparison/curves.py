@@ -161,6 +161,8 @@ def law_name(law: str | Law) -> str:
 def mean_by(names: Sequence[str], values: FloatArray) -> FloatArray:
     """Return the mean over the rows of each name, in the order in which names come first."""
     order = list(dict.fromkeys(names))
+    if len(order) == len(names):
+        return values
     of_row = np.array([order.index(name) for name in names])
     return np.array([values[of_row == i].mean(axis=0) for i in range(len(order))])
 

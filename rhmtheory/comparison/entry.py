@@ -22,8 +22,8 @@ from rhmtheory.theory.laws import ARCHITECTURES, Law
 if TYPE_CHECKING:
     from rhmtheory.language.grammar import Grammar
 
-_BELOW = 0.9
-"""Part of the floor of its own grammar below which no test loss falls by noise."""
+_BELOW, _BELOW_ALL = 0.9, 0.5
+"""Part of the floor of its own grammar below which no test loss falls by noise; and of the lowest drawn grammar."""
 _SAMPLE = 48
 """Grammars that tell how far plateaus differ where the curve's own is not known."""
 _PLACED = 0.9
@@ -234,7 +234,7 @@ def _check_losses(
     loss: FloatArray, H: FloatArray, errors: FloatArray | None, spread: tuple[float, FloatArray] | None
 ) -> None:
     floor = H[:, -1:] if spread is None else np.full((len(loss), 1), spread[0])
-    low = loss + (3 * errors if errors is not None else 0) < _BELOW * floor
+    low = loss + (3 * errors if errors is not None else 0) < (_BELOW if spread is None else _BELOW_ALL) * floor
     if low.any():
         row = int(np.flatnonzero(low.any(axis=1))[0])
         rule = (

@@ -304,7 +304,7 @@ def _fits(
     """Step factor and exponent."""
     L = curves.rhm.L
     weights = slope_weights(steps, L)
-    slopes = np.array([slope(steps, units.ln_P[i, list(steps)]) for i in used])
+    slopes = units.ln_P[used][:, list(steps)] @ weights[list(steps)] if len(steps) > 1 else np.full(len(used), nan)
     known = combined_variance(units, used, weights) + level_variance(curves, units, weights)
     factor = mean_of(slopes, units.unit, known, at_least)
     found = no_estimate(len(used), units.unit) if at_least else exponent_estimate(units, used, steps)
@@ -321,7 +321,8 @@ def _fits(
 def _factor_at(units: UnitCrossings, used: list[int], steps: Sequence[int], height: int) -> float:
     if len(steps) < 2 or not used or units.late[used][:, list(steps)].any():
         return nan
-    return exp(np.mean([slope(steps, units.at_heights[height][i, list(steps)]) for i in used]))
+    weights = slope_weights(steps, units.ln_P.shape[1])[list(steps)]
+    return exp((units.at_heights[height][used][:, list(steps)] @ weights).mean())
 
 
 def _collapse(curves: LearningCurves, steps: Sequence[int]) -> float:

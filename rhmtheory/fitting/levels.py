@@ -12,6 +12,9 @@ from rhmtheory.support.errors import InputError
 from rhmtheory.support.types import FloatArray, IntArray, as_floats
 from rhmtheory.support.values import ByValue
 
+_MOST_NUMBERS = 1 << 20
+"""Numbers of one array."""
+
 
 @dataclass(frozen=True, eq=False)
 class Crossings(ByValue):
@@ -88,9 +91,14 @@ def crossings(
     out = Crossings(
         empty, no, no.copy(), np.where(known.any(axis=1), x[before[:, -1]], np.nan), none, np.zeros(levels.shape)
     )
-    for k in range(levels.shape[1]):
-        step = tuple(None if ends is None else np.log(as_floats(ends)[:, k]) for ends in (upper, lower))
-        _cross(out, k, ln_x, np.where(known, ln_y, np.nan), np.log(levels[:, k]), step, before, after)
+    ends = [None if given is None else np.log(as_floats(given)) for given in (upper, lower)]
+    ln_y, ln_levels = np.where(known, ln_y, np.nan), np.log(levels)
+    # several levels at once where the arrays stay small
+    together = max(1, _MOST_NUMBERS // y.size) if y.size else 1
+    for first in range(0, levels.shape[1], together):
+        k = slice(first, first + together)
+        step = tuple(None if one is None else one[:, k] for one in ends)
+        _cross(out, k, ln_x, ln_y, ln_levels[:, k], step, before, after)
     return out
 
 
@@ -145,7 +153,7 @@ def _check(x: FloatArray, y: FloatArray, levels: FloatArray) -> None:
 
 def _cross(
     out: Crossings,
-    k: int,
+    k: slice,
     ln_x: FloatArray,
     ln_y: FloatArray,
     level: FloatArray,
@@ -153,33 +161,39 @@ def _cross(
     before: IntArray,
     after: IntArray,
 ) -> None:
-    """Write the crossings of level k (curves,) into ``out``; ``step`` holds upper and lower end of the step."""
-    (curves, points), rows = ln_y.shape, np.arange(len(ln_y))
-    upper, lower = step
+    """Write the crossings of some levels (curves, levels) into ``out``; ``step`` holds the ends of their steps."""
+    points = ln_y.shape[1]
+    # one row for each curve and level, levels of a curve side by side
+    curve = np.repeat(np.arange(len(ln_y)), level.shape[1])
+    height, rows = level.ravel(), np.arange(level.size)
+    ln_y = ln_y[curve]
+    upper, lower = (None if one is None else one.ravel() for one in step)
     if upper is not None and lower is not None:
         ln_y = np.clip(ln_y, lower[:, None], upper[:, None])
-    known = ~np.isnan(ln_y)
     # sums over the points before each place t = 0..points
-    above = np.zeros((curves, points + 1))
-    np.cumsum(np.where(known, ln_y - level[:, None], 0.0), axis=1, out=above[:, 1:])
-    total = np.zeros((curves, points + 1))
+    above, total = np.zeros((len(rows), points + 1)), np.zeros((len(rows), points + 1))
+    known = ~np.isnan(ln_y)
+    np.cumsum(np.where(known, ln_y - height[:, None], 0.0), axis=1, out=above[:, 1:])
     np.cumsum(known, axis=1, out=total[:, 1:])
     t = np.nan_to_num(above, nan=-np.inf).argmax(axis=1)
-    left = np.where(t > 0, before[rows, t - 1], -1)
-    right = np.where(t < points, after[rows, np.minimum(t, points - 1)], points)
-    real = ~np.isnan(level)
-    out.late[:, k], out.early[:, k] = real & (right == points), real & (left < 0) & (right < points)
-    made = real & (left >= 0) & (right < points)
-    if not made.any():
+    left = np.where(t > 0, before[curve, t - 1], -1)
+    right = np.where(t < points, after[curve, np.minimum(t, points - 1)], points)
+    real = ~np.isnan(height)
+    out.late[:, k] = (real & (right == points)).reshape(level.shape)
+    out.early[:, k] = (real & (left < 0) & (right < points)).reshape(level.shape)
+    r = np.flatnonzero(real & (left >= 0) & (right < points))
+    if not len(r):
         return
-    i, j, r = left[made], right[made], rows[made]
+    i, j = left[r], right[r]
     high = _block(above[r], total[r], i + 1, backwards=True)
     low = _block(above[r], total[r], j, backwards=False)
     width = ln_x[j] - ln_x[i]
-    out.at[r, k] = np.exp(ln_x[i] + width * high / (high - low))
-    out.bracket[r, k] = i
+    at, bracket, doubt = np.full(level.size, np.nan), np.full(level.size, -1), np.zeros(level.size)
+    at[r], bracket[r] = np.exp(ln_x[i] + width * high / (high - low)), i
     if upper is not None and lower is not None:
-        out.doubt[r, k] = _doubt((high - low) / (upper - lower)[r]) * width
+        doubt[r] = _doubt((high - low) / (upper - lower)[r]) * width
+    for whole, part in ((out.at, at), (out.bracket, bracket), (out.doubt, doubt)):
+        whole[:, k] = part.reshape(level.shape)
 
 
 def _block(above: FloatArray, total: FloatArray, t: IntArray, *, backwards: bool) -> FloatArray:

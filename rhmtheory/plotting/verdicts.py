@@ -16,6 +16,7 @@ from rhmtheory.comparison.ladders import Ladder
 from rhmtheory.comparison.measurement import Measurement, step_curves
 from rhmtheory.comparison.studies import Comparison, Study
 from rhmtheory.fitting.intervals import Estimate, t_bounds
+from rhmtheory.fitting.levels import falling
 from rhmtheory.language.rhm import RHM
 from rhmtheory.plotting._axes import ensemble_name, mark_plateaus, plain_ticks
 from rhmtheory.plotting.clocks import clock_pairs, plot_clocks
@@ -329,7 +330,7 @@ def _draw_curve(curves: LearningCurves, H: FloatArray, look: Style, ax: Axes) ->
     P, mean = curves.P[shown], moved[:, shown].mean(axis=0)
     _, low, high = t_bounds([moved[:, shown].T])
     if np.isnan(low).any():
-        for row in moved if len(moved) > 1 else np.log(np.fmin.accumulate(curves.loss, axis=1)):
+        for row in moved if len(moved) > 1 else np.log(falling(curves.positive_loss)):
             ax.plot(curves.P, np.exp(row), color=look.color, lw=0.7, alpha=0.5)
     else:
         ax.fill_between(P, np.exp(low), np.exp(high), color=look.color, alpha=0.2, lw=0)

@@ -3,13 +3,14 @@
     python tests/trust/calibration.py --write docs/trust/calibration.json
 
 Each row is one estimator in one situation: thousands of made-up data sets go through the functions that users call.
-A set is missed where its 95% interval leaves the truth out. Inside the range that the package states, 3 to 7% may be
-missed; outside it, a note of the result must say so, and the row counts how often it does.
+A set is missed where its 95% interval leaves the truth out. Inside the range that the package states, 3 to 7% may
+be missed; outside it, a note of the result must say so, and the row counts how often it does.
 """
 
 import argparse
 import json
 from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from math import isnan, nan
 from pathlib import Path
@@ -23,7 +24,17 @@ from rhmtheory import RHM
 from rhmtheory.comparison import LearningCurves, Measurement, exponent_ratio, measure, verdict
 from rhmtheory.comparison._estimates import exponent
 from rhmtheory.comparison.ladders import _widened
-from rhmtheory.fitting import Estimate, line_coefficients, line_fit, power_law, t_estimate
+from rhmtheory.corpus._fits import fit_decay, half_ratio
+from rhmtheory.fitting import (
+    Estimate,
+    TwoTerms,
+    crossings,
+    line_coefficients,
+    line_fit,
+    power_law,
+    t_estimate,
+    two_terms,
+)
 
 SETS = 2000
 FOUR = RHM(16, 4, 2, 4)
@@ -34,7 +45,6 @@ SCATTER, WIDTH = 0.3, 0.25
 """Standard deviation of ln P*_k from grammar to grammar; width of a step in ln P."""
 WIDER = ("hold more than they say", "no factor", "no line")
 """Words by which a result says that it is outside the range."""
-SIZE = {"sets": SETS}
 
 
 @dataclass
@@ -145,7 +155,7 @@ def of_curves(rng: np.random.Generator, sets: int) -> Iterator[Row]:
 
 def of_bounds(rng: np.random.Generator, sets: int) -> Iterator[Row]:
     """Lower bounds of factors where the second step is cut off for some grammars, or for most."""
-    for words, until in (("few", 1.3e4), ("half", 7.3e3), ("most", 5e3)):
+    for words, until in (("few", 1.3e4), ("most", 5e3)):
         row = Row(f"lower bound of a factor: 8 grammars, cut off for {words}", True)
         for _ in range(sets):
             m = measure(curves(rng, 8, 2**0.5, until=until))
@@ -160,13 +170,12 @@ def of_bounds(rng: np.random.Generator, sets: int) -> Iterator[Row]:
 
 def of_one_curve(rng: np.random.Generator, sets: int) -> Iterator[Row]:
     """Step factor of one curve, by the errors of its losses."""
-    for noise in (0.01, 0.05, 0.1):
-        for spacing in (1.2, 2**0.5):
-            row = Row(f"step factor of one curve: errors {noise:.0%}, spacing {spacing:.3g}", True)
-            for _ in range(sets):
-                m = measure(curves(rng, 1, spacing, noise=noise, told=True, scatter=0.0))
-                row.add(m.step_factor.measured, float(np.exp((LN_P[3] - LN_P[1]) / 2)), says_so(m))
-            yield row
+    for noise, spacing in ((0.01, 2**0.5), (0.05, 1.2), (0.05, 2**0.5), (0.1, 2**0.5)):
+        row = Row(f"step factor of one curve: errors {noise:.0%}, spacing {spacing:.3g}", noise < 0.07)
+        for _ in range(sets):
+            m = measure(curves(rng, 1, spacing, noise=noise, told=True, scatter=0.0))
+            row.add(m.step_factor.measured, float(np.exp((LN_P[3] - LN_P[1]) / 2)), says_so(m))
+        yield row
 
 
 def of_ratios(rng: np.random.Generator, sets: int) -> Iterator[Row]:
@@ -220,7 +229,8 @@ def of_power_laws(rng: np.random.Generator, sets: int) -> Iterator[Row]:
         row = Row(f"exponent of a power law: {n} realisations, offset {'fitted' if offset else 'zero'}", True)
         for _ in range(sets):
             alpha = 0.5 + 0.03 * rng.standard_normal((n, 1))
-            y = 2 * x**-alpha + (0.1 if offset else 0)
+            # the mean over realisations of different exponents is that of 0.5 again
+            y = 2 * x**-alpha * np.exp(-((0.03 * np.log(x)) ** 2) / 2) + (0.1 if offset else 0)
             y *= np.exp(0.05 * rng.standard_normal(y.shape))
             row.add(power_law(x, y, offset=offset).exponent, 0.5)
         yield row
@@ -231,6 +241,69 @@ def of_corpora(rng: np.random.Generator, sets: int) -> Iterator[Row]:
     yield from calibration_corpus.of_corpora(rng, sets, Row)
 
 
+def of_decays(rng: np.random.Generator, sets: int) -> Iterator[Row]:
+    """Slopes of a corpus' decays from segments that scatter, and alpha from both."""
+    x = np.unique(np.geomspace(1, 200, 20).round())
+    for segments in (16, 32):
+        for beta, gamma in ((1.0, 0.6), (0.5, 0.3)):
+            rows = [Row(f"{name} of a corpus: {segments} segments, beta {beta}, gamma {gamma}", True)
+                    for name in ("beta", "gamma", "alpha")]  # fmt: skip
+            for _ in range(sets):
+                fits = []
+                for power in (beta, gamma):
+                    # the mean over segments of different slopes has the slope of the whole
+                    tilt = 0.05 * rng.standard_normal((segments, 1)) * np.log(x) - (0.05 * np.log(x)) ** 2 / 2
+                    y = x**-power * np.exp(tilt + 0.1 * rng.standard_normal((segments, len(x))))
+                    without = (y.sum(axis=0) - y) / (segments - 1)
+                    fits.append(fit_decay(x, y.mean(axis=0), without, confidence=0.95, all_windows=True))
+                rows[0].add(fits[0].estimate, beta)
+                rows[1].add(fits[1].estimate, gamma)
+                rows[2].add(half_ratio(fits[1], fits[0], 0.95), gamma / (2 * beta))
+            yield from rows
+
+
+def of_bills(rng: np.random.Generator, sets: int) -> Iterator[Row]:
+    """Samples and updates of a step, from crossings at several batch sizes on grids of sizes."""
+    cells: list[tuple[str, dict[str, Any]]] = [
+        ("8 grammars, 5 batch sizes", {}),
+        ("4 grammars, 5 batch sizes", {"grammars": 4}),
+        ("8 grammars, more updates than samples", {"balance": 15.0}),
+        ("8 grammars, more samples than updates", {"balance": 200.0}),
+        ("8 grammars, spacing 1.5", {"spacing": 1.5}),
+        ("4 grammars, 3 batch sizes", {"grammars": 4, "balance": 100.0, "batches": (32, 128, 512)}),
+    ]
+    for words, given in cells:
+        rows = [Row(f"{name}: {words}", True) for name in ("samples E of a step", "updates tau of a step")]
+        balance = given.get("balance", 40.0)
+        for _ in range(sets):
+            fit = _bills(rng, **given)
+            for row, found, truth in ((rows[0], fit.first, balance), (rows[1], fit.second, 1.0)):
+                if found.is_bound:
+                    row.none += 1
+                    row.told += 1
+                else:
+                    row.add(found, truth)
+        yield from rows
+
+
+def _bills(
+    rng: np.random.Generator, *, grammars: int = 8, batches: tuple[int, ...] = (32, 48, 64, 128, 512),
+    spread: tuple[float, float] = (0.2, 0.1), noise: float = 0.08, balance: float = 40.0, spacing: float = 1.2,
+) -> TwoTerms:  # fmt: skip
+    """Fit of both terms; E = balance and tau = 1 are geometric means over the population of grammars."""
+    x, of = np.tile(np.array(batches, float), grammars), np.repeat(np.arange(grammars), len(batches))
+    E, tau = (np.exp(s * rng.standard_normal(grammars)) for s in spread)
+    made = (balance * E[of] + x * tau[of]) * np.exp(noise * rng.standard_normal(len(x)))
+    # all runs on one grid, each moved by a part of its spacing
+    sizes, phase = (
+        np.exp(np.arange(np.log(balance / 30), np.log(1e5), np.log(spacing))),
+        np.exp(rng.uniform(0, np.log(spacing), len(x))),
+    )
+    loss = 1 / (1 + (sizes * phase[:, None] / made[:, None]) ** 2) + 0.1
+    at = crossings(sizes, loss, np.full((len(x), 1), 0.6)).at[:, 0] * phase
+    return two_terms(x, at.tolist(), [f"{g}" for g in of])
+
+
 ESTIMATORS: tuple[Callable[[np.random.Generator, int], Iterator[Row]], ...] = (
     of_curves,
     of_bounds,
@@ -239,7 +312,19 @@ ESTIMATORS: tuple[Callable[[np.random.Generator, int], Iterator[Row]], ...] = (
     of_ladders,
     of_power_laws,
     of_corpora,
+    of_decays,
+    of_bills,
 )
+
+
+def run(i: int, sets: int) -> list[Row]:
+    """Rows of one estimator, printed as they come."""
+    rows = []
+    for row in ESTIMATORS[i](np.random.default_rng(i), sets):
+        rows.append(row)
+        share, more = row.missed / max(1, row.tried), row.as_json()["more"]
+        print(f"{share:7.2%}  {row.what}; " + ", ".join(f"{k} {v}" for k, v in more.items()), flush=True)
+    return rows
 
 
 def main() -> None:
@@ -248,19 +333,12 @@ def main() -> None:
     parser.add_argument("--write", type=Path, help="file of the record")
     parser.add_argument("--sets", type=int, default=SETS, help="made-up data sets per row")
     parser.add_argument("--only", default="", help="estimators whose name has this")
+    parser.add_argument("--workers", type=int, default=1, help="processes")
     given = parser.parse_args()
-    rows: list[Row] = []
-    for i, estimator in enumerate(ESTIMATORS):
-        if given.only not in estimator.__name__:
-            continue
-        for row in estimator(np.random.default_rng(i), given.sets):
-            rows.append(row)
-            shown = row.as_json()
-            share = row.missed / max(1, row.tried)
-            print(
-                f"{share:7.2%}  {shown['what']}; " + ", ".join(f"{k} {v}" for k, v in shown["more"].items()),
-                flush=True,
-            )
+    chosen = [i for i, estimator in enumerate(ESTIMATORS) if given.only in estimator.__name__]
+    with ProcessPoolExecutor(given.workers) as pool:
+        parts = list(pool.map(run, chosen, [given.sets] * len(chosen)))
+    rows = [row for part in parts for row in part]
     if given.write:
         given.write.write_text(json.dumps(record(rows), indent=1) + "\n", encoding="utf-8")
 
@@ -273,10 +351,11 @@ def record(rows: list[Row]) -> dict[str, Any]:
     notes = [
         f"Of {len(two_sided)} rows inside the stated range, {len(held)} hold the truth in 93 to 97% of their sets."
         + (f" Beyond it: {'; '.join(far)}." if far else ""),
-        "The stated range: three realisations or four grammars and more, sizes at most a factor of two apart, noise of a loss "
-        "up to a tenth. Outside it the result says that its intervals hold more than they say, or that there is none.",
+        "The stated range: three realisations or four grammars and more, sizes at most a factor of two apart, "
+        "noise of a loss up to a tenth over grammars and 7% in one curve. Outside it the result says that its "
+        "intervals hold more than they say, or that there is none.",
         "Lower bounds are one-sided: they may exceed the truth in 2.5% of the sets.",
-        "Curves have logistic steps of width 0.25 in ln P, of which the crossings scatter by 0.3 from grammar to grammar.",
+        "Curves have logistic steps of width 0.25 in ln P; crossings scatter by 0.3 from grammar to grammar.",
     ]
     return {
         "title": "Intervals that hold the truth",

@@ -35,7 +35,7 @@ def test_one_epoch_is_an_online_curve(tmp_path):
     assert curves.rhm == RHM_
     assert curves.label == "cnn"
     np.testing.assert_array_equal(curves.P, [320, 1600, 3200])
-    np.testing.assert_array_equal(curves.loss, [[1.0, 1.0, 0.5]])
+    np.testing.assert_array_equal(curves.loss, [[1.0, 1.2, 0.5]])
     np.testing.assert_allclose(curves.plateaus, [RHM_.grammar(0).plateaus()])
 
 
@@ -49,6 +49,28 @@ def test_runs_of_several_epochs_are_points_of_an_offline_curve(tmp_path):
     assert curves.label == "attention"
     np.testing.assert_array_equal(curves.P, [64, 256, 1024])
     np.testing.assert_allclose(curves.loss, [[1.5, 0.7, 0.2], [1.5, 0.7, 0.3]])
+
+
+def test_several_runs_of_one_grammar_are_rows_whatever_their_files_are_called(tmp_path):
+    """They were merged by their minimum, and a NaN in one moved crossings by the order of the names."""
+    early, late = [(5, 2.0), (10, np.nan), (20, 0.5)], [(20, 2.0), (40, 1.0), (80, 0.5)]
+    found = []
+    for names in ("ab", "ba"):
+        folder = tmp_path / names
+        folder.mkdir()
+        for name, losses in zip(names, (early, late), strict=True):
+            write(folder / f"{name}.pt", 0, 3200, losses)
+        (curves,) = published_curves(sorted(folder.glob("*.pt")))
+        assert len(curves.grammars) == 2
+        assert set(curves.grammars) == {RHM_.grammar(0).fingerprint[:12]}
+        (remark,) = curves.remarks
+        assert remark == f"1 losses of {names[0]}.pt are no numbers and are left out"
+        found.append(curves)
+    np.testing.assert_array_equal(found[0].loss, found[1].loss)
+    np.testing.assert_array_equal(np.isnan(found[0].loss).sum(axis=1), [3, 2])
+    paths = [write(tmp_path / f"{i}.pt", 0, 64, [(1, 2.0 - i)], epochs=9) for i in range(2)]
+    (curves,) = published_curves(paths)
+    np.testing.assert_array_equal(np.sort(curves.loss[:, 0]), [1, 2])
 
 
 def test_a_folder_of_files_is_set_against_the_theory(tmp_path):

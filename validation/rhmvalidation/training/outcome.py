@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-
 from rhmtheory import InputError
 from rhmtheory.support.checks import as_int
 from rhmvalidation.training.settings import Settings, as_number
@@ -52,9 +50,7 @@ def lost(settings: Settings, outcome: Outcome) -> bool:
 
 
 def points(settings: Settings, P: int, outcome: Outcome) -> list[tuple[int, float]]:
-    """Return the (samples, best test loss) of a run of size P: one offline, its whole history online."""
+    """Return the (samples, test loss) of a run of size P: its best one offline, its whole history online."""
     if settings.protocol == "offline":
         return [] if lost(settings, outcome) else [(P, outcome.best_loss)]
-    curve = [(step, loss) for step, loss in outcome.curve if step > 0]
-    best = np.minimum.accumulate([loss for _, loss in curve]).tolist()
-    return [(step * settings.batch_size, loss) for (step, _), loss in zip(curve, best, strict=True)]
+    return [(step * settings.batch_size, loss) for step, loss in outcome.curve if step > 0]
