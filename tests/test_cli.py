@@ -304,12 +304,12 @@ def test_the_help_says_what_no_seed_means(capsys, command, default):
 
 def test_thresholds_are_those_of_the_library(capsys, monkeypatch):
     asked, measure = {}, rt.thresholds
-    monkeypatch.setattr("rhmtheory.learner.thresholds", lambda rhm, **options: asked.update(options))
-    assert run(capsys, "thresholds", *ENSEMBLE, "--sharing")[0] == 0
+    monkeypatch.setattr("rhmtheory.learner.thresholds", lambda rhm, law, **options: asked.update(options))
+    assert run(capsys, "thresholds", *ENSEMBLE, "--law", "shared")[0] == 0
     defaults = inspect.signature(measure).parameters
     assert len(asked) > 8
     for name, value in asked.items():
-        if name not in ("sharing", "record", "highest_level"):
+        if name not in ("law", "record", "highest_level"):
             assert value == defaults[name].default, name
 
 

@@ -136,6 +136,25 @@ def test_spine_targets_need_fewer_samples():
     assert mean_f1(16_000, "token") < 0.35 < 0.55 < mean_f1(16_000, "spine")
 
 
+@pytest.mark.parametrize("sharing", [True, False])
+def test_classes_tell_the_symbols_below(sharing):
+    rhm = RHM(v=8, m=2, s=2, L=2)
+    grammar = rhm.grammar(seed=0)
+    trees = grammar.sample_trees(20_000, 1)
+    options = {"sharing": sharing, "targets": "class", "predictor": False}
+    model = learn(rhm, trees.tokens, labels=trees.level(2)[:, 0], **options)
+    assert model.score(grammar.sample_trees(2000, 2).levels)[0].pair_f1 > 0.95
+    assert (len(np.unique(model.tables[0], axis=0)) == 1) == sharing
+    for change, message in (
+        ({"labels": None}, "labels go with targets='class'"),
+        ({"labels": np.zeros(9, int)}, r"labels have shape \(9,\): give one for each of 20000"),
+        ({"labels": np.full(20_000, 8)}, "hold 8, outside 0..7: labels are classes"),
+        ({"labels": np.zeros(20_000, int), "predictor": True}, "predictor=True predicts the last token"),
+    ):
+        with pytest.raises(InputError, match=message):
+            learn(rhm, trees.tokens, **{**options, **change})
+
+
 def true_model(grammar, P):
     """A model with the tables of the grammar itself, and spine counts in proportion to ``P`` samples."""
     rhm = grammar.rhm

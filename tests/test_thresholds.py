@@ -14,7 +14,7 @@ from rhmtheory.cli import main
 from rhmtheory.learner import search
 from rhmtheory.learner.search import ThresholdStudy, _read_record, _Task, bisect, thresholds
 from rhmtheory.plotting import plot_thresholds
-from rhmtheory.theory import LAWS
+from rhmtheory.theory.laws import LAWS, Law
 
 SMALL = RHM(v=8, m=2, s=2, L=3)
 
@@ -96,31 +96,31 @@ def test_record_is_resumed_merged_and_mended(tmp_path, monkeypatch):
     path = tmp_path / "deep" / "record.jsonl"
     learn = learnable_from(300)
     monkeypatch.setattr(search, "learn", learn)
-    first = thresholds(SMALL, sharing=True, grammars=2, record=path)
+    first = thresholds(SMALL, "shared", grammars=2, record=path)
     lines = path.read_text().splitlines()
     assert len(lines) == 6
     assert json.loads(lines[0]) == {"record": "thresholds", "schema": 1}
     made = json.loads(lines[1])["provenance"]
     assert {"command", "date", "versions", "machine"} <= set(made)
     calls = learn.calls
-    again = thresholds(SMALL, sharing=True, grammars=2, record=path)
+    again = thresholds(SMALL, "shared", grammars=2, record=path)
     assert learn.calls == calls
     assert np.array_equal(first.samples, again.samples)
     # stopped within a line: that threshold is measured again, the others are kept
     path.write_text("\n".join(lines)[:-20])
     assert len(_read_record(path)) == 3
-    thresholds(SMALL, sharing=True, grammars=3, record=path)
+    thresholds(SMALL, "shared", grammars=3, record=path)
     assert len(_read_record(path)) == 6
     assert all(json.loads(line) for line in path.read_text().splitlines())
     # two records joined are one
     other = tmp_path / "other.jsonl"
-    thresholds(SMALL, sharing=False, grammars=1, record=other)
+    thresholds(SMALL, "unshared", grammars=1, record=other)
     joined = tmp_path / "joined.jsonl"
     joined.write_text(other.read_text() + path.read_text())
     assert len(_read_record(joined)) == 8
     # other options are other tasks
     calls = learn.calls
-    thresholds(SMALL, sharing=True, grammars=1, record=path, threshold=0.6)
+    thresholds(SMALL, "shared", grammars=1, record=path, threshold=0.6)
     assert learn.calls > calls
 
 
@@ -163,7 +163,7 @@ def test_a_record_is_no_other_file(content, tmp_path, monkeypatch):
     path = tmp_path / "thesis.txt"
     path.write_bytes(content)
     with pytest.raises(InputError, match=r"thesis\.txt holds something else than a record of thresholds"):
-        thresholds(SMALL, sharing=True, grammars=1, record=path)
+        thresholds(SMALL, "shared", grammars=1, record=path)
     assert path.read_bytes() == content
 
 
@@ -174,27 +174,25 @@ def test_a_record_is_a_regular_file(tmp_path):
     os.symlink("/dev/zero", tmp_path / "device")
     for name in ("pipe", "device"):
         with pytest.raises(InputError, match="is a pipe or a device"):
-            thresholds(SMALL, sharing=True, grammars=1, record=tmp_path / name)
+            thresholds(SMALL, "shared", grammars=1, record=tmp_path / name)
 
 
 def test_not_reached_is_reported_as_such(tmp_path, monkeypatch):
     monkeypatch.setattr(search, "learn", learnable_from(10**9))
-    result = thresholds(SMALL, sharing=True, grammars=2, most=2000, record=tmp_path / "r.jsonl")
+    result = thresholds(SMALL, "shared", grammars=2, most=2000, record=tmp_path / "r.jsonl")
     assert np.isnan(result.samples).all()
     rows = [line.split(maxsplit=3) for line in str(result).splitlines()]
     assert ["1", "85.3", "67.5", "reached by 0 of 2 grammars"] in rows
     json.dumps(result.to_dict(), allow_nan=False)
     assert result.to_dict()["levels"][0]["reached"] == 0
     assert np.isnan(result.step().best)
-    assert np.isnan(
-        thresholds(SMALL, sharing=True, grammars=2, most=2000, record=tmp_path / "r.jsonl").samples
-    ).all()
+    assert np.isnan(thresholds(SMALL, "shared", grammars=2, most=2000, record=tmp_path / "r.jsonl").samples).all()
 
 
 def test_a_threshold_below_the_fewest_samples_is_a_bound(monkeypatch):
     """It enters no mean and no slope, and is told."""
     monkeypatch.setattr(search, "learn", learnable_from(1))
-    result = thresholds(SMALL, sharing=True, grammars=3)
+    result = thresholds(SMALL, "shared", grammars=3)
     assert (result.samples == search.LEAST_SAMPLES).all()
     assert np.isnan([fit.best for fit in result.thresholds()]).all()
     assert np.isnan(result.steps()).all()
@@ -211,7 +209,7 @@ def test_a_threshold_below_the_fewest_samples_is_a_bound(monkeypatch):
 def known_measurement():
     rng = np.random.default_rng(0)
     samples = 100 * 3.0 ** np.arange(3) * np.exp(rng.normal(0, 0.1, size=(20, 3)))
-    return ThresholdStudy(SMALL, True, (1, 2, 3), samples, "symbols", np.ones(3), np.ones(3), 2.0)
+    return ThresholdStudy(SMALL, LAWS["shared"], (1, 2, 3), samples, "symbols", np.ones(3), np.ones(3), 2.0)
 
 
 def test_step_factor_of_known_data():
@@ -248,7 +246,7 @@ def test_command(tmp_path, capsys):
     assert main([*arguments, "--record", str(tmp_path / "r.jsonl"), "--plot", str(tmp_path / "f.png")]) == 0
     assert "  m**2 = 9  " in capsys.readouterr().out
     assert (tmp_path / "f.png").stat().st_size > 1000
-    assert main([*arguments, "--record", str(tmp_path / "r.jsonl"), "--sharing", "--json"]) == 0
+    assert main([*arguments, "--record", str(tmp_path / "r.jsonl"), "--law", "shared", "--json"]) == 0
     (content,) = json.loads(capsys.readouterr().out)
     assert content["levels"][0]["reached"] == 2
     assert main([*arguments, "--criterion", "taste"]) == 2
@@ -263,8 +261,8 @@ def test_command(tmp_path, capsys):
         (lambda: _Task(SMALL, True, 1, tolerance=0), "tolerance=0"),
         (lambda: _Task(SMALL, True, 1, most=5), "most=5 is too small"),
         (lambda: _Task(RHM(v=(8, 6), m=2, s=2, L=2), True, 1), "no single"),
-        (lambda: thresholds(RHM(v=8, m=2, s=2, L=1), sharing=True), "L=1 has no hidden level"),
-        (lambda: thresholds(SMALL, sharing=True, grammars=0), "grammars=0 is too small"),
+        (lambda: thresholds(RHM(v=8, m=2, s=2, L=1), "shared"), "L=1 has no hidden level"),
+        (lambda: thresholds(SMALL, "shared", grammars=0), "grammars=0 is too small"),
     ],
 )
 def test_bad_input(call, message):
@@ -274,7 +272,56 @@ def test_bad_input(call, message):
 
 def test_a_level_without_signal_enters_no_predicted_factor():
     """All tuples of level 1 symbols are some class's: they tell nothing of it."""
-    study = thresholds(RHM(8, 2, 2, 3, n=32), sharing=True, grammars=2, tolerance=0.5, most=2000)
+    study = thresholds(RHM(8, 2, 2, 3, n=32), "shared", grammars=2, tolerance=0.5, most=2000)
     assert np.isfinite(study.finite_size).tolist() == [True, False]
     assert np.isnan(study.finite_size_step)
     assert "2 grammars" in str(study)
+
+
+def test_laws_name_what_a_learner_is_told_and_shares():
+    found = {name: search._learner_of(LAWS[name]) for name in search.FOLLOWED}
+    assert found == {
+        "unshared": (False, "token"),
+        "shared": (True, "token"),
+        "effective targets": (False, "spine"),
+        "own latents": (True, "spine"),
+        "class": (True, "class"),
+    }
+    for (sharing, targets), name in search._LAW_OF.items():
+        assert _Task(SMALL, sharing, 1, targets=targets).law is LAWS[name]
+    mine = Law("mine", lambda k: 0, lambda k: k)
+    assert search._learner_of(mine) == (True, "token")
+    for law in (
+        LAWS["residual"],
+        Law("odd", lambda k: 0, lambda k: 2 if k > 1 else k),
+        Law("bare", lambda k: 0, lambda k: k, lambda k: False),
+    ):
+        with pytest.raises(InputError, match="is none that the clustering learner can follow"):
+            thresholds(SMALL, law)
+
+
+def test_own_latents_cost_less_than_the_token():
+    """Theory says the same at every level; at this size the second waits until the first is nearly whole."""
+    rhm = RHM(v=12, m=3, s=2, L=3)
+    own, shared = (thresholds(rhm, law, grammars=4) for law in ("own latents", "shared"))
+    assert own.law is LAWS["own latents"]
+    assert own.published_step == 1
+    assert own.samples[:, 0].tolist() == shared.samples[:, 0].tolist()
+    assert shared.published_step == 3
+    assert own.thresholds()[1].best < shared.thresholds()[1].best
+    assert "own latents" in str(own)
+    assert own.to_dict()["law"] == "own latents"
+
+
+def test_the_class_needs_n_m_to_the_depth():
+    """Its threshold grows by m with each level above the tokens."""
+    studies = [thresholds(RHM(v=8, m=2, s=2, L=L), "class", grammars=4) for L in (2, 3)]
+    for study, L in zip(studies, (2, 3), strict=True):
+        assert study.hidden_levels == (1,)
+        assert study.published.tolist() == [8 * 2**L]
+        assert 0.2 < study.thresholds()[0].best / study.published[0] < 5
+    assert studies[1].thresholds()[0].best > 1.3 * studies[0].thresholds()[0].best
+    with pytest.raises(InputError, match="n=1 class leaves nothing"):
+        thresholds(RHM(8, 2, 2, 3, n=1), "class")
+    with pytest.raises(InputError, match="highest_level=2 is too large"):
+        thresholds(SMALL, "class", highest_level=2)

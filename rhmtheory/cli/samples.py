@@ -14,7 +14,7 @@ from rhmtheory.cli.output import print_json, save_figure, write_figure
 @click.command("thresholds", cls=Command, ways_out={"samples": "lower `levels` or `most`"})
 @json_option
 @plot_option
-@click.option("--sharing/--no-sharing", default=None, help="Reuse groups at all positions or not; both by default.")
+@click.option("--law", "laws", multiple=True, help="What is clustered by; with and without sharing by default.")
 @click.option("--levels", "highest_level", type=int, help="Highest hidden level; by default L - 1.")
 @click.option("--grammars", type=int, default=8, show_default=True, help="Grammars, with seeds 0, 1, ..")
 @click.option("--threshold", type=float, default=0.5, show_default=True, help="Pair-F1 that counts as learnt.")
@@ -28,23 +28,16 @@ from rhmtheory.cli.output import print_json, save_figure, write_figure
     help="Judge tuples, which the theory is about, or symbols.",
 )
 @click.option("--profile", type=click.Choice(["covariance", "hellinger"]), default="covariance", show_default=True)
-@click.option(
-    "--targets",
-    type=click.Choice(["token", "spine"]),
-    default="token",
-    show_default=True,
-    help="Group by the last token, or by symbols above it.",
-)
 @click.option("--record", type=OutputFile(), help="JSON lines to append to and to resume from.")
 @ensemble_options
 def thresholds_command(
-    rhm: RHM, sharing: bool | None, highest_level: int | None, plot: str | None, as_json: bool, **options: Any
+    rhm: RHM, laws: tuple[str, ...], highest_level: int | None, plot: str | None, as_json: bool, **options: Any
 ) -> None:  # fmt: skip
     """Measure sample complexities with the clustering learner, against theory."""
     from rhmtheory.learner import thresholds
 
-    modes = (True, False) if sharing is None else (sharing,)
-    results = [thresholds(rhm, sharing=mode, highest_level=highest_level, **options) for mode in modes]
+    names = laws or ("shared", "unshared")
+    results = [thresholds(rhm, law, highest_level=highest_level, **options) for law in names]
     if plot:
         from rhmtheory.plotting import plot_thresholds
 

@@ -112,6 +112,28 @@ def group(
     return np.concatenate([tables, own[None]])
 
 
+def group_by_class(
+    rhm: RHM,
+    level: int,
+    codes: npt.NDArray[Any],
+    classes: npt.NDArray[Any],
+    sharing: bool,
+    profile: str,
+    threads: int | None,
+) -> npt.NDArray[Any]:
+    """Table (positions, codes) of the level-``level`` symbol for each tuple, by its correlation with ``classes``.
+
+    ``classes`` has shape (P, 1). Tuples at all positions are alike; with sharing their profiles stand side by side.
+    """
+    width = codes.shape[1]
+    first = np.zeros(width, np.int64)
+    views = _count(rhm, level, codes, np.arange(width), classes, first, rhm.n_symbols(rhm.L), threads)
+    if sharing:
+        table = _clusters(rhm, level, views, profile, views.sum(axis=(0, 2)))
+        return np.stack([table, table])
+    return np.stack([_clusters(rhm, level, view[None], profile, view.sum(axis=1)) for view in views])
+
+
 def _count(
     rhm: RHM,
     level: int,

@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from rhmtheory.language.rhm import RHM
-from rhmtheory.learner._grouping import encode_tuples, group, look_up, spine_counts
-from rhmtheory.support.checks import as_choice, as_int, as_tokens, check_tokens
+from rhmtheory.learner._grouping import encode_tuples, group, group_by_class, look_up, spine_counts
+from rhmtheory.support.checks import as_choice, as_int, as_integers, as_tokens, check_tokens
 from rhmtheory.support.errors import InputError
 from rhmtheory.support.types import FloatArray
 from rhmtheory.support.values import ByValue
@@ -20,7 +20,7 @@ from rhmtheory.tree._tuples import encode
 PROFILES = ("covariance", "hellinger")
 """What tuples are compared by: see `learn`."""
 
-TARGETS = ("token", "spine")
+TARGETS = ("token", "spine", "class")
 """What tuples are correlated with: see `learn`."""
 
 _BLENDS = (1e-4, 1e-3, 1e-2, 0.03, 0.1, 0.3)
@@ -219,6 +219,7 @@ def learn(
     highest_level: int | None = None,
     profile: str = "covariance",
     targets: str = "token",
+    labels: npt.ArrayLike | None = None,
     predictor: bool = True,
     threads: int | None = None,
 ) -> ClusterModel:
@@ -253,6 +254,9 @@ def learn(
         siblings of the level-k ancestor of the target, with the ancestor of level k - 1, which context level
         k - 1 and the target determine once the levels below k are known. Its symbols keep a covariance
         ``m**(k - 1)`` times larger in mean square: see the page "What networks do beyond the law".
+        ``"class"``: all tuples, with the ``labels``; tuples at all positions are then seen alike.
+    labels : integer array, shape (P,), optional
+        Class of each sentence, its root symbol, for that target.
     predictor : bool
         Also learn to predict the target: up to a tenth of the samples (at most 10000) are set aside to choose
         how many levels it uses. Without it, all samples go into the groups.
@@ -279,6 +283,10 @@ def learn(
     """
     as_choice("profile", profile, PROFILES)
     as_choice("targets", targets, TARGETS)
+    if (targets == "class") != (labels is not None):
+        raise InputError("labels", rule="go with `targets`='class'", way_out="give both or neither")
+    if targets == "class" and predictor:
+        raise InputError("predictor", predictor, "predicts the last token, and not the class", "give False")
     if rhm.L < 2:
         raise InputError("L", rhm.L, "has no hidden level below the root", "use at least 2 levels")
     top = rhm.L - 1 if highest_level is None else as_int("highest_level", highest_level, low=1, high=rhm.L - 1)
@@ -300,13 +308,17 @@ def learn(
             threads=threads,
         )
         target = np.stack([symbols[:, -1] for symbols in lower.symbols(training)], axis=1)
+    classes = None if labels is None else _checked_labels(labels, rhm, len(array))
     tables: list[npt.NDArray[Any]] = []
     spine: list[npt.NDArray[np.int64]] = []
     below = np.ascontiguousarray(training[:, -rhm.span(top + 1) :])
     for level in range(1, top + 1):
         codes = encode_tuples(rhm, level, below, threads)
         spine.append(spine_counts(rhm, level, codes))
-        table = group(rhm, level, codes, target, sharing, profile, threads)
+        if classes is None:
+            table = group(rhm, level, codes, target, sharing, profile, threads)
+        else:
+            table = group_by_class(rhm, level, codes, classes, sharing, profile, threads)
         tables.append(table)
         below = look_up(codes, table, rhm.n_symbols(level), threads)
     spine.append(spine_counts(rhm, top + 1, encode_tuples(rhm, top + 1, below, threads)))
@@ -363,6 +375,16 @@ def _checked(tokens: npt.ArrayLike, rhm: RHM) -> npt.NDArray[Any]:
         )
     check_tokens(array, rhm.n_symbols(0), f"these are not sentences of {rhm}")
     return array
+
+
+def _checked_labels(labels: npt.ArrayLike, rhm: RHM, samples: int) -> npt.NDArray[Any]:
+    array = as_integers("labels", labels)
+    if array.shape != (samples,):
+        raise InputError(
+            "labels", rule=f"have shape {array.shape}", way_out=f"give one for each of {samples} samples"
+        )
+    check_tokens(array, rhm.n_symbols(rhm.L), f"labels are classes of {rhm}")
+    return array[:, None]
 
 
 def _normalised(weights: FloatArray) -> FloatArray:

@@ -24,13 +24,22 @@ from rhmtheory.support.provenance import provenance
 from rhmtheory.support.tables import Table
 from rhmtheory.support.types import FloatArray
 from rhmtheory.support.values import ByValue
-from rhmtheory.theory.laws import LAWS, Law
+from rhmtheory.theory.laws import LAWS, Law, as_law
 
+FOLLOWED = ("unshared", "shared", "effective targets", "own latents", "class")
+"""Laws by which the clustering learner can be measured."""
 CRITERIA = ("tuples", "symbols")
 """What counts as learnt: see `thresholds`."""
 LEAST_SAMPLES = 10
 """Fewest samples of a search: a threshold of this value is an upper bound."""
 
+_LAW_OF = {
+    (False, "token"): "unshared",
+    (True, "token"): "shared",
+    (False, "spine"): "effective targets",
+    (True, "spine"): "own latents",
+}
+"""Law of a learner by what it shares and what it is told; that of the class is one for both."""
 _RECORD = "thresholds"
 _TEST_SAMPLES = 20_000
 _MOST_GRAMMARS = 100_000
@@ -102,6 +111,16 @@ class _Task:
                 raise InputError(name, value, f"is no {what}", "it must lie between 0 and 1")
 
     @property
+    def law(self) -> Law:
+        """The law of this learner."""
+        return LAWS["class"] if self.targets == "class" else LAWS[_LAW_OF[self.sharing, self.targets]]
+
+    @property
+    def step(self) -> int:
+        """Step of the law: the hidden level, or the depth of the class above the tokens."""
+        return self.rhm.L - 1 if self.targets == "class" else self.level
+
+    @property
     def key(self) -> str:
         """What identifies the task in a record."""
         return json.dumps({**asdict(self), "rhm": repr(self.rhm)}, sort_keys=True)
@@ -113,10 +132,14 @@ class _Task:
         learn_seed, test_seed = (int(x) for x in np.random.SeedSequence(self.seed).generate_state(2))
         truth = grammar.sample_trees(_TEST_SAMPLES, test_seed, threads=threads).levels
 
+        classes = self.targets == "class"
+
         def reached(P: float) -> bool:
+            trees = grammar.sample_trees(int(P), learn_seed, threads=threads) if classes else None
             model = learn(
                 self.rhm,
-                grammar.sample(int(P), learn_seed, threads=threads),
+                trees.tokens if trees else grammar.sample(int(P), learn_seed, threads=threads),
+                labels=trees.level(self.rhm.L)[:, 0] if trees else None,
                 sharing=self.sharing,
                 highest_level=self.level,
                 profile=self.profile,
@@ -127,7 +150,7 @@ class _Task:
             score = model.score(truth)[-1]
             return (score.pair_f1 if self.criterion == "symbols" else score.tuple_f1) >= self.threshold
 
-        P_k = _law(self.sharing).published(self.rhm, self.level)
+        P_k = self.law.published(self.rhm, self.step)
         start = min(max(P_k, 2 * LEAST_SAMPLES), self.most) if isfinite(P_k) else self.most / 2
         return bisect(reached, start, least=LEAST_SAMPLES, most=self.most, tolerance=self.tolerance)
 
@@ -141,7 +164,8 @@ class ThresholdStudy(ByValue):
     Attributes
     ----------
     rhm : RHM
-    sharing : bool
+    law : Law
+        What the learner clusters by.
     hidden_levels : tuple of int
         Hidden levels k.
     samples : array, shape (grammars, levels)
@@ -157,7 +181,7 @@ class ThresholdStudy(ByValue):
     """
 
     rhm: RHM
-    sharing: bool
+    law: Law
     hidden_levels: tuple[int, ...]
     samples: FloatArray
     criterion: str
@@ -214,7 +238,7 @@ class ThresholdStudy(ByValue):
         rhm, step = self.rhm, self.step()
         content = {
             "rhm": {"v": rhm.v, "m": rhm.m, "s": rhm.s, "L": rhm.L, "f": rhm.f},
-            "sharing": self.sharing,
+            "law": self.law.name,
             "criterion": self.criterion,
             "grammars": len(self.samples),
             "levels": [
@@ -259,26 +283,24 @@ class ThresholdStudy(ByValue):
             elif count == grammars:
                 measured = str(fit)
             rows.append((str(k), f"{P:.3g}", f"{finite:.3g}", measured))
-        factor = f"{_law(self.sharing).step_text} = {self.published_step:g}"
-        rows.append(("factor", factor, f"{self.finite_size_step:.3g}", str(self.step())))
-        title = (
-            f"{self.rhm}, clustering {_law(self.sharing)}, {grammars} grammars: samples to recover {self.criterion}"
-        )
+        if self.law != LAWS["class"]:  # whose steps are depths
+            factor = f"{self.law.step_text} = {self.published_step:g}"
+            rows.append(("factor", factor, f"{self.finite_size_step:.3g}", str(self.step())))
+        title = f"{self.rhm}, clustering, {self.law}, {grammars} grammars: samples to recover {self.criterion}"
         columns = ("level", "published", "finite-size", f"measured [{CONFIDENCE:.0%} interval]")
         return str(Table(title, columns, tuple(rows)))
 
 
 def thresholds(
     rhm: RHM,
+    law: str | Law = "shared",
     *,
-    sharing: bool,
     highest_level: int | None = None,
     grammars: int = 8,
     threshold: float = 0.5,
     tolerance: float = 0.05,
     most: int = 1 << 22,
     profile: str = "covariance",
-    targets: str = "token",
     criterion: str = "tuples",
     record: str | os.PathLike[str] | None = None,
     threads: int | None = None,
@@ -288,10 +310,13 @@ def thresholds(
     Parameters
     ----------
     rhm : RHM
-    sharing : bool
-        Whether the learner reuses its groups at all positions: see `learn`.
+    law : str or Law
+        What the learner is told, and what it shares: ``unshared``, ``shared``, ``effective targets`` (tuples of
+        tokens against the recovered symbols above the target), ``own latents`` (the same, tuple by tuple of
+        recovered symbols), ``class`` (the root symbol, with sharing); an architecture, or another law of these
+        targets and sides.
     highest_level : int, optional
-        Highest hidden level, 1..L-1 (default L-1).
+        Highest hidden level, 1..L-1 (default L-1). For the class it is 1: all others need fewer samples.
     grammars : int
         Grammars with seeds 0, 1, ..; the sentences of each follow from its seed.
     threshold : float
@@ -300,7 +325,7 @@ def thresholds(
         Bisection of ln P stops when the bracket is narrower than this, relative to its lower end.
     most : int
         Samples at which the search gives up: the threshold is NaN.
-    profile, targets : str
+    profile : str
         See `learn`.
     criterion : {"tuples", "symbols"}
         What must reach the threshold: the tuples that the theory's threshold "signal = noise" speaks of; or the
@@ -320,8 +345,8 @@ def thresholds(
     Raises
     ------
     InputError
-        For an ensemble without a hidden level below the root, with f = 1, or whose levels differ; and for a
-        ``record`` that is none.
+        For an ensemble without a hidden level below the root, with f = 1, or whose levels differ; for a law that
+        the learner cannot follow, for classes of which there is one; and for a ``record`` that is none.
     """
     if rhm.L < 2:
         raise InputError("L", rhm.L, "has no hidden level below the root", "use at least 2 levels")
@@ -331,7 +356,12 @@ def thresholds(
             rule="has f = 1",
             way_out="every sentence is grammatical, and there is nothing to learn: lower `m`",
         )
-    top = rhm.L - 1 if highest_level is None else as_int("highest_level", highest_level, low=1, high=rhm.L - 1)
+    law = as_law(law)
+    sharing, targets = _learner_of(law)
+    if targets == "class" and rhm.n == 1:
+        raise InputError("n", 1, "class leaves nothing to tell apart", "give at least 2")
+    most_levels = 1 if targets == "class" else rhm.L - 1
+    top = as_int("highest_level", most_levels if highest_level is None else highest_level, low=1, high=most_levels)
     grammars = as_int("grammars", grammars, low=1, high=_MOST_GRAMMARS)
     done = _read_record(record) if record is not None and Path(record).exists() else {}
     samples = np.full((grammars, top), np.nan)
@@ -348,15 +378,26 @@ def thresholds(
                     entry = {"task": json.loads(task.key), "samples": plain(done[task.key])}
                     append_json(record, entry, kind=_RECORD)
             samples[seed, level - 1] = done[task.key]
-    law = _law(sharing)
     ks = tuple(range(1, top + 1))
-    published = np.array([law.published(rhm, k) for k in ks])
-    finite = np.array([law.finite_size(rhm, k) for k in ks])
-    return ThresholdStudy(rhm, sharing, ks, samples, task.criterion, published, finite, law.step_factor(rhm))
+    steps = [rhm.L - 1] if targets == "class" else list(ks)
+    published = np.array([law.published(rhm, k) for k in steps])
+    finite = np.array([law.finite_size(rhm, k) for k in steps], float)
+    return ThresholdStudy(rhm, law, ks, samples, task.criterion, published, finite, law.step_factor(rhm))
 
 
-def _law(sharing: bool) -> Law:
-    return LAWS["shared" if sharing else "unshared"]
+def _learner_of(law: Law) -> tuple[bool, str]:
+    """Whether a learner by this law shares its groups, and its targets; raises `InputError` where there is none."""
+    ends = [(law.target_level(k), law.side_level(k), bool(law.tuples(k))) for k in (2, 3)]
+    targets = {(0, 0): "token", (1, 2): "spine", (3, 4): "class"}.get((ends[0][0], ends[1][0]))
+    sides = ends[0][1], ends[1][1]
+    if law.context_level is not None or targets is None or sides not in ((1, 1), (2, 3)) or not ends[0][2]:
+        raise InputError(
+            "law",
+            law.name,
+            "is none that the clustering learner can follow",
+            f"choose one of {', '.join(FOLLOWED)}",
+        )
+    return targets == "class" or sides == (2, 3), targets
 
 
 def _read_record(path: str | os.PathLike[str]) -> dict[str, float]:

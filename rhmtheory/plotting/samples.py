@@ -14,7 +14,6 @@ from rhmtheory.fitting.intervals import Estimate
 from rhmtheory.learner.search import ThresholdStudy
 from rhmtheory.plotting.style import new_figure
 from rhmtheory.support.types import FloatArray
-from rhmtheory.theory.laws import LAWS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -45,14 +44,12 @@ def plot_thresholds(studies: Sequence[ThresholdStudy], ax: Axes | None = None) -
         best = np.array([fit.best for fit in fits])
         with np.errstate(invalid="ignore"):
             bars = np.abs(np.array([[fit.best - fit.low, fit.high - fit.best] for fit in fits]).T)
-        name = str(LAWS["shared" if study.sharing else "unshared"]) + (
-            "" if study.sharing else f" ({study.criterion})"
-        )
+        name = f"{study.law}, {study.criterion}"
         study.rhm.require_alike_levels()
         v, m, s = study.rhm.v, study.rhm.m, study.rhm.s
         factors = f"finite-size {study.finite_size_step:.3g}, published {study.published_step:g}"
         label = f"({v},{m},{s}) {name}: factor {study.step().best:.3g} ({factors})"
-        ax.errorbar(k, best, np.nan_to_num(bars), fmt="o" if study.sharing else "s", color=color, label=label)
+        ax.errorbar(k, best, np.nan_to_num(bars), fmt="os^vD"[i % 5], color=color, label=label)
         ax.plot(k, best[0] * study.published_step ** (k - 1.0), "--", color=color, lw=1)
         ax.plot(k, study.finite_size, "-", color=color, lw=1)
     ax.set(yscale="log", xlabel="hidden level k", ylabel="samples to recover the level")

@@ -210,7 +210,7 @@ def record_file(rng: np.random.Generator) -> Case:
         "3",
         "--tolerance",
         "0.5",
-        "--no-sharing",
+        "--law=unshared",
         "--levels",
         "1",
     )
@@ -272,7 +272,7 @@ def kept_rows(rng: np.random.Generator) -> Case:
 def foreign_record(rng: np.random.Generator) -> Case:
     """A record that is somebody's file: it stays as it is."""
     name = str(rng.choice(["notes.txt", "text.txt", "tiny.toml", "curve.csv", "results/preset.json", "tokens.npy"]))
-    args = ("thresholds", *inputs.ENSEMBLE, "--grammars", "1", "--no-sharing", "--levels", "1", "--record", name)
+    args = ("thresholds", *inputs.ENSEMBLE, "--grammars", "1", "--law=unshared", "--levels", "1", "--record", name)
     return Case("records that are other files", " ".join(args), args)
 
 

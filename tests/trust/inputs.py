@@ -56,7 +56,7 @@ def make(folder: Path) -> None:
         "2",
         "--tolerance",
         "0.5",
-        "--no-sharing",
+        "--law=unshared",
         "--levels",
         "1",
         "--record",

@@ -106,7 +106,7 @@ RECORD = (
     "1",
     "--tolerance",
     "0.5",
-    "--no-sharing",
+    "--law=unshared",
     "--levels",
     "1",
     "--record",

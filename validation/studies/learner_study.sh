@@ -11,5 +11,5 @@ study() {
 }
 for ensemble in "12 3 2" "8 3 3" "16 4 2" "8 4 2" "32 4 2"; do
     study $ensemble --criterion tuples --plot "$(echo $ensemble | sed 's/\(.*\) \(.*\) \(.*\)/v\1-m\2-s\3/').png"
-    study $ensemble --criterion symbols --no-sharing
+    study $ensemble --criterion symbols --law unshared
 done
