@@ -205,16 +205,30 @@ def test_unknown_method():
 # --- large ensembles ------------------------------------------------------------------------------------
 
 
+def plain_reached(rhm, k):
+    """Law of the number of level-k symbols that the classes reach, drawn tuple by tuple."""
+    if rhm.n >= rhm.n_symbols(rhm.L - 1):
+        return np.eye(rhm.n_symbols(k) + 1)[-1]
+    law = np.eye(rhm.n + 1)[-1]
+    for level in range(rhm.L, k, -1):
+        v, m = rhm.n_symbols(level - 1), rhm.n_rules(level)
+        tuples, now, below = v ** rhm.n_children(level), np.eye(v + 1)[0], np.zeros(v + 1)
+        for drawn in range(m * (len(law) - 1) + 1):
+            below += law[drawn // m] * now if drawn % m == 0 else 0
+            new = now * (v - np.arange(v + 1)) * (tuples // v) / (tuples - drawn)
+            now = now - new + np.concatenate([[0], new[:-1]])
+        law = below
+    return law
+
+
 def plain_chain(rhm, k):
     """The chain by all transitions of all numbers of symbols."""
-    law = np.zeros(rhm.n_symbols(k) + 1)
-    for number, p in reached_in_fractions(rhm, k).items():
-        law[number] = p
+    law = plain_reached(rhm, k)
     for level in range(k, 0, -1):
         v, m = rhm.n_symbols(level - 1), rhm.n_rules(level)
         others = v ** rhm.n_children(level) - 1
         below = np.zeros(v + 1)
-        for n in np.flatnonzero(law):
+        for n in np.flatnonzero(law > 1e-25):
             below[1:] += law[n] * hypergeom.pmf(np.arange(v), others, m * n - 1, v - 1)
         law = below
     return law[1:] @ np.log(np.arange(1, len(law)))

@@ -217,7 +217,7 @@ def test_fresh_sentences_follow_rule_probabilities(grammar):
     source = data.FreshSentences([grammar], [7], 512, CPU)
     tokens = torch.cat([source.batch() for _ in range(64)], dim=1)[0].numpy()
     n = len(tokens)
-    trees = grammar.parse(tokens).levels
+    trees = grammar.parse(tokens)
     for level, symbols in enumerate(trees.levels):
         for node in range(grammar.shape.width(level)):
             p = grammar.marginal(level, node)

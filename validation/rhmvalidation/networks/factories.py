@@ -19,6 +19,7 @@ def cnn(shape: Shape, *, width: int) -> plain.ConvolutionalNetwork:
     Examples
     --------
     >>> import torch
+    >>> from rhmtheory import RHM
     >>> cnn(RHM(v=8, m=2, s=2, L=3), width=16)(torch.zeros(5, 8, dtype=torch.long)).shape
     torch.Size([5, 8])
     """
