@@ -83,7 +83,7 @@ class Trained:
 
     def compare(self) -> Measurement:
         """Hold the learning curve against the laws of the network: see `rhmtheory.compare`."""
-        return compare(self.P, self.loss, self.grammar, self.laws, label=self.label)
+        return compare(self.P, self.loss, self.grammar, law=self.laws, label=self.label)
 
     def plot(self, ax: Axes | None = None) -> Axes:
         """Draw the test loss against samples, and the plateaus of the grammar; returns the axes."""
