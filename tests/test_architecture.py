@@ -163,6 +163,17 @@ def length(function):
     return function.end_lineno - function.lineno + 1 - spoken
 
 
+# --- errors -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", sorted(MODULES))
+def test_errors_are_raised_in_parts(name):
+    """Name, value, rule, way out: the rule is never missing, and whoever shows the error names the parameters."""
+    for node in ast.walk(ast.parse(MODULES[name].read_text())):
+        if isinstance(node, ast.Call) and getattr(node.func, "id", "") in ("InputError", "ResourceError"):
+            assert len(node.args) >= 3 or "rule" in [part.arg for part in node.keywords], node.lineno
+
+
 # --- importing is cheap -----------------------------------------------------------------------------------
 
 

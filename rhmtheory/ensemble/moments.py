@@ -281,8 +281,8 @@ def check_nodes(level: int, levels: Any, tuples: Any) -> tuple[tuple[int, int], 
     first, second = as_pair("tuples", tuples, "truth values such as (True, False)")
     for k, is_tuple in zip(pair, (first, second), strict=True):
         if is_tuple and not 1 <= k < level:
-            way_out = f"a tuple needs a parent below the common ancestor, at level 1..{level - 1}"
-            raise InputError("hidden_levels", pair, way_out=way_out)
+            rule = f"are no nodes with a parent below the common ancestor at level {level}"
+            raise InputError("hidden_levels", pair, rule, f"a tuple needs one, at level 1..{level - 1}")
     return pair, (bool(first), bool(second))
 
 

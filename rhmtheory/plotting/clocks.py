@@ -43,7 +43,7 @@ def plot_clocks(pairs: Sequence[Pair], axes: Sequence[Axes]) -> Sequence[Axes]:
     Raises `InputError` where there are not as many axes as pairs.
     """
     if len(pairs) != len(axes):
-        raise InputError(f"{len(pairs)} pairs of measurements need as many axes, not {len(axes)}")
+        raise InputError("axes", rule=f"are {len(axes)}", way_out=f"give one to each of the {len(pairs)} pairs")
     look = styles([offline.curves.name for offline, _ in pairs])
     lows, highs = [], []
     for (offline, online), ax in zip(pairs, axes, strict=True):

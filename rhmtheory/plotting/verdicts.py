@@ -138,7 +138,7 @@ def plot_ladders(ladders: Sequence[Ladder], ax: Axes | None = None) -> Axes:
     """
     ax = new_figure()[1][0] if ax is None else ax
     if not ladders:
-        raise InputError("there is no ladder to draw: it needs one network on ensembles with several m")
+        raise InputError("ladders", rule="are none", way_out="a ladder needs one network on ensembles with several m")
     style = styles([one.label for one in ladders])
     ms = np.array(sorted({multiplicity(m.curves.rhm) for one in ladders for m in one.measurements}))
     wide = np.array([ms[0] / 1.1, ms[-1] * 1.1])
@@ -186,7 +186,7 @@ def plot_exponents(
     ax = new_figure()[1][0] if ax is None else ax
     known = (*METHODS, "many levels")
     if prediction not in known:
-        raise InputError(f"prediction={prediction!r} is unknown: choose one of {', '.join(known)}")
+        raise InputError("prediction", prediction, "is unknown", f"choose one of {', '.join(known)}")
     shown = [m for m in measurements if m.curves.laws and not isnan(m.exponent.measured.best)]
     style = styles([m.curves.name for m in shown])
     named: set[str] = set()

@@ -120,8 +120,8 @@ class Shape:
         same = self._same_numbers
         if s * log2(below) > _LARGEST_BITS:
             name = "v" if same else f"v_{level.number - 1}"
-            rule = f"{name}**s = {below}**{s} leaves the range of floats"
-            raise InputError(rule, way_out="lower `v` or `s`")
+            subject = f"{name}**s = {below}**{s}"
+            raise InputError(subject, rule="leaves the range of floats", way_out="lower `v` or `s`")
         if v * m <= below**s:
             return
         most = below**s // v

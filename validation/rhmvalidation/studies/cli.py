@@ -134,7 +134,7 @@ def _check_torch() -> None:
         import torch as torch
     except ModuleNotFoundError as error:
         raise InputError(
-            f"networks need {error.name}, which is missing", way_out="pip install 'rhmtheory[validation]'"
+            "networks", rule=f"need {error.name}, which is missing", way_out="pip install 'rhmtheory[validation]'"
         ) from None
 
 

@@ -274,7 +274,7 @@ def _sweep(where: str, table: dict[str, Any]) -> Sweep:
         if network.record.custom:
             custom_class(network.name)
     except InputError as error:
-        raise InputError(f"{where}: {error}") from None  # of the file, not of flags
+        raise InputError(where, rule=f"says: {error}") from None  # of the file, not of flags
     return sweep
 
 
