@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from rhmtheory import RHM, InputError, zipf
-from rhmtheory.ensemble import marginal_moments, quadratic_forms, rms_correlation, second_moment
+from rhmtheory.ensemble import marginal_moments, quadratic_forms, second_moment
+from rhmtheory.ensemble.correlations import rms_correlation
 from rhmtheory.ensemble.moments import _rounded
 from rhmtheory.ensemble.plateaus import plateaus
 from rhmtheory.exact.correlations import covariance

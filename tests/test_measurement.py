@@ -9,17 +9,9 @@ from scipy import stats
 from staircases import SIZES, curves, logistic_staircase, smooth_staircase
 
 from rhmtheory import RHM, InputError, predict
-from rhmtheory.comparison import (
-    CurveTable,
-    LearningCurves,
-    compare,
-    measure,
-    read_curves,
-    step_crossings,
-    verdict,
-)
+from rhmtheory.comparison import CurveTable, LearningCurves, compare, measure, read_curves, verdict
 from rhmtheory.comparison._estimates import exponent_of
-from rhmtheory.comparison._units import LEAST_STEP, predicted_steps, unit_crossings
+from rhmtheory.comparison._units import LEAST_STEP, predicted_steps, step_crossings, unit_crossings
 from rhmtheory.comparison.curves import mean_by
 from rhmtheory.comparison.measurement import step_curves
 from rhmtheory.comparison.reading import grammars_of

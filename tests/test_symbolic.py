@@ -30,7 +30,7 @@ def number(name, rhm, **values):
 def test_closed_formulas_are_the_numeric_ones(rhm):
     assert number("fraction", rhm) == pytest.approx(rhm.f)
     for level in range(1, rhm.L + 1):
-        C2 = ensemble.rms_correlation(rhm, level, method="published") ** 2
+        C2 = rhm.rms_correlation(level, method="published") ** 2
         assert number("correlation", rhm, l=level) == pytest.approx(C2)
         # the sample complexity is where the noise is as large
         P = number("token_complexity", rhm, l=level)

@@ -11,7 +11,6 @@ import rhmtheory as rt
 from rhmtheory import RHM, InputError
 from rhmtheory.comparison import compare, measure, study
 from rhmtheory.plotting import (
-    STYLES,
     new_figure,
     plot_clocks,
     plot_curves,
@@ -20,9 +19,9 @@ from rhmtheory.plotting import (
     plot_ladders,
     plot_verdict,
     study_figures,
-    styles,
 )
 from rhmtheory.plotting.clocks import clock_pairs
+from rhmtheory.plotting.style import STYLES, styles
 
 THREE = RHM(16, 4, 2, 3)
 SIZES = np.geomspace(10, 1e7, 80)

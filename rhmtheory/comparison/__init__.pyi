@@ -1,11 +1,9 @@
 from ._units import step_crossings as step_crossings
-from .bill_runs import Run as Run
 from .bills import TwoBills as TwoBills
 from .bills import two_bills as two_bills
 from .curves import LearningCurves as LearningCurves
 from .entry import compare as compare
 from .findings import Finding as Finding
-from .findings import Judged as Judged
 from .findings import verdict as verdict
 from .ladders import Ladder as Ladder
 from .ladders import ladder as ladder

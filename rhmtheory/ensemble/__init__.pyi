@@ -1,12 +1,6 @@
 from .correlations import PowerSums as PowerSums
 from .correlations import QuadraticForms as QuadraticForms
-from .correlations import correlation_function as correlation_function
 from .correlations import marginal_moments as marginal_moments
 from .correlations import quadratic_forms as quadratic_forms
-from .correlations import rms_correlation as rms_correlation
 from .correlations import second_moment as second_moment
 from .noise import NoiseTransition as NoiseTransition
-from .noise import noise_flow as noise_flow
-from .noise import noise_transition as noise_transition
-from .parameters import Ensemble as Ensemble
-from .parameters import zipf as zipf

@@ -123,7 +123,7 @@ def noise_transition(rhm: Ensemble) -> NoiseTransition:
     Notes
     -----
     arXiv:2402.16991, section 3. It belongs to the epsilon-process; the threshold of a calibrated channel is far
-    lower (`exact.overlaps`).
+    lower (`Grammar.overlaps`).
     """
     if not all(isinstance(x, int) for x in (rhm.v, rhm.m, rhm.s)) or not _equal_weights(rhm):
         raise InputError(

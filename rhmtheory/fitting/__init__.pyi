@@ -4,16 +4,8 @@ from .curves import collapse_quality as collapse_quality
 from .curves import power_law as power_law
 from .curves import steps_or_power_law as steps_or_power_law
 from .intervals import Estimate as Estimate
-from .intervals import bootstrap as bootstrap
-from .intervals import line_coefficients as line_coefficients
-from .intervals import pseudo_values as pseudo_values
-from .intervals import resamples as resamples
-from .intervals import t_bounds as t_bounds
 from .intervals import t_estimate as t_estimate
 from .levels import Crossings as Crossings
 from .levels import crossing as crossing
 from .levels import crossings as crossings
-from .levels import falling as falling
 from .slopes import LineFit as LineFit
-from .slopes import line_fit as line_fit
-from .slopes import slope as slope

@@ -7,11 +7,8 @@ from .noise import plot_overlaps as plot_overlaps
 from .samples import plot_corpus as plot_corpus
 from .samples import plot_pairs as plot_pairs
 from .samples import plot_thresholds as plot_thresholds
-from .style import STYLES as STYLES
-from .style import Style as Style
 from .style import new_figure as new_figure
 from .style import save_figure as save_figure
-from .style import styles as styles
 from .verdicts import plot_collapse as plot_collapse
 from .verdicts import plot_context as plot_context
 from .verdicts import plot_curves as plot_curves

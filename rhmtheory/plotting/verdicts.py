@@ -138,7 +138,9 @@ def plot_ladders(ladders: Sequence[Ladder], ax: Axes | None = None) -> Axes:
     """
     ax = new_figure()[1][0] if ax is None else ax
     if not ladders:
-        raise InputError("ladders", rule="are none", way_out="a ladder needs one network on ensembles with several m")
+        raise InputError(
+            "ladders", rule="are none", way_out="a ladder needs one network on ensembles with several m"
+        )
     style = styles([one.label for one in ladders])
     ms = np.array(sorted({multiplicity(m.curves.rhm) for one in ladders for m in one.measurements}))
     wide = np.array([ms[0] / 1.1, ms[-1] * 1.1])

@@ -7,7 +7,6 @@ from .laws import ARCHITECTURES as ARCHITECTURES
 from .laws import LAWS as LAWS
 from .laws import Law as Law
 from .laws import Predicted as Predicted
-from .overview import Rows as Rows
 from .overview import laws_table as laws_table
 from .overview import predictions as predictions
 from .prediction import Prediction as Prediction

@@ -25,16 +25,10 @@ from rhmtheory.comparison import LearningCurves, Measurement, exponent_ratio, me
 from rhmtheory.comparison._estimates import exponent
 from rhmtheory.comparison.ladders import _widened
 from rhmtheory.corpus._fits import fit_decay, half_ratio
-from rhmtheory.fitting import (
-    Estimate,
-    TwoTerms,
-    crossings,
-    line_coefficients,
-    line_fit,
-    power_law,
-    t_estimate,
-    two_terms,
-)
+from rhmtheory.fitting import Estimate, crossings, power_law, t_estimate
+from rhmtheory.fitting.intervals import line_coefficients
+from rhmtheory.fitting.slopes import line_fit
+from rhmtheory.fitting.terms import TwoTerms, two_terms
 
 SETS = 2000
 FOUR = RHM(16, 4, 2, 4)

@@ -34,13 +34,11 @@ def main() -> None:
     options = parser.parse_args()
     v, m, s, L = options.shape
     rhm = rt.RHM(v=v, m=m, s=s, L=L)
-    expected = rt.ensemble.noise_transition(rhm)
+    expected = rhm.noise_transition()
     noise = expected.noise + np.linspace(-0.05, 0.05, 21)
     found = []
     for seed in range(options.grammars):
-        curves = rt.exact.overlaps(
-            rhm.grammar(seed=seed), noise, process="epsilon", members=options.members, seed=seed
-        )
+        curves = rhm.grammar(seed=seed).overlaps(noise, process="epsilon", members=options.members, seed=seed)
         found.append(curves.alone)
         print(f"grammar {seed}: belief {curves.alone[10, -1]:.3f} at the threshold of the map", flush=True)
     beliefs = np.array(found)  # (grammars, noise, depth)
