@@ -5,14 +5,11 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 from rich.console import Console
 from rich.table import Table
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
 
 
 def new_table(title: str, columns: Sequence[str]) -> Table:
@@ -35,7 +32,7 @@ def print_json(content: Any) -> None:
     click.echo(json.dumps(content, indent=1, allow_nan=False))
 
 
-def save_figure(path: str, draw: Callable[[Axes], object]) -> None:
+def save_figure(path: str, draw: Callable[[Any], object]) -> None:
     """Draw into new axes and write them."""
     from rhmtheory.plotting import new_figure
 
