@@ -157,14 +157,14 @@ def _contents(folder: Path) -> dict[str, tuple[int, str]]:
 
 
 def _rows(folder: Path) -> set[tuple[str, str]]:
-    """Recorded runs of all folders."""
-    return {
-        (str(path.relative_to(folder)), json.dumps(json.loads(line)["run"], sort_keys=True))
-        for path in folder.glob("*/runs.jsonl")
-        if path.is_file()
-        for line in path.read_text(errors="replace").splitlines()
-        if line.startswith('{"run": {') and line.endswith("}}")
-    }
+    """Recorded runs of all folders; lines that are damaged are no rows."""
+    found = set()
+    for path in folder.glob("*/runs.jsonl"):
+        for line in path.read_text(errors="replace").splitlines() if path.is_file() else ():
+            with contextlib.suppress(ValueError, KeyError, TypeError, RecursionError):
+                run = json.dumps(json.loads(line)["run"], sort_keys=True)
+                found.add((str(path.relative_to(folder)), run))
+    return found
 
 
 def _judge_files(case, code, before, after, folder, faults) -> None:
