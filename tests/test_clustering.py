@@ -155,6 +155,31 @@ def test_classes_tell_the_symbols_below(sharing):
             learn(rhm, trees.tokens, **{**options, **change})
 
 
+def test_a_masked_token_is_a_last_one_among_its_siblings():
+    rhm = RHM(v=8, m=2, s=(3, 2, 2), L=3)
+    order = _grouping.target_last(rhm, 7, 0)
+    # the target's tuple is 6, 7, 8; its sibling 9, 10, 11; the other half comes first
+    assert order.tolist() == [0, 1, 2, 3, 4, 5, 9, 10, 11, 6, 8, 7]
+    assert _grouping.target_last(rhm, 7, 1).tolist() == [0, 1, 3, 2]
+    assert _grouping.target_last(rhm, -1, 0).tolist() == list(range(12))
+    grammar = rhm.grammar(seed=0)
+    trees = grammar.sample_trees(60_000, 1)
+    model = learn(rhm, trees.tokens, sharing=True, position=7)
+    assert model.position == 7
+    test = grammar.sample_trees(2000, 2)
+    assert model.score(test.levels)[0].pair_f1 > 0.9
+    # it predicts that token, without a look at it
+    changed = test.tokens.copy()
+    changed[:, 7] = 7 - changed[:, 7]
+    p = model.predict(test.tokens)
+    assert np.array_equal(p, model.predict(changed))
+    losses = -np.log(p[np.arange(2000), test.tokens[:, 7]])
+    assert model.loss(test.tokens) == pytest.approx(losses.mean())
+    assert losses.mean() < grammar.plateaus()[0] - 0.3
+    with pytest.raises(InputError, match="position=12 is too large"):
+        learn(rhm, trees.tokens, sharing=True, position=12)
+
+
 def true_model(grammar, P):
     """A model with the tables of the grammar itself, and spine counts in proportion to ``P`` samples."""
     rhm = grammar.rhm

@@ -325,3 +325,12 @@ def test_the_class_needs_n_m_to_the_depth():
         thresholds(RHM(8, 2, 2, 3, n=1), "class")
     with pytest.raises(InputError, match="highest_level=2 is too large"):
         thresholds(SMALL, "class", highest_level=2)
+
+
+def test_a_masked_token_costs_what_the_last_one_does():
+    rhm = RHM(v=12, m=3, s=2, L=3)
+    last, middle = (thresholds(rhm, highest_level=1, grammars=4, position=position) for position in (-1, 2))
+    assert abs(np.log(middle.samples / last.samples)).max() < 1
+    assert not np.array_equal(middle.samples, last.samples)
+    assert "position" not in _Task(rhm, True, 1, position=7).key
+    assert '"position": 2' in _Task(rhm, True, 1, position=2).key

@@ -152,6 +152,11 @@ class PairCounts(ByValue):
         By ``draws`` simulations of the noise (with this ``seed``), ``S_p**(1/2) G S_q**(1/2) / sqrt(n)`` with G
         standard normal and ``S_p = diag(p) - p p'`` the covariance of one side's indicators: for skewed marginals
         the closed bounds (Chevet's inequality) are too high by half.
+
+        Parameters
+        ----------
+        draws : int
+        seed : int or Generator
         """
         draws, rng = as_int("draws", draws, low=1), as_generator(seed)
         n = self._enough_pairs(1)

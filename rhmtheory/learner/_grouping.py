@@ -75,6 +75,21 @@ def spine_counts(rhm: RHM, level: int, codes: npt.NDArray[Any]) -> npt.NDArray[n
     return np.bincount(codes[:, -1], minlength=_tuples(rhm, level)).reshape(-1, rhm.n_symbols(level - 1) + 1)
 
 
+def target_last(rhm: RHM, position: int, level: int) -> npt.NDArray[np.int64]:
+    """Order of the nodes of a level in which those above the target stand last among their siblings.
+
+    Below the target's ancestors the other children keep their order, and so do all children of other nodes.
+    """
+    order, position = np.zeros(1, np.int64), position % rhm.d
+    for k in range(rhm.L, level, -1):
+        s = rhm.n_children(k)
+        children = (order[:, None] * s + np.arange(s)).ravel()
+        above = position // rhm.span(k - 1)
+        own = children[-s:]
+        order = np.concatenate([children[:-s], own[own != above], [above]])
+    return order
+
+
 def group(
     rhm: RHM,
     level: int,

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rhmtheory.language.rhm import RHM
-from rhmtheory.learner._grouping import encode_tuples, group, group_by_class, look_up, spine_counts
+from rhmtheory.learner._grouping import encode_tuples, group, group_by_class, look_up, spine_counts, target_last
 from rhmtheory.support.checks import as_choice, as_int, as_integers, as_tokens, check_tokens
 from rhmtheory.support.errors import InputError
 from rhmtheory.support.types import FloatArray
@@ -79,6 +79,8 @@ class ClusterModel(ByValue):
         but the last and one for the last, which holds the target. Symbol ``v_k`` stands for "not seen".
     depth : int
         Hidden levels used by the predictor, chosen on validation samples; -1 is the frequency of the target.
+    position : int
+        Position of the target, the token that is predicted.
     """
 
     rhm: RHM
@@ -89,6 +91,7 @@ class ClusterModel(ByValue):
     depth: int = -1
     _spine: tuple[npt.NDArray[np.int64], ...] = field(default=(), repr=False)
     _blend: float = 0.0
+    position: int = -1
 
     def symbols(self, tokens: npt.ArrayLike) -> list[npt.NDArray[Any]]:
         """Recovered symbols of levels 0..``highest_level``, numbered in an arbitrary order within each level.
@@ -131,7 +134,7 @@ class ClusterModel(ByValue):
                 way_out=f"give all {self.rhm.L + 1}, tokens first, as from grammar.sample_trees(n).levels",
             )
         recovered = self.symbols(trees[0])
-        arrays = [np.asarray(level) for level in trees]
+        arrays = [np.asarray(level)[:, target_last(self.rhm, self.position, k)] for k, level in enumerate(trees)]
         scores = []
         for k in range(1, self.highest_level + 1):
             siblings, under = self.rhm.n_children(k + 1) - 1, self.rhm.span(k) // self.rhm.span(1)
@@ -171,8 +174,9 @@ class ClusterModel(ByValue):
         )
 
     def _window(self, tokens: npt.ArrayLike) -> npt.NDArray[Any]:
-        """The checked tokens below the last node of level ``highest_level`` + 1."""
-        return _checked(tokens, self.rhm)[:, -self.rhm.span(self.highest_level + 1) :]
+        """The checked tokens below the target's ancestor of level ``highest_level`` + 1, the target last."""
+        columns = target_last(self.rhm, self.position, 0)[-self.rhm.span(self.highest_level + 1) :]
+        return np.ascontiguousarray(_checked(tokens, self.rhm)[:, columns])
 
     def _predictions(self, tokens: npt.ArrayLike, depth: int, blend: float) -> list[FloatArray]:
         """Blended predictions that use hidden levels up to -1, 0, .., depth; each blends in the one before."""
@@ -220,6 +224,7 @@ def learn(
     profile: str = "covariance",
     targets: str = "token",
     labels: npt.ArrayLike | None = None,
+    position: int = -1,
     predictor: bool = True,
     threads: int | None = None,
 ) -> ClusterModel:
@@ -236,7 +241,7 @@ def learn(
     rhm : RHM
         Shape of the tree and numbers of symbols and rules. The rules themselves are not known to the learner.
     tokens : integer array, shape (P, d)
-        Sentences; the last column is the target.
+        Sentences.
     sharing : bool
         True: the groups of level k are formed once, at the siblings of the target's level-k ancestor, and used
         at all positions, as a convolutional network does. False: each position forms its own groups from its
@@ -257,6 +262,8 @@ def learn(
         ``"class"``: all tuples, with the ``labels``; tuples at all positions are then seen alike.
     labels : integer array, shape (P,), optional
         Class of each sentence, its root symbol, for that target.
+    position : int
+        Position of the token that is the target: the last one, or a masked one with tokens on both sides.
     predictor : bool
         Also learn to predict the target: up to a tenth of the samples (at most 10000) are set aside to choose
         how many levels it uses. Without it, all samples go into the groups.
@@ -291,6 +298,8 @@ def learn(
         raise InputError("L", rhm.L, "has no hidden level below the root", "use at least 2 levels")
     top = rhm.L - 1 if highest_level is None else as_int("highest_level", highest_level, low=1, high=rhm.L - 1)
     array = _checked(tokens, rhm)
+    place = as_int("position", position, low=-rhm.d, high=rhm.d - 1) % rhm.d
+    array = np.ascontiguousarray(array[:, target_last(rhm, place, 0)])
     if len(array) < 10:
         raise InputError(f"{len(array)} samples", rule="are too few to group anything", way_out="give at least 10")
     aside = min(len(array) // 10, 10_000) if predictor else 0
@@ -323,9 +332,9 @@ def learn(
         below = look_up(codes, table, rhm.n_symbols(level), threads)
     spine.append(spine_counts(rhm, top + 1, encode_tuples(rhm, top + 1, below, threads)))
     model = ClusterModel(rhm, sharing, top, len(array), tuple(tables))
-    if not predictor:
-        return model
-    return _with_predictor(model, tuple(spine), array[len(array) - aside :])
+    if predictor:  # the target is last here, and in its place for users
+        model = _with_predictor(model, tuple(spine), array[len(array) - aside :])
+    return replace(model, position=place)
 
 
 def _with_predictor(

@@ -94,11 +94,14 @@ class _Task:
     profile: str = "covariance"
     criterion: str = "tuples"
     targets: str = "token"
+    position: int = -1
 
     def __post_init__(self) -> None:
         self.rhm.require_alike_levels()
         as_int("level", self.level, low=1, high=max(1, self.rhm.L - 1))
         as_int("seed", self.seed, low=0)
+        place = as_int("position", self.position, low=-self.rhm.d, high=self.rhm.d - 1) % self.rhm.d
+        object.__setattr__(self, "position", -1 if place == self.rhm.d - 1 else place)
         as_int("most", self.most, low=LEAST_SAMPLES, high=_MOST_SAMPLES)
         as_choice("profile", self.profile, PROFILES)
         as_choice("targets", self.targets, TARGETS)
@@ -123,7 +126,10 @@ class _Task:
     @property
     def key(self) -> str:
         """What identifies the task in a record."""
-        return json.dumps({**asdict(self), "rhm": repr(self.rhm)}, sort_keys=True)
+        content = {**asdict(self), "rhm": repr(self.rhm)}
+        if self.position == -1:  # as in records of earlier versions
+            del content["position"]
+        return json.dumps(content, sort_keys=True)
 
     def run(self, threads: int | None = None) -> float:
         """Find the threshold; the samples of a smaller P are the first ones of a larger P."""
@@ -144,6 +150,7 @@ class _Task:
                 highest_level=self.level,
                 profile=self.profile,
                 targets=self.targets,
+                position=self.position,
                 predictor=False,
                 threads=threads,
             )
@@ -302,6 +309,7 @@ def thresholds(
     most: int = 1 << 22,
     profile: str = "covariance",
     criterion: str = "tuples",
+    position: int = -1,
     record: str | os.PathLike[str] | None = None,
     threads: int | None = None,
 ) -> ThresholdStudy:
@@ -332,6 +340,8 @@ def thresholds(
         symbols of the level (`LevelScore.pair_f1`), which need all steps from the tokens up. Without sharing
         these tuples are those of tokens below the same nodes (`LevelScore.tuple_f1`); with sharing, the tuples of
         the level itself, so that both criteria are one and are recorded as "symbols".
+    position : int
+        Position of the target: the last token, or a masked one with tokens on both sides.
     record : path, optional
         File of JSON lines to which each threshold is appended when it is found. It begins with a line that says so,
         and any other file is refused. Thresholds it already holds are not measured again, so that a run may be
@@ -368,7 +378,9 @@ def thresholds(
     started = False
     for seed in range(grammars):
         for level in range(1, top + 1):
-            task = _Task(rhm, sharing, level, seed, threshold, tolerance, most, profile, criterion, targets)
+            task = _Task(
+                rhm, sharing, level, seed, threshold, tolerance, most, profile, criterion, targets, position
+            )
             if task.key not in done:
                 if record is not None and not started:
                     append_json(record, {"provenance": provenance()}, kind=_RECORD)
