@@ -2,6 +2,7 @@ from .channels import EpsilonProcess as EpsilonProcess
 from .channels import GaussianLeaves as GaussianLeaves
 from .channels import Masking as Masking
 from .channels import UniformNoise as UniformNoise
+from .denoising import Denoised as Denoised
 from .entropy import EntropyEstimate as EntropyEstimate
 from .entropy import sequence_entropy as sequence_entropy
 from .likelihoods import MostProbable as MostProbable

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from rhmtheory.exact import correlations, entropy, inference, likelihoods, populations, prefixes
+from rhmtheory.exact import correlations, denoising, entropy, inference, likelihoods, populations, prefixes
 from rhmtheory.language.rhm import RHM
 from rhmtheory.support.checks import as_generator, as_int, as_probabilities, smallest_unsigned
 from rhmtheory.support.errors import InputError
@@ -291,6 +291,7 @@ class Grammar(Tables):
     most_probable = likelihoods.most_probable
     prefix_posteriors = prefixes.prefix_posteriors
     overlaps = populations.overlaps
+    denoised = denoising.denoised
 
 
 def _check_size(rhm: RHM, level: Level) -> None:

@@ -3,6 +3,7 @@ from .languages import plot_correlations as plot_correlations
 from .languages import plot_derivation as plot_derivation
 from .languages import plot_plateaus as plot_plateaus
 from .languages import plot_predictions as plot_predictions
+from .noise import plot_denoised as plot_denoised
 from .noise import plot_overlaps as plot_overlaps
 from .samples import plot_corpus as plot_corpus
 from .samples import plot_pairs as plot_pairs

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from rhmtheory.exact.denoising import Denoised
 from rhmtheory.exact.populations import Overlaps
 from rhmtheory.plotting.style import new_figure
 
@@ -40,4 +41,34 @@ def plot_overlaps(overlaps: Overlaps, ax: Axes | None = None) -> Axes:
         ax.plot(noise, belief[:, level], "o-", ms=3, color=color, label=name)
     ax.set(xlabel="noise ε of the tokens", ylabel="mean belief in the right symbol", ylim=(0, 1.02))
     ax.legend(fontsize=8)
+    return ax
+
+
+def plot_denoised(found: Denoised, ax: Axes | None = None) -> Axes:
+    """Draw the susceptibility against the noise, and on an axis of its own how often class and tokens change.
+
+    Parameters
+    ----------
+    found : Denoised
+        Of several noise levels.
+    ax : Axes, optional
+        By default that of a new figure.
+
+    Returns
+    -------
+    Axes
+        That of the susceptibility.
+    """
+    if ax is None:
+        _, (ax,) = new_figure()
+    order = np.argsort(found.noise)
+    noise, chi = found.noise[order], found.susceptibility[order]
+    error = found.susceptibility_error[order]
+    lines = [ax.errorbar(noise, chi, error, fmt="ko-", ms=4, capsize=2, label="susceptibility χ")]
+    other = ax.twinx()
+    for level, color, name in ((-1, "#D55E00", "class changes"), (0, "#0072B2", "token changes")):
+        lines += other.plot(noise, found.changed[order, level], "--", color=color, label=name)
+    ax.set(xlabel="noise ε of the tokens", ylabel="susceptibility χ", ylim=(0, None))
+    other.set(ylabel="probability", ylim=(0, 1.02))
+    ax.legend(handles=lines, fontsize=8, loc="upper left")
     return ax
