@@ -6,7 +6,7 @@ Noise a sentence, draw a derivation from its exact posterior, and compare the tw
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -20,9 +20,6 @@ from rhmtheory.support.types import FloatArray
 from rhmtheory.support.values import ByValue
 from rhmtheory.tree.sampling import sample_trees
 from rhmtheory.tree.tables import Tables
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
 
 DENOISED = ("channel", "epsilon", "masking")
 """Processes that `denoised` takes."""
@@ -85,8 +82,8 @@ class Denoised(ByValue):
         content: dict[str, Any] = plain(self)
         return {**content, "peak": self.peak}
 
-    def plot(self, ax: Axes | None = None) -> Axes:
-        """Draw the susceptibility against the noise, and the probabilities that the class and tokens change."""
+    def plot(self, ax: Any = None) -> Any:
+        """Draw the susceptibility, and how often class and tokens change, into matplotlib axes, by default new ones."""
         from rhmtheory.plotting import plot_denoised
 
         return plot_denoised(self, ax)
