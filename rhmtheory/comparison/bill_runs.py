@@ -61,7 +61,8 @@ class Run(ByValue):
         height : float
             0 at the upper plateau, 1 at the lower.
         """
-        return step_crossings(self.P, self.loss[None], self.plateaus[None], height).at[0]
+        made: FloatArray = step_crossings(self.P, self.loss[None], self.plateaus[None], height).at[0]
+        return made
 
 
 Curves = Sequence[LearningCurves | Run] | CurveTable | Mapping[str, Sequence[Any]]
