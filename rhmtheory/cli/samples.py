@@ -28,7 +28,7 @@ from rhmtheory.cli.output import print_json, save_figure, write_figure
     help="Judge tuples, which the theory is about, or symbols.",
 )
 @click.option("--profile", type=click.Choice(["covariance", "hellinger"]), default="covariance", show_default=True)
-@click.option("--position", type=int, default=-1, show_default=True, help="Target: the last token, or a masked one.")
+@click.option("--position", type=int, default=-1, show_default=True, help="Target: the last token or a masked one.")
 @click.option("--record", type=OutputFile(), help="JSON lines to append to and to resume from.")
 @ensemble_options
 def thresholds_command(
