@@ -73,8 +73,9 @@ def memory(runs: Sequence[Run]) -> int:
     """Bytes that a program takes, about: weights with gradients and moments, activations, and sentences."""
     run, settings = runs[0], runs[0].settings
     weights = sum(parameter.numel() for parameter in run.network.on_paper(run.rhm).parameters())
-    # of a network of one's own only the weights are known
-    activations = settings.batch_size * run.rhm.d * run.network.get("width", 0) * (run.rhm.L + 1)
+    # of a custom network only the weights are known
+    width = 0 if run.network.record.custom else run.network.get("width", 0)
+    activations = settings.batch_size * run.rhm.d * width * (run.rhm.L + 1)
     sentences = settings.test_size + settings.batch_size
     sentences += max(one.P for one in runs) if settings.protocol == "offline" else 0
     return len(runs) * (16 * weights + 16 * activations + sentences * run.rhm.d)

@@ -1,4 +1,4 @@
-"""What a preset would cost before anything is trained: programs, memory and time, from a few timed steps."""
+"""Cost of a preset before anything is trained: programs, memory and time, from a few timed steps."""
 
 from __future__ import annotations
 

@@ -243,7 +243,7 @@ def _groups(finished: Sequence[Finished], beside: Iterable[str] = ()) -> list[_G
 
 
 def _told(run: Run) -> dict[str, Any]:
-    """What may tell the curve of a run from others of its network."""
+    """Numbers that may tell the curve of a run from others of its network."""
     settings = run.settings
     return {**dict(run.network.arguments), "batch": settings.batch_size, "rate": settings.learning_rate}
 
