@@ -5,6 +5,7 @@ from .channels import UniformNoise as UniformNoise
 from .denoising import Denoised as Denoised
 from .entropy import EntropyEstimate as EntropyEstimate
 from .entropy import sequence_entropy as sequence_entropy
+from .filtered import Filtered as Filtered
 from .likelihoods import MostProbable as MostProbable
 from .lookup import lookup_thresholds as lookup_thresholds
 from .populations import Overlaps as Overlaps

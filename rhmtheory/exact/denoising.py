@@ -83,7 +83,7 @@ class Denoised(ByValue):
         return {**content, "peak": self.peak}
 
     def plot(self, ax: Any = None) -> Any:
-        """Draw the susceptibility, and how often class and tokens change, into matplotlib axes, by default new ones."""
+        """Draw the susceptibility, and how often class and tokens change, into (new) matplotlib axes."""
         from rhmtheory.plotting import plot_denoised
 
         return plot_denoised(self, ax)

@@ -11,7 +11,16 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from rhmtheory.exact import correlations, denoising, entropy, inference, likelihoods, populations, prefixes
+from rhmtheory.exact import (
+    correlations,
+    denoising,
+    entropy,
+    filtered,
+    inference,
+    likelihoods,
+    populations,
+    prefixes,
+)
 from rhmtheory.language.rhm import RHM
 from rhmtheory.support.checks import as_generator, as_int, as_probabilities, smallest_unsigned
 from rhmtheory.support.errors import InputError
@@ -292,6 +301,9 @@ class Grammar(Tables):
     prefix_posteriors = prefixes.prefix_posteriors
     overlaps = populations.overlaps
     denoised = denoising.denoised
+    sample_filtered = filtered.sample_filtered
+    next_token_filtered = filtered.next_token_filtered
+    filtered_plateaus = filtered.filtered_plateaus
 
 
 def _check_size(rhm: RHM, level: Level) -> None:
