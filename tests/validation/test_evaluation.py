@@ -61,6 +61,32 @@ def test_floors_are_the_entropies_of_all_derivations(name):
     np.testing.assert_allclose(found.floors, found.ideal_loss.mean(axis=1))
 
 
+@pytest.mark.parametrize("k", [0, 1, 2])
+def test_predictors_of_filtered_trees_are_recognised(k):
+    grammar = RHM(v=6, m=3, s=2, L=2).grammar(0)
+
+    def predict(ids):
+        tokens = ids.numpy()
+        columns = [grammar.next_token_filtered(tokens[:, :t], filter_level=k) for t in range(4)]
+        return np.log(np.stack(columns, axis=1) + 1e-30)
+
+    found = evaluate(predict, grammar, against="filtered", sentences=500)
+    assert found.against == found.to_dict()["against"] == "filtered"
+    np.testing.assert_allclose(found.divergence[k], 0, atol=1e-6)
+    assert found.context_level[-1] == k
+    assert (np.delete(found.divergence[:, -1], k) > 1e-3).all()
+    assert "nearest filter level" in str(found)
+    # level L is exact in both families
+    context = evaluate(predict, grammar, sentences=500)
+    np.testing.assert_allclose(found.ideal_loss[-1], context.ideal_loss[-1], atol=1e-12)
+    assert found.plot().get_legend().get_texts()[0].get_text() == "ideal, filter level k"
+
+
+def test_an_unknown_family_is_refused():
+    with pytest.raises(InputError, match="choose one of context, filtered"):
+        evaluate(lambda ids: torch.zeros(len(ids), 4), GRAMMAR, against="shuffled")
+
+
 def test_predictors_of_the_last_token():
     network = spec("cnn", 8).module(GRAMMAR.rhm)
     found = evaluate(network, GRAMMAR, sentences=500)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from rhmtheory import Grammar, InputError
 from rhmtheory.exact.inference import next_token
-from rhmtheory.support.checks import as_int
+from rhmtheory.support.checks import as_choice, as_int
 from rhmtheory.support.json import plain
 from rhmtheory.support.types import FloatArray, IntArray
 from rhmvalidation.networks.stack import evaluating
@@ -28,7 +28,9 @@ class Evaluation:
     """A predictor against the ideal ones, on the same sentences. Made by `evaluate`.
 
     The ideal predictor of context level k knows the grammar and sees, of the tokens before its target, those below
-    the same level-k node: none for k = 0, all for k = L. At the last position these are ``s**k - 1`` tokens.
+    the same level-k node: none for k = 0, all for k = L. At the last position these are ``s**k - 1`` tokens. With
+    ``against="filtered"`` it sees all tokens before its target, and takes level-k nodes for independent given the
+    root (arXiv:2408.15138): level L is exact in both families, and the context levels below are filter levels.
 
     Attributes
     ----------
@@ -43,6 +45,8 @@ class Evaluation:
         Loss of the ideal predictors on these very sentences.
     divergence : array, shape (L + 1, positions), nats
         Mean ``KL(ideal_k || predictor)``.
+    against : {"context", "filtered"}
+        The family of ideal predictors.
     """
 
     grammar: Grammar
@@ -52,6 +56,7 @@ class Evaluation:
     entropies: FloatArray
     ideal_loss: FloatArray
     divergence: FloatArray
+    against: str = "context"
 
     @property
     def excess(self) -> FloatArray:
@@ -65,12 +70,13 @@ class Evaluation:
 
     @property
     def context_level(self) -> IntArray:
-        """The context level of the nearest ideal predictor at each position; the lowest of equals."""
+        """The context (or filter) level of the nearest ideal predictor at each position; the lowest of equals."""
         return np.asarray((self.divergence <= self.divergence.min(axis=0) + 1e-12).argmax(axis=0))
 
     def __str__(self) -> str:
         """One line per position."""
-        lines = ["position    loss  (s.e.)   exact entropy   excess   nearest context level"]
+        kind = "context" if self.against == "context" else "filter"
+        lines = [f"position    loss  (s.e.)   exact entropy   excess   nearest {kind} level"]
         for i, position in enumerate(self.positions):
             lines.append(
                 f"{position:8d}  {self.loss[i]:6.4f}  {self.loss_error[i]:6.4f}  {self.entropies[i]:14.4f}  "
@@ -91,7 +97,8 @@ class Evaluation:
         ax = new_figure()[1][0] if ax is None else ax
         positions = self.positions
         for k, losses in enumerate(self.ideal_loss):
-            label = "ideal, context level k" if k == 0 else None
+            kind = "context" if self.against == "context" else "filter"
+            label = f"ideal, {kind} level k" if k == 0 else None
             ax.plot(positions, losses, "_", color="0.55", ms=12, label=label)
             at = positions[-1], losses[-1]
             ax.annotate(f"{k}", at, xytext=(8, -3), textcoords="offset points", fontsize=8)
@@ -107,6 +114,7 @@ def evaluate(
     predict: Callable[[Tensor], Any],
     grammar: Grammar,
     *,
+    against: str = "context",
     sentences: int = 4096,
     seed: int = 0,
     batch_size: int = 1024,
@@ -121,6 +129,8 @@ def evaluate(
         token t given those before it: a module, or any function, that returns a tensor or an array. A module is
         asked in evaluation mode, and left in the mode that it had.
     grammar : Grammar
+    against : {"context", "filtered"}
+        Ideal predictors that see less, or that take the nodes of a level for independent given the root.
     sentences, seed : int
         How many are drawn, and their seed: the same for every predictor.
     batch_size : int
@@ -135,7 +145,7 @@ def evaluate(
     Raises
     ------
     InputError
-        For logits of another shape, logits that are not finite, and a device that is not there.
+        For logits of another shape, logits that are not finite, another family, and a device that is not there.
 
     Examples
     --------
@@ -146,6 +156,7 @@ def evaluate(
     >>> bool(np.allclose(found.divergence[0], 0, atol=1e-6))  # it is the ideal predictor without context
     True
     """
+    as_choice("against", against, ("context", "filtered"))
     tokens = grammar.sample(as_int("sentences", sentences, low=2), seed)
     where, size = _device_of(predict, device), as_int("batch_size", batch_size, low=1)
     with evaluating(predict) if isinstance(predict, nn.Module) else nullcontext():
@@ -156,16 +167,26 @@ def evaluate(
     losses = -np.take_along_axis(log_q, targets[..., None], axis=2)[..., 0]  # (n, positions)
     ideal_loss, divergence = np.empty((2, shape.L + 1, len(positions)))
     for i, t in enumerate(positions):
-        contexts = [t % shape.span(k) if k < shape.L else t for k in range(shape.L + 1)]
-        for context in set(contexts):
-            p = next_token(grammar, tokens[:, :t], context_tokens=context, position=t)
+        for levels, p in _ideal(grammar, tokens[:, :t], against):
             log_p = np.log(np.where(p > 0, p, 1.0))
-            here = [k for k in range(shape.L + 1) if contexts[k] == context]
-            ideal_loss[here, i] = -log_p[np.arange(n), targets[:, i]].mean()
-            divergence[here, i] = (p * (log_p - log_q[:, i])).sum(axis=1).mean()
+            ideal_loss[levels, i] = -log_p[np.arange(n), targets[:, i]].mean()
+            divergence[levels, i] = (p * (log_p - log_q[:, i])).sum(axis=1).mean()
     exact = grammar.next_token_entropies() if len(positions) > 1 else grammar.plateaus()[-1:]
     error = losses.std(axis=0, ddof=1) / np.sqrt(n)
-    return Evaluation(grammar, positions, losses.mean(axis=0), error, exact, ideal_loss, divergence)
+    return Evaluation(grammar, positions, losses.mean(axis=0), error, exact, ideal_loss, divergence, against)
+
+
+def _ideal(grammar: Grammar, prefix: IntArray, against: str) -> Iterator[tuple[list[int], FloatArray]]:
+    """Levels 0..L and the ideal predictions (n, v) that they share, for the token after a prefix."""
+    shape, t = grammar.shape, prefix.shape[1]
+    if against == "filtered":
+        for k in range(shape.L + 1):
+            yield [k], grammar.next_token_filtered(prefix, filter_level=k)
+        return
+    contexts = [t % shape.span(k) if k < shape.L else t for k in range(shape.L + 1)]
+    for context in sorted(set(contexts)):
+        p = next_token(grammar, prefix, context_tokens=context, position=t)
+        yield [k for k in range(shape.L + 1) if contexts[k] == context], p
 
 
 def _device_of(predict: Callable[[Tensor], Any], device: str | torch.device) -> torch.device:
