@@ -99,10 +99,9 @@ def compare(
     if runs_of is not None and isinstance(grammar, RHM):
         names = _named(runs_of, len(losses))
     _check_losses(losses, H, errors, spread)
-    lowest = None if spread is None else spread[0]
     curves = LearningCurves(
         rhm, label, laws, names, H, sizes, losses, errors, protocol=protocol, batch=batch, rate=rate,
-        level_spread=None if lowest is None or spread is None else spread[1], known=not isinstance(grammar, RHM),
+        level_spread=None if spread is None else spread[1], known=not isinstance(grammar, RHM),
     )  # fmt: skip
     return measure(curves, seed=seed)
 
@@ -189,8 +188,8 @@ def _languages(grammar: Any, rows: int) -> tuple[RHM, tuple[str, ...], FloatArra
     from rhmtheory.language.grammar import Grammar
 
     if isinstance(grammar, RHM):
-        H, *spread = _ensemble(grammar)
-        return grammar, tuple(f"row {i}" for i in range(rows)), np.tile(H, (rows, 1)), (spread[0], spread[1])
+        H, lowest, spread = _ensemble(grammar)
+        return grammar, tuple(f"row {i}" for i in range(rows)), np.tile(H, (rows, 1)), (lowest, spread)
     grammars = [grammar] * rows if isinstance(grammar, Grammar) else list(grammar)
     if not all(isinstance(one, Grammar) for one in grammars):
         raise InputError("grammar", rule="must be a Grammar, a list of them (one per row of loss), or an RHM")

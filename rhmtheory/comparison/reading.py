@@ -108,7 +108,7 @@ def read_curves(path: str | os.PathLike[str]) -> CurveTable:
                 raise InputError(
                     where, rule="has no `P`", way_out="give the number of samples, or leave the line out"
                 )
-            key = head, cell.get("run", ""), *(0.0 if isnan(x) else x for x in (batch, rate))
+            key = head, cell.get("run", ""), float(np.nan_to_num(batch)), float(np.nan_to_num(rate))
             curve = curves.setdefault(key, {})
             if P in curve:
                 rule = f"a second loss at P={P:g}"
@@ -244,7 +244,7 @@ def _table(
             raise InputError("P", rule=f"in {path} does not increase along a curve", way_out="sort the lines by P")
     sizes = sorted({P for curve in curves.values() for P in curve})
     values = np.array([[curve.get(P, (nan, nan)) for P in sizes] for curve in curves.values()])
-    batch, rate = (tuple(key[i] or nan for key in curves) for i in (2, 3))
+    batch, rate = tuple(key[2] or nan for key in curves), tuple(key[3] or nan for key in curves)
     return CurveTable(
         tuple(grammar for grammar, *_ in curves), np.array(sizes), values[..., 0],
         values[..., 1] if with_errors else None, batch, rate,

@@ -202,11 +202,8 @@ def _block(above: FloatArray, total: FloatArray, t: IntArray, *, backwards: bool
     count = np.abs(total - total[rows, t][:, None])
     side = (places < t[:, None] if backwards else places > t[:, None]) & (count > 0)
     means = (above - above[rows, t][:, None]) / np.where(side, total - total[rows, t][:, None], 1.0)
-    return (
-        np.where(side, means, np.inf if backwards else -np.inf).min(axis=1)
-        if backwards
-        else np.where(side, means, -np.inf).max(axis=1)
-    )
+    height = np.where(side, means, np.inf).min(axis=1) if backwards else np.where(side, means, -np.inf).max(axis=1)
+    return np.asarray(height)
 
 
 def _doubt(part: FloatArray) -> FloatArray:

@@ -78,7 +78,8 @@ def line_fit(x: npt.ArrayLike, samples: Sequence[npt.ArrayLike], known: npt.Arra
     freedom, spare = len(points) - 2, sum(len(sample) - 1 for sample in values)
     if freedom < 1 or min(map(len, values)) < 2:
         return LineFit(nan, max(freedom, 0), nan, local)
-    variance = np.array([sample.var(ddof=1) / len(sample) for sample in values]) + known
+    scatter: FloatArray = np.array([sample.var(ddof=1) / len(sample) for sample in values])
+    variance = scatter + as_floats(known)
     if not (variance > 0).all():
         return LineFit(nan, freedom, nan, local)
     design = np.stack([np.ones_like(points), points], axis=1) / np.sqrt(variance)[:, None]

@@ -55,6 +55,13 @@ KINDS = {
         "fault fails where finished work is lost or counted twice, or where the resumed run differs from one that "
         "was never disturbed.",
     ),
+    "calibration": Kind(
+        "sets",
+        "missed",
+        "Made-up data whose truth is known go through the functions that users call. A set is missed where its 95% "
+        "interval leaves the truth out: 5% should be, and 3 to 7% may be inside the range that the package states. "
+        "Outside it the result must say so.",
+    ),
     "mutation": Kind(
         "mutants",
         "survived",
@@ -109,9 +116,10 @@ def totals(figures: dict[str, Any]) -> tuple[int, int]:
 
 def section(figures: dict[str, Any], kind: Kind) -> str:
     """Heading, meaning, command, table, notes and origin of one command's figures."""
-    rows = [("", kind.tried, kind.failed, "share"), *map(cells, figures["rows"])]
+    more = list(figures["rows"][0].get("more", {})) if figures["rows"] else []
+    rows = [("", kind.tried, kind.failed, "share", *more), *map(cells, figures["rows"])]
     table = ["| " + " | ".join(map(str, row)) + " |" for row in rows]
-    table.insert(1, "|---|---:|---:|---:|")
+    table.insert(1, "|---" + "|---:" * (len(rows[0]) - 1) + "|")
     notes = [f"- {prose(note)}" for note in figures["notes"]]
     if len(notes) > MANY:
         notes = [f"<details><summary>{len(notes)} notes</summary>", "", *notes, "", "</details>"]
@@ -126,10 +134,10 @@ def section(figures: dict[str, Any], kind: Kind) -> str:
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def cells(row: dict[str, Any]) -> tuple[str, int, int, str]:
-    """A row of the table: the share is that of failures."""
-    tried, failed = row["tried"], row["failed"]
-    return prose(row["what"]), tried, failed, f"{failed / tried:.1%}" if tried else "-"
+def cells(row: dict[str, Any]) -> tuple[Any, ...]:
+    """A row of the table: the share is that of failures; further columns where the figures have them."""
+    tried, failed, more = row["tried"], row["failed"], row.get("more", {})
+    return prose(row["what"]), tried, failed, f"{failed / tried:.1%}" if tried else "-", *map(prose, more.values())
 
 
 def prose(text: str) -> str:

@@ -35,6 +35,15 @@ def test_all_figures_stand_in_a_fixed_order_with_their_sums(tmp_path):
     assert "*Measured: 2026-01-02, commit 0123456, python 3.11, A \\[processor\\], 3 cores.*" in text
 
 
+def test_figures_may_have_columns_of_their_own(tmp_path):
+    found = figures("Intervals", ("slope", 2000, 96))
+    found["rows"][0]["more"] = {"bias of ln": "+0.001", "range": "inside"}
+    (tmp_path / "calibration.json").write_text(json.dumps(found))
+    text = page.page(tmp_path)
+    assert "|  | sets | missed | share | bias of ln | range |\n|---|---:|---:|---:|---:|---:|" in text
+    assert "| slope | 2000 | 96 | 4.8% | +0.001 | inside |" in text
+
+
 def test_many_notes_are_folded(tmp_path):
     notes = [f"note {i}" for i in range(page.MANY + 1)]
     (tmp_path / "mutation.json").write_text(json.dumps(figures("Mutants", ("all", 9, 1), notes=notes)))
