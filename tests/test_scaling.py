@@ -9,11 +9,9 @@ from scipy.optimize import isotonic_regression
 from rhmtheory import InputError
 from rhmtheory.fitting.intervals import (
     Estimate,
-    bootstrap,
     line_coefficients,
     no_estimate,
     pseudo_values,
-    resamples,
     t_bounds,
     t_estimate,
 )
@@ -218,63 +216,6 @@ def test_slope_is_that_of_least_squares():
 @pytest.mark.parametrize("points", [[], [1.0]])
 def test_no_slope_of_fewer_than_two_points(points):
     assert np.isnan(slope(points, points))
-
-
-# --- bootstrap ------------------------------------------------------------------------------------------
-
-
-def test_resamples():
-    draws = resamples(5, seed=3, count=700)
-    assert draws.shape == (700, 5)
-    assert set(np.unique(draws)) == set(range(5))
-    assert (draws == resamples(5, seed=3, count=700)).all()
-    assert (draws != resamples(5, seed=4, count=700)).any()
-    assert (resamples(1) == 0).all()
-    rng = np.random.default_rng(0)
-    assert (resamples(5, rng) != resamples(5, rng)).any()
-
-
-@pytest.mark.parametrize("realisations", [0, -1, 2.5])
-def test_bad_realisations(realisations):
-    with pytest.raises(InputError, match="realisations="):
-        resamples(realisations)
-
-
-def test_the_interval_holds_quantiles():
-    values = np.arange(101) / 100
-    fit = bootstrap(values, 0.4, 0.9, 7, "segments")
-    assert fit == Estimate(0.4, pytest.approx(0.05), pytest.approx(0.95), 0.9, 7, "segments", "bootstrap")
-    assert f"{fit} ({fit.origin})" == "0.4 [0.05, 0.95] (90% bootstrap over 7 segments)"
-
-
-def test_resamples_without_a_value_are_left_out():
-    values = [NAN, 1.0, NAN, 1.0, 1.0]
-    assert (bootstrap(values, 1.0, 0.9, 3, "segments").low, bootstrap(values, 1.0, 0.9, 3, "segments").high) == (
-        1.0,
-        1.0,
-    )
-
-
-@pytest.mark.parametrize(("values", "realisations"), [([1.0, 2.0], 1), ([NAN, NAN], 4), ([], 4)])
-def test_no_interval(values, realisations):
-    fit = bootstrap(values, 1.5, 0.9, realisations, "segments")
-    assert fit.best == 1.5
-    assert np.isnan(fit.low)
-    assert np.isnan(fit.high)
-
-
-def test_the_interval_covers_the_truth():
-    """Noisy power laws: the 80% interval over 20 realisations holds the slope in about 80% of repetitions."""
-    rng = np.random.default_rng(1)
-    x = np.log(np.geomspace(1, 100, 6))
-    repetitions, covered = 200, 0
-    for _ in range(repetitions):
-        y = -0.5 * x + rng.normal(scale=0.3, size=(20, 6))
-        means = y[resamples(20, rng, count=200)].mean(axis=1)
-        fit = bootstrap([slope(x, mean) for mean in means], slope(x, y.mean(axis=0)), 0.8, 20, "realisations")
-        assert fit.low <= fit.best <= fit.high
-        covered += fit.low <= -0.5 <= fit.high
-    assert 0.68 < covered / repetitions < 0.88
 
 
 # --- Student's intervals ------------------------------------------------------------------------------------

@@ -10,7 +10,8 @@ import rhmtheory as rt
 from rhmtheory import RHM, InputError
 from rhmtheory.comparison import LearningCurves, compare, exponent_ratio, ladder, measure, study
 from rhmtheory.comparison.findings import judge
-from rhmtheory.fitting import Estimate, line_fit
+from rhmtheory.fitting import Estimate
+from rhmtheory.fitting.slopes import line_fit
 from rhmtheory.language import quenched_plateaus
 
 THREE, FOUR = RHM(16, 4, 2, 3), RHM(16, 4, 2, 4)

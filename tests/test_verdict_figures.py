@@ -135,7 +135,7 @@ def test_ladders_and_exponents(several):
         np.testing.assert_array_equal(diagonal.get_xdata(), diagonal.get_ydata())
     with pytest.raises(InputError, match="prediction='magic' is unknown"):
         plot_exponents(several.measurements, ax, prediction="magic")
-    with pytest.raises(InputError, match="there is no ladder to draw"):
+    with pytest.raises(InputError, match="ladders are none"):
         plot_ladders([], ax)
 
 
@@ -173,7 +173,7 @@ def test_clocks_show_samples_that_suffice_time_and_the_online_run_on_the_diagona
     assert SIZES[shown][0] == SIZES[11]
     assert dotted.get_xdata()[0] == pair[0].crossings[1].best
     assert list(marker.get_xdata()) == list(marker.get_ydata()) == [pair[1].crossings[1].best]
-    with pytest.raises(InputError, match="1 pairs of measurements need as many axes, not 0"):
+    with pytest.raises(InputError, match="axes are 0: give one to each of the 1 pairs"):
         plot_clocks([pair], [])
     assert clock_pairs(study([online])) == []
 

@@ -55,7 +55,15 @@ class Finding(ByValue):
     judged: tuple[Judged, ...]
 
     def against(self, method: str, law: str | None = None) -> Judged:
-        """Return the judgement by one method, on the network's own law (the first) or the law named."""
+        """Return the judgement by one method.
+
+        Parameters
+        ----------
+        method : str
+            ``published`` or ``finite_size``.
+        law : str, optional
+            By default the network's own, the first.
+        """
         for one in self.judged:
             if one.method == method and law in (None, one.law):
                 return one

@@ -49,6 +49,10 @@ def exponent_ratio(first: Measurement, second: Measurement) -> Ratio:
     pseudo-values of the logarithm. Where the networks share three grammars or more, these alone enter, as pairs;
     else it is Welch's. Grammars are the same where they are known by the same name and of one ensemble. Without a
     law of both networks the ratio is held against nothing.
+
+    Parameters
+    ----------
+    first, second : Measurement
     """
     steps = tuple(k for k in first.steps if k in second.steps)
     one, two = ([m.units.names[i] for i in m.used] for m in (first, second))

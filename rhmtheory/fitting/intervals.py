@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import stdtrit
 
-from rhmtheory.support.checks import as_confidence, as_generator, as_int
+from rhmtheory.support.checks import as_confidence
 from rhmtheory.support.types import FloatArray, IntArray, as_floats
 from rhmtheory.support.values import ByValue
 
@@ -18,15 +18,6 @@ CONFIDENCE = 0.95
 """Share of intervals that hold the truth, wherever no other is asked for."""
 LEAST = 3
 """Least number of values of an interval: two say next to nothing of their own scatter."""
-
-
-def resamples(realisations: int, seed: int | np.random.Generator = 0, count: int = 2000) -> npt.NDArray[np.int64]:
-    """Indices of ``count`` bootstrap draws of ``realisations``, shape (count, realisations), by ``seed``.
-
-    Raises `InputError` for numbers below one, and what is no seed.
-    """
-    realisations = as_int("realisations", realisations, low=1)
-    return as_generator(seed).integers(realisations, size=(as_int("count", count, low=1), realisations))
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,7 +39,7 @@ class Estimate(ByValue):
         Name of these values, such as ``grammars``. ``runs`` of one grammar, and draws of a curve's own ``noise``,
         say nothing of other grammars.
     kind : str
-        Method of the interval: ``Student``, ``jackknife``, ``bootstrap`` or ``noise``.
+        Method of the interval: ``Student``, ``jackknife``, ``noise`` or another, in words.
     at_least, at_most : bool
         The number is a lower or an upper bound: some value was not reached within the data, or before them.
     """
@@ -93,32 +84,6 @@ class Estimate(ByValue):
         if self.at_most:
             return f"<= {self.best if isnan(self.high) else self.high:.3g}"
         return f"{self.best:.3g}" if isnan(self.low) else f"{self.best:.3g} [{self.low:.3g}, {self.high:.3g}]"
-
-
-def bootstrap(values: npt.ArrayLike, best: float, confidence: float, count: int, unit: str) -> Estimate:
-    """Return an `Estimate` between quantiles of resampled values; NaN among them (no data) are left out.
-
-    With few realisations such an interval is too narrow: of a nominal 90% it holds 66% with 3 and 85% with 8.
-    `pseudo_values` with `t_estimate` hold what they say.
-
-    Parameters
-    ----------
-    values : array, shape (draws,)
-        The number in each bootstrap draw.
-    best, confidence, count, unit
-        As in `Estimate`.
-
-    Raises
-    ------
-    InputError
-        For a confidence outside 0..1.
-    """
-    confidence, values = as_confidence(confidence), as_floats(values)
-    values = values[~np.isnan(values)]
-    low = high = nan
-    if count > 1 and len(values) > 0:
-        low, high = map(float, np.quantile(values, [(1 - confidence) / 2, (1 + confidence) / 2]))
-    return Estimate(float(best), low, high, confidence, count, unit, "bootstrap")
 
 
 def no_estimate(count: int = 0, unit: str = "grammars", confidence: float = CONFIDENCE) -> Estimate:
@@ -190,12 +155,14 @@ def t_estimate(
 
     Parameters
     ----------
-    samples, coefficients, confidence, known
+    samples, coefficients
         As in `t_bounds`.
     unit : str
         Name of the values, as in `Estimate`.
     best : float, optional
         The number itself where the values are pseudo-values, whose mean is the number without its first bias.
+    confidence, known
+        As in `t_bounds`.
     """
     centre, low, high = (float(x) for x in t_bounds(samples, coefficients, confidence, known))
     count = min(as_floats(sample).shape[-1] for sample in samples)
@@ -204,10 +171,17 @@ def t_estimate(
 
 
 def pseudo_values(estimator: Callable[[IntArray], float], count: int) -> FloatArray:
-    """Jackknife pseudo-values ``n T - (n - 1) T_(-i)`` of an estimator, shape (count,).
+    """Return jackknife pseudo-values ``n T - (n - 1) T_(-i)`` of an estimator, shape (count,).
 
-    ``estimator`` takes the indices of the values to use. The pseudo-values are treated as independent values
-    whose mean is the number without its first bias; of a mean they are the values themselves.
+    They are treated as independent values whose mean is the number without its first bias. Those of a mean are the
+    values themselves.
+
+    Parameters
+    ----------
+    estimator : callable
+        Takes the indices of the values to use.
+    count : int
+        Number n of values.
     """
     everyone = np.arange(count)
     if count < 2:

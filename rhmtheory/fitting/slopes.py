@@ -17,7 +17,12 @@ _IMPROBABLE = 0.05
 
 
 def slope(x: npt.ArrayLike, y: npt.ArrayLike) -> float:
-    """Return the least-squares slope of y against x; NaN for fewer than two points."""
+    """Return the least-squares slope of y against x; NaN for fewer than two points.
+
+    Parameters
+    ----------
+    x, y : arrays, shape (points,)
+    """
     dx, dy = as_floats(x), as_floats(y)
     if len(dx) < 2:
         return float("nan")

@@ -34,13 +34,23 @@ def clock_pairs(study: Study) -> list[Pair]:
 def plot_clocks(pairs: Sequence[Pair], axes: Sequence[Axes]) -> Sequence[Axes]:
     """Samples seen until each step is made, repeats counted, against the size of the fixed training set.
 
-    One of the ``axes`` for each of the ``pairs`` (offline, online) of measurements of one network. A line is one
+    A line is one
     step: to the left it ends where the training set is too small for it (dotted: the crossing ``P*_k`` of the best
     test loss), to the right it goes over into the time that the step takes however many sentences there are. Online
     every sentence is fresh, on the diagonal: the filled marker. Where the marker lies level with the line's right
     end and far to the right of its left end, the online run is limited by time, not by samples.
 
-    Raises `InputError` where there are not as many axes as pairs.
+    Parameters
+    ----------
+    pairs : sequence of (Measurement, Measurement)
+        Offline and online measurements of one network.
+    axes : sequence of Axes
+        One for each pair; returned.
+
+    Raises
+    ------
+    InputError
+        Where there are not as many axes as pairs.
     """
     if len(pairs) != len(axes):
         raise InputError("axes", rule=f"are {len(axes)}", way_out=f"give one to each of the {len(pairs)} pairs")

@@ -35,8 +35,12 @@ if TYPE_CHECKING:
 def plot_verdict(measurements: Sequence[Measurement], axes: Sequence[Axes] | None = None) -> list[Axes]:
     """The verdict on networks of one ensemble: `plot_curves` on the left, `plot_factors` on the right.
 
-    Draws the ``measurements`` into two ``axes``, by default those of a new figure, ``plot_verdict(...)[0].figure``,
-    and returns them.
+    Parameters
+    ----------
+    measurements : sequence of Measurement
+        One network each.
+    axes : two Axes, optional
+        By default those of a new figure, ``plot_verdict(...)[0].figure``; returned.
     """
     left, right = new_figure(2, height=5.0)[1] if axes is None else axes
     plot_curves(measurements, left)
@@ -51,8 +55,12 @@ def plot_curves(measurements: Sequence[Measurement], ax: Axes | None = None) -> 
     that the plateaus of its grammar come to lie on the mean ones. Thin steps of the same colour are the published
     prediction of the network's own law, times the one factor that puts its first fitted step where it was measured.
 
-    ``measurements`` are those of one network each; the figure goes into ``ax``, by default a new one, which is
-    returned.
+    Parameters
+    ----------
+    measurements : sequence of Measurement
+        One network each.
+    ax : Axes, optional
+        By default those of a new figure; returned.
     """
     ax = new_figure()[1][0] if ax is None else ax
     style = styles([m.curves.name for m in measurements])
@@ -87,8 +95,12 @@ def plot_factors(measurements: Sequence[Measurement], ax: Axes | None = None) ->
     On these axes a power of m per level is a straight line. Dashes are the finite-size prediction of each law. What
     a network did not reach is a lower bound, with an arrow.
 
-    ``measurements`` are those of one network each; the figure goes into ``ax``, by default a new one, which is
-    returned.
+    Parameters
+    ----------
+    measurements : sequence of Measurement
+        One network each.
+    ax : Axes, optional
+        By default those of a new figure; returned.
     """
     ax = new_figure()[1][0] if ax is None else ax
     rhm = measurements[0].curves.rhm
@@ -134,7 +146,12 @@ def plot_ladders(ladders: Sequence[Ladder], ax: Axes | None = None) -> Axes:
 
     Raises `InputError` where there is no ladder.
 
-    ``ladders`` are those of one network each; the figure goes into ``ax``, by default a new one, which is returned.
+    Parameters
+    ----------
+    ladders : sequence of Ladder
+        One network each.
+    ax : Axes, optional
+        By default those of a new figure; returned.
     """
     ax = new_figure()[1][0] if ax is None else ax
     if not ladders:
@@ -179,11 +196,20 @@ def plot_exponents(
 ) -> Axes:
     """Measured exponents against predicted ones, one point per network and ensemble, with the diagonal.
 
-    ``prediction`` is ``many levels`` (the asymptotic exponent), ``published`` or ``finite_size``: the same fit on
-    the same steps of the predicted staircase. Raises `InputError` for another.
 
-    ``measurements`` are those of one network each; the figure goes into ``ax``, by default a new one, which is
-    returned.
+    Parameters
+    ----------
+    measurements : sequence of Measurement
+        One network each.
+    ax : Axes, optional
+        By default those of a new figure; returned.
+    prediction : {"many levels", "published", "finite_size"}
+        The exponent for many levels, or that of the same fit on the same steps of the predicted staircase.
+
+    Raises
+    ------
+    InputError
+        For another prediction.
     """
     ax = new_figure()[1][0] if ax is None else ax
     known = (*METHODS, "many levels")
@@ -228,8 +254,12 @@ def plot_collapse(measurements: Sequence[Measurement], ax: Axes | None = None) -
 
     Where theory has the factor between the steps right, those of a network fall onto one curve.
 
-    ``measurements`` are those of one network each; the figure goes into ``ax``, by default a new one, which is
-    returned.
+    Parameters
+    ----------
+    measurements : sequence of Measurement
+        One network each.
+    ax : Axes, optional
+        By default those of a new figure; returned.
     """
     ax = new_figure()[1][0] if ax is None else ax
     markers = "osD^v<>P"
@@ -251,13 +281,21 @@ def plot_collapse(measurements: Sequence[Measurement], ax: Axes | None = None) -
     return ax
 
 
-def plot_context(rhm: RHM, curves: Sequence[tuple[str, npt.ArrayLike, npt.ArrayLike]], ax: Axes) -> Axes:
+def plot_context(
+    rhm: RHM, curves: Sequence[tuple[str, npt.ArrayLike, npt.ArrayLike]], ax: Axes | None = None
+) -> Axes:
     """Divergence of networks from ideal predictors with ``s**k - 1`` tokens of context, against samples.
 
-    ``curves`` holds (label, P, divergence) with divergence of shape (sizes, L + 1).
-
-    ``rhm`` names the ensemble in the title; the figure goes into ``ax``, by default a new one, which is returned.
+    Parameters
+    ----------
+    rhm : RHM
+        Named in the title.
+    curves : sequence of (label, P, divergence)
+        With divergence of shape (sizes, L + 1).
+    ax : Axes, optional
+        By default those of a new figure; returned.
     """
+    ax = new_figure()[1][0] if ax is None else ax
     lines = ["-", "--", "-.", ":"]
     for i, (label, P, divergence) in enumerate(curves):
         D = np.asarray(divergence, dtype=float)

@@ -15,7 +15,6 @@ from pathlib import Path
 import numpy as np
 
 import rhmtheory as rt
-from rhmtheory.fitting.intervals import resamples
 from rhmtheory.language.quenched import quenched_correlations, quenched_plateaus
 
 FILE = Path(__file__).with_name("reference.json")
@@ -61,7 +60,6 @@ def drawn():
     yield "first sentences, weighted root", small.reweighted(prior=np.arange(8) / 28).sample(3, seed=1).tolist()
     published = rt.Grammar.from_published_seed(rt.RHM(v=16, m=4, s=2, L=4), 2362346)
     yield "grammar of a published seed", published.fingerprint
-    yield "resampled realisations", digest(resamples(7, seed=1, count=100))
     counts = rt.count_pairs(ENSEMBLES["binary"].grammar(seed=3).sample(50_000, seed=1), 16, distances=[1, 4])
     yield "pair counts", digest(counts.counts)
     for sharing in (True, False):
