@@ -46,11 +46,11 @@ def likelihoods(evidence):
 def check(tiny, evidence):
     """Marginals of all levels, likelihood and best derivation, for one sentence."""
     g = tiny.grammar
-    given, options = arguments(evidence, [0] * tiny.rhm.d)
+    given, options = arguments(evidence, [0] * tiny.shape.d)
     weighed = naive.weighed(tiny.trees, likelihoods(evidence))
     for level, v in enumerate(tiny.sizes):
         found = g.posteriors(*given, level=level, **options)
-        expected = [naive.posterior(weighed, {}, level, i, v) for i in range(tiny.rhm.width(level))]
+        expected = [naive.posterior(weighed, {}, level, i, v) for i in range(tiny.shape.width(level))]
         np.testing.assert_allclose(found, expected, rtol=0, atol=1e-12)
     assert g.log_likelihood(*given, **options) == pytest.approx(np.log(sum(p for _, p in weighed)), abs=1e-12)
     best = g.most_probable(*given, **options)
@@ -63,7 +63,7 @@ def check(tiny, evidence):
 @pytest.mark.usefixtures("arithmetic")
 def test_beliefs_of_any_levels(tiny):
     rng = np.random.default_rng(0)
-    for kinds in ([True] + [False] * tiny.rhm.L, [True] * (tiny.rhm.L + 1), [False] + [True] * tiny.rhm.L):
+    for kinds in ([True] + [False] * tiny.shape.L, [True] * (tiny.shape.L + 1), [False] + [True] * tiny.shape.L):
         check(tiny, some_evidence(tiny, rng, kinds))
 
 
@@ -78,17 +78,17 @@ def test_any_grammar(grammar, seed):
 
 def test_up_to_a_context_level(tiny):
     rng = np.random.default_rng(3)
-    evidence = some_evidence(tiny, rng, [True] * (tiny.rhm.L + 1))
-    for k in range(tiny.rhm.L + 1):
+    evidence = some_evidence(tiny, rng, [True] * (tiny.shape.L + 1))
+    for k in range(tiny.shape.L + 1):
         given, options = arguments(evidence[: k + 1], None)
         for level in range(k + 1):
             found = tiny.grammar.posteriors(*given, level=level, context_level=k, **options)
             for i, row in enumerate(found):
-                own = i * tiny.rhm.span(level) // tiny.rhm.span(k)
+                own = i * tiny.shape.span(level) // tiny.shape.span(k)
                 near = {
                     (x, j): p
                     for (x, j), p in likelihoods(evidence[: k + 1]).items()
-                    if j * tiny.rhm.span(x) // tiny.rhm.span(k) == own
+                    if j * tiny.shape.span(x) // tiny.shape.span(k) == own
                 }
                 expected = naive.posterior(naive.weighed(tiny.trees, near), {}, level, i, tiny.sizes[level])
                 np.testing.assert_allclose(row, expected, rtol=0, atol=1e-12)
@@ -101,10 +101,10 @@ def test_tokens_as_beliefs_say_the_same(tiny):
     tree = [np.array(nodes) for nodes in some_tree(tiny, rng)]
     hidden = [rng.random(len(nodes)) < 0.5 for nodes in tree]
     soft = [np.where(h[:, None], 1.0, np.eye(v)[x]) for x, h, v in zip(tree, hidden, tiny.sizes, strict=True)]
-    symbols = {level: np.where(hidden[level], -1, tree[level]) for level in range(1, tiny.rhm.L + 1)}
+    symbols = {level: np.where(hidden[level], -1, tree[level]) for level in range(1, tiny.shape.L + 1)}
     hard = {"mask": hidden[0], "symbols": symbols}
     given, options = arguments(soft, None)
-    for level in range(tiny.rhm.L + 1):
+    for level in range(tiny.shape.L + 1):
         expected = g.posteriors(tree[0], level=level, **hard)
         np.testing.assert_allclose(g.posteriors(*given, level=level, **options), expected, rtol=0, atol=1e-12)
     assert g.log_likelihood(*given, **options) == pytest.approx(g.log_likelihood(tree[0], **hard), abs=1e-12)
@@ -132,7 +132,7 @@ def test_likelihood_of_visible_tokens(tiny):
 @pytest.mark.usefixtures("arithmetic")
 def test_draws_follow_the_posterior_of_beliefs(tiny):
     rng = np.random.default_rng(6)
-    evidence = some_evidence(tiny, rng, [True] * (tiny.rhm.L + 1))
+    evidence = some_evidence(tiny, rng, [True] * (tiny.shape.L + 1))
     given, options = arguments(evidence, None)
     count = 3000
     drawn = tiny.grammar.sample_posterior_trees(*given, samples=count, seed=2, **options)
@@ -199,10 +199,10 @@ def test_threads_and_blocks_change_nothing(monkeypatch, threads):
 
 def test_impossible_beliefs(tiny):
     g = tiny.grammar
-    beliefs = np.zeros((2, tiny.rhm.d, tiny.sizes[0]))
+    beliefs = np.zeros((2, tiny.shape.d, tiny.sizes[0]))
     beliefs[0] = 1
     beliefs[1, :, 0] = 1  # all tokens are symbol 0
-    if (g.parse(np.zeros(tiny.rhm.d, int)).level(tiny.rhm.L) >= 0).all():
+    if (g.parse(np.zeros(tiny.shape.d, int)).level(tiny.shape.L) >= 0).all():
         return
     with pytest.raises(
         InputError, match=r"no derivation explains .* of sample 1 in the tokens .* node \d of level"
@@ -322,7 +322,7 @@ def test_bad_channels(make, message):
 
 
 def test_prefixes_of_all_levels(tiny):
-    g, rhm = tiny.grammar, tiny.rhm
+    g, rhm = tiny.grammar, tiny.shape
     sentences = naive.distribution(tiny.trees, lambda levels: levels[-1])
     tokens, p = np.array(list(sentences)), np.array(list(sentences.values()))
     found = g.prefix_posteriors(tokens)
@@ -350,3 +350,24 @@ def test_information_of_prefixes_is_the_mean_divergence_from_the_marginal(gramma
     ratio = np.where(p > 0, p / pi, 1)
     np.testing.assert_allclose(found.information[0], (p * np.log(ratio)).sum(axis=-1).mean(axis=0), atol=1e-12)
     assert (found.information[0] > -1e-12).all()
+
+
+def test_share_of_variance_that_prefixes_explain(tiny):
+    g, rhm = tiny.grammar, tiny.shape
+    sentences = naive.distribution(tiny.trees, lambda levels: levels[-1])
+    tokens, weight = np.array(list(sentences)), np.array(list(sentences.values()))
+    found = g.prefix_posteriors(tokens)
+    for level in range(rhm.L + 1):
+        p = found.posteriors[level]
+        for i in range(rhm.width(level)):
+            pi = g.marginal(level, i)
+            variance = 1 - (pi**2).sum()
+            if variance < 1e-12:
+                assert np.isnan(found.explained[level][:, i]).all()
+                continue
+            exact = weight @ ((p[:, :, i] - pi) ** 2).sum(axis=-1) / variance
+            # weighed by sentences, the mean square of a posterior less that of the marginal
+            assert exact == pytest.approx((weight @ (p[:, :, i] ** 2).sum(axis=-1) - (pi**2).sum()) / variance)
+            plain = ((p[:, :, i] ** 2).sum(axis=-1).mean(axis=0) - (pi**2).sum()) / variance
+            np.testing.assert_allclose(found.explained[level][:, i], plain, atol=1e-12)
+            assert exact[0] == pytest.approx(0, abs=1e-12)

@@ -29,6 +29,9 @@ class PrefixPosteriors(NamedTuple):
     information: tuple[FloatArray, ...]
     """(d + 1, width) each: mean ``KL(posterior || marginal)``. Over many sentences it is the mutual information of
     node and prefix, nats."""
+    explained: tuple[FloatArray, ...]
+    """(d + 1, width) each: share of the variance of the node's one-hot symbol, R^2, that the posterior explains. No
+    probe of what has seen the prefix alone explains more. NaN for nodes of one symbol."""
 
 
 def prefix_posteriors(
@@ -77,10 +80,13 @@ def prefix_posteriors(
             found = out[chosen.index(level)]
             found[:, t] = p.reshape(found[:, t].shape)
     own = [np.array([tables.marginal(level, i) for i in range(shape.width(level))]) for level in chosen]
-    entropy, information = [], []
+    entropy, information, explained = [], [], []
     for p, marginal in zip(out, own, strict=True):
         # the logarithm of the marginal averages to the cross entropy, where it has one
         log = np.log(marginal, where=marginal > 0, out=np.zeros_like(marginal))
         entropy.append(shannon(p).mean(axis=0))
         information.append(-entropy[-1] - np.einsum("ptwv,wv->tw", p, log) / max(1, len(p)))
-    return PrefixPosteriors(chosen, tuple(out), tuple(entropy), tuple(information))
+        variance = 1 - np.square(marginal).sum(axis=1)
+        left = 1 - np.einsum("ptwv,ptwv->tw", p, p) / max(1, len(p))
+        explained.append(1 - left / np.where(variance > 1e-12, variance, np.nan))
+    return PrefixPosteriors(chosen, tuple(out), tuple(entropy), tuple(information), tuple(explained))

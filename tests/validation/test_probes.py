@@ -100,6 +100,13 @@ def test_linear_probes_read_what_a_layer_shows_and_no_more():
     assert found.share(1)[1] < 0.8  # level 2 does not tell which of its rules was used
     assert abs(found.share(1)[2]) < 0.05
     assert len(found.plot().lines) == 3
+    # the posterior explains all of the first node, and no layer explains more than it does
+    assert found.ceiling[0][0] == pytest.approx(1, abs=1e-9)
+    for ceiling, explained in zip(found.ceiling, found.explained, strict=True):
+        assert explained.shape == (3, len(ceiling))
+        assert (explained <= ceiling + 1e-9).all()
+    assert (found.explained[0][0] > 0.9 * found.ceiling[0]).all()
+    assert (np.abs(found.explained[0][2]) < 0.05).all()
 
 
 def test_probes_of_a_position_see_the_tokens_before_it():

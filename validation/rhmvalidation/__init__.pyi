@@ -7,6 +7,8 @@ from .diagnostics.evaluation import Evaluation as Evaluation
 from .diagnostics.evaluation import evaluate as evaluate
 from .diagnostics.probes import linear_probes as linear_probes
 from .diagnostics.probes import sensitivity as sensitivity
+from .diagnostics.steering import Steering as Steering
+from .diagnostics.steering import steer as steer
 from .networks.factories import attention as attention
 from .networks.factories import cnn as cnn
 from .networks.factories import decoder as decoder

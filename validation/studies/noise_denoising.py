@@ -63,7 +63,7 @@ def collapse(process, L, grammars, members):
     noise, rhm = RANGE[process], rt.RHM(v=V, m=M, s=S, L=L)
     alone = np.array(
         [
-            rt.exact.overlaps(rhm.grammar(seed=s), noise, process=process, members=members, seed=s).alone
+            rhm.grammar(seed=s).overlaps(noise, process=process, members=members, seed=s).alone
             for s in range(grammars)
         ]
     )
@@ -143,7 +143,7 @@ def draw(report, name):
     sizes = sorted({row["L"] for row in rows})
     threshold_of_map = rt.RHM(v=V, m=M, s=S, L=2).noise_transition().noise
 
-    def curves(figure, key, label, column=None, logarithmic=False):
+    def curves(figure, key, label, column=None):
         axes = panels(2)
         for ax, process in zip(axes, TITLES, strict=True):
             for i, L in enumerate(sizes):
@@ -161,14 +161,12 @@ def draw(report, name):
                 ax.axvline(threshold_of_map, color="0.6", lw=0.8, zorder=0)
                 ax.annotate("ε*", (threshold_of_map, 0.02), xycoords=("data", "axes fraction"), ha="right")
             ax.set(title=TITLES[process], xlabel="noise ε of the tokens", ylabel=label)
-            if logarithmic:
-                ax.set_yscale("log")
             ax.legend(fontsize=8)
         axes[0].figure.savefig(OUT / f"{name}_{figure}.png", dpi=130)
         plt.close(axes[0].figure)
 
     curves("susceptibility", "susceptibility", "susceptibility χ")
-    curves("length", "length", "correlation length (tokens)", logarithmic=True)
+    curves("length", "length", "correlation length (tokens)")
     curves("class", "changed", "probability that the class changes", column=-1)
     axes = panels(2)
     for ax, process in zip(axes, TITLES, strict=True):
@@ -208,8 +206,8 @@ def main() -> None:
     """Record both processes for every depth, then draw."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--levels", type=int, nargs="+", default=[9, 7, 5], metavar="L")
-    parser.add_argument("--grammars", type=int, default=4)
-    parser.add_argument("--samples", type=int, nargs="+", default=[128, 256, 512], help="sentences, one per L")
+    parser.add_argument("--grammars", type=int, default=6)
+    parser.add_argument("--samples", type=int, nargs="+", default=[256, 256, 512], help="sentences, one per L")
     parser.add_argument("--members", type=int, default=128)
     parser.add_argument("--figures", action="store_true", help="draw what is recorded, and compute nothing")
     options = parser.parse_args()

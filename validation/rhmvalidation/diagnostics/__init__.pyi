@@ -8,3 +8,5 @@ from .probes import LinearProbes as LinearProbes
 from .probes import Sensitivity as Sensitivity
 from .probes import linear_probes as linear_probes
 from .probes import sensitivity as sensitivity
+from .steering import Steering as Steering
+from .steering import steer as steer

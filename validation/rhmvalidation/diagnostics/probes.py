@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -143,11 +143,18 @@ class LinearProbes:
     divergence : tuple over levels 1..L of arrays, shape (layers, width of the level), nats
         Mean ``KL(posterior || probe)`` on sentences that the probe was not fitted to: what a linear reading of the
         layer misses.
+    ceiling : tuple over levels 1..L of arrays, shape (width of the level,)
+        Largest share of the variance of the one-hot symbol of each node, R^2, that any function of the tokens
+        explains: that of the exact posterior.
+    explained : tuple over levels 1..L of arrays, shape (layers, width of the level)
+        R^2 of the probes on the same sentences as the divergence. Both are NaN for nodes of one symbol.
     """
 
     layers: tuple[str, ...]
     information: tuple[FloatArray, ...]
     divergence: tuple[FloatArray, ...]
+    ceiling: tuple[FloatArray, ...]
+    explained: tuple[FloatArray, ...]
 
     def share(self, level: int) -> FloatArray:
         """Share of the information about the symbols of a level that a layer holds, shape (layers,).
@@ -217,6 +224,9 @@ def linear_probes(
     posteriors = [grammar.posteriors(tokens, level=level, mask=hidden) for level in levels]  # (n, width, v_l)
     information = tuple(_information(grammar, level, p[n:]) for level, p in zip(levels, posteriors, strict=True))
     divergence: list[list[FloatArray]] = [[] for _ in levels]
+    explained: list[list[FloatArray]] = [[] for _ in levels]
+    variance = [_variance(grammar, level) for level in levels]
+    left = [1 - np.square(p[n:]).sum(axis=-1).mean(axis=0) for p in posteriors]  # by the exact posterior
     found = activations(network, tokens, layers)
     targets = [torch.from_numpy(p).float() for p in posteriors]
     for name, layer in found.items():
@@ -225,9 +235,20 @@ def linear_probes(
                 rule, way_out = f"has shape {tuple(layer.shape)}", "`position` needs (n, d, w)"
                 raise InputError(f"layer {name!r}", rule=rule, way_out=way_out)
             layer = layer[:, position]
-        for out, read in zip(divergence, _fit(layer.flatten(1), targets, n, penalty), strict=True):
-            out.append(read)
-    return LinearProbes(tuple(found), information, tuple(np.array(rows) for rows in divergence))
+        for i, (missed, square) in enumerate(_fit(layer.flatten(1), targets, n, penalty)):
+            divergence[i].append(missed)
+            explained[i].append(1 - (square + left[i]) / variance[i])
+    ceiling = tuple(1 - a / b for a, b in zip(left, variance, strict=True))
+    rows = (tuple(map(np.array, x)) for x in (divergence, explained))
+    missed_by_level, explained_by_level = rows
+    return LinearProbes(tuple(found), information, missed_by_level, ceiling, explained_by_level)
+
+
+def _variance(grammar: Grammar, level: int) -> FloatArray:
+    """Variance of the one-hot symbol of each node, (width,); NaN where there is none."""
+    marginal = [grammar.marginal(level, node) for node in range(grammar.shape.width(level))]
+    left = 1 - np.square(marginal).sum(axis=1)
+    return np.where(left > 1e-12, left, np.nan)
 
 
 def _information(grammar: Grammar, level: int, posterior: FloatArray) -> FloatArray:
@@ -237,8 +258,11 @@ def _information(grammar: Grammar, level: int, posterior: FloatArray) -> FloatAr
     return np.asarray((posterior * np.log(ratio)).sum(axis=-1).mean(axis=0))
 
 
-def _fit(x: Tensor, targets: Sequence[Tensor], n: int, penalty: float) -> list[FloatArray]:
-    """Fit all symbols of all levels at once to the first n rows; mean KL on the others, (width,) a level."""
+def _fit(x: Tensor, targets: Sequence[Tensor], n: int, penalty: float) -> list[tuple[FloatArray, FloatArray]]:
+    """Fit all symbols of all levels at once to the first n rows.
+
+    Returns mean KL and mean squared distance of posterior and probe on the others, (width,) each, for each level.
+    """
     mean, deviation = x[:n].mean(dim=0), x[:n].std(dim=0)
     x = torch.where(deviation > 1e-6, (x - mean) / deviation.clamp_min(1e-6), 0) / np.sqrt(x.shape[1])
     sizes = [p.shape[1] * p.shape[2] for p in targets]
@@ -246,21 +270,27 @@ def _fit(x: Tensor, targets: Sequence[Tensor], n: int, penalty: float) -> list[F
     bias = torch.zeros(sum(sizes), requires_grad=True)
     optimiser = torch.optim.LBFGS([weight, bias], max_iter=100, line_search_fn="strong_wolfe")
 
-    def divergences(rows: slice) -> list[Tensor]:
+    def predicted(rows: slice) -> Iterator[tuple[Tensor, Tensor]]:
         parts = torch.split(x[rows] @ weight + bias, sizes, dim=1)
-        out = []
         for p, part in zip(targets, parts, strict=True):
-            log_q = part.view(-1, *p.shape[1:]).log_softmax(dim=-1)
-            out.append((torch.special.xlogy(p[rows], p[rows]) - p[rows] * log_q).sum(dim=-1).mean(dim=0))
-        return out
+            yield p[rows], part.view(-1, *p.shape[1:]).log_softmax(dim=-1)
+
+    def divergence(p: Tensor, log_q: Tensor) -> Tensor:
+        return (torch.special.xlogy(p, p) - p * log_q).sum(dim=-1).mean(dim=0)
 
     def loss() -> Tensor:
         optimiser.zero_grad()
-        total = torch.cat(divergences(slice(n))).sum() + penalty * weight.square().mean(dim=0).sum()
+        total = (
+            torch.cat([divergence(*one) for one in predicted(slice(n))]).sum()
+            + penalty * weight.square().mean(dim=0).sum()
+        )
         total.backward()  # type: ignore[no-untyped-call]
         return total
 
     with torch.enable_grad():
         optimiser.step(loss)  # type: ignore[no-untyped-call]
     with torch.no_grad():
-        return [part.double().numpy() for part in divergences(slice(n, None))]
+        return [
+            (divergence(p, log_q).double().numpy(), (p - log_q.exp()).square().sum(-1).mean(0).double().numpy())
+            for p, log_q in predicted(slice(n, None))
+        ]
