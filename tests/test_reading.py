@@ -94,7 +94,7 @@ def test_our_own_table_of_runs(read):
     table = read(heads + "cnn,offline,8,2,0,0,100,1.0,2.5\ncnn,offline,8,2,0,0,200,1.0,1.5\n")
     assert (table.grammars, table.rate) == (("0",), (1.0,))
     np.testing.assert_array_equal(table.loss, [[2.5, 1.5]])
-    with pytest.raises(InputError, match="holds runs of several network .cnn, lcn."):
+    with pytest.raises(InputError, match=r"holds runs of several network .cnn, lcn."):
         read(heads + "cnn,offline,8,2,0,0,100,1.0,2.5\nlcn,offline,8,2,0,0,200,1.0,1.5\n")
     with pytest.raises(InputError, match="online runs, whose curves are not in it"):
         read(heads + "cnn,online,8,2,0,0,100,1.0,2.5\n")

@@ -111,7 +111,7 @@ def test_floors_of_an_ensemble_are_those_of_its_grammars():
 
 
 def test_plateaus_that_differ_too_much_ask_for_the_grammar():
-    with pytest.raises(InputError, match="differ too much from grammar to grammar .*: name the grammar"):
+    with pytest.raises(InputError, match=r"differ too much from grammar to grammar .*: name the grammar"):
         compare([10.0, 1e3], [2.0, 1.0], RHM(8, 2, 2, 4))
 
 
@@ -154,7 +154,7 @@ def test_rows_with_the_same_numbers_count_once():
     assert np.isnan(found.step_factor.measured.low)
     assert {one.verdict for one in found.step_factor.judged} == {"undecided"}
     assert "2 rows hold the same numbers as others" in notes(found)
-    with pytest.raises(InputError, match="the same numbers in row 0 .* and row 1"):
+    with pytest.raises(InputError, match=r"the same numbers in row 0 .* and row 1"):
         compare(sizes, [loss] * 2, [grammar, FOUR.grammar(1)])
 
 
