@@ -24,6 +24,12 @@ TWO = RHM(4, 2, 2, 2)
 NAN = float("nan")
 
 
+def near(found, expected):
+    """Whether estimates are the same within the little that dense points leave open."""
+    ends = (expected.best, expected.low, expected.high)
+    return (found.best, found.low, found.high) == pytest.approx(ends, rel=1e-6) and found.count == expected.count
+
+
 # --- curves -------------------------------------------------------------------------------------------------
 
 
@@ -193,10 +199,14 @@ def test_numbers_of_a_measurement_are_those_of_its_crossings(noisy):
         (expected.best, expected.low, expected.high)
     )
     for k, crossing in enumerate(noisy.crossings):
-        assert crossing == t_estimate([ln_P[:, k]]).exp()
+        expected = t_estimate([ln_P[:, k]]).exp()
+        assert (crossing.best, crossing.low, crossing.high) == pytest.approx(
+            (expected.best, expected.low, expected.high)
+        )
+        assert (crossing.count, crossing.unit, crossing.kind) == (6, "grammars", "Student")
     assert list(noisy.factors) == [1, 2]
     for k, factor in noisy.factors.items():
-        assert factor == t_estimate([ln_P[:, k + 1] - ln_P[:, k]]).exp()
+        assert near(factor, t_estimate([ln_P[:, k + 1] - ln_P[:, k]]).exp())
 
     def exponent(which):
         P = np.exp(ln_P[which].mean(axis=0))
@@ -348,12 +358,17 @@ def test_losses_of_large_error_stay_positive():
     assert found.step_factor.against("published").verdict == "undecided"
 
 
+def told(found):
+    """Notes, but for that on the height of crossings."""
+    return tuple(note for note in found.notes if "the height at which" not in note)
+
+
 def test_notes_name_what_is_left_out(noisy):
-    assert noisy.notes == ()
-    assert measure(replace(noisy.curves, diverged=2)).notes == ("2 runs diverged and are left out",)
+    assert told(noisy) == ()
+    assert told(measure(replace(noisy.curves, diverged=2))) == ("2 runs diverged and are left out",)
     H = noisy.curves.plateaus.copy()
     H[[1, 4], 3] = H[[1, 4], 2]
-    (note,) = measure(replace(noisy.curves, plateaus=H)).notes
+    (note,) = told(measure(replace(noisy.curves, plateaus=H)))
     assert "the plateaus of seed 1, seed 4: left out" in note
     ends = np.array([1e3, np.inf, np.inf, np.inf, 3e3, 2e3])
     cut = measure(replace(noisy.curves, loss=np.where(ends[:, None] < SIZES, np.nan, noisy.curves.loss)))
@@ -361,18 +376,18 @@ def test_notes_name_what_is_left_out(noisy):
     assert [f"step {k} is not made by {late[k]} of 6 grammars" in " ".join(cut.notes) for k in range(4)] == [
         False, *(late[1:] > 0)
     ]  # fmt: skip
-    (note,) = measure(curves(FOUR, "net", "cnn", grammars=2, noise=0.1)).notes
+    (note,) = told(measure(curves(FOUR, "net", "cnn", grammars=2, noise=0.1)))
     assert note == "2 grammars: an interval needs at least 3"
-    (note,) = measure(curves(FOUR, "net", "cnn", grammars=1)).notes
+    (note,) = told(measure(curves(FOUR, "net", "cnn", grammars=1)))
     assert note == "one curve without errors of its losses: no interval"
     cut = curves(FOUR, "net", "cnn", grammars=1, until=2e3)
-    notes = measure(replace(cut, loss_error=0.01 * cut.loss)).notes
+    notes = told(measure(replace(cut, loss_error=0.01 * cut.loss)))
     assert notes[-1] == "one curve without the steps that a fit needs: no interval"
-    assert measure(cut).notes[-1] == "one curve without errors of its losses: no interval"
-    (note,) = measure(curves(FOUR, "net", "cnn", grammars=1, runs=4, noise=0.1)).notes
+    assert told(measure(cut))[-1] == "one curve without errors of its losses: no interval"
+    (note,) = told(measure(curves(FOUR, "net", "cnn", grammars=1, runs=4, noise=0.1)))
     assert note == "one grammar: the interval is over its runs, and says nothing of other grammars"
     sizes = SIZES[SIZES > 2e4]
-    notes = measure(curves(FOUR, "net", "cnn", grammars=4, sizes=sizes, constant=3)).notes
+    notes = told(measure(curves(FOUR, "net", "cnn", grammars=4, sizes=sizes, constant=3)))
     early = unit_crossings(curves(FOUR, "net", "cnn", grammars=4, sizes=sizes, constant=3)).early.any(axis=0)
     assert early.tolist() == [True, True, True, False]
     assert notes == ("some curve begins below step 1, 2: begin at smaller P to measure it",)

@@ -11,6 +11,7 @@ import numpy as np
 from rhmtheory.comparison._estimates import combined_variance, slope_weights
 from rhmtheory.comparison._units import UnitCrossings
 from rhmtheory.comparison.curves import LearningCurves
+from rhmtheory.comparison.findings import number
 from rhmtheory.fitting.intervals import LEAST
 from rhmtheory.theory._staircase import first_step
 
@@ -109,12 +110,13 @@ def _of_intervals(m: Any) -> list[str]:
             "the intervals allow for any place there and hold more than they say"
         )
     low, high = m.heights
-    if not isnan(low * high) and max(low / high, high / low) > _APART:
+    known = [x for x in (low, factor.best, high) if not isnan(x)]
+    if len(known) > 1 and not factor.is_bound and max(known) > _APART * min(known):
         steep = [str(k) for k, rests in m.rests.items() if not rests]
         why = f"; the curve does not rest before step {', '.join(steep)}" if steep else ""
         notes.append(
-            f"the factor depends on the height at which steps are crossed: {low:.3g} at a quarter, {high:.3g} at "
-            f"three quarters of each step{why}"
+            f"the factor depends on the height at which steps are crossed: {number(low)} at a quarter, "
+            f"{factor.best:.3g} in the middle, {number(high)} at three quarters of each step{why}"
         )
     return notes
 

@@ -20,6 +20,8 @@ m = 2 grammars are met where two plateaus are the same."""
 HEIGHTS = (0.25, 0.75)
 """Parts of a step, from its upper plateau down in the logarithm, at which crossings are taken beside the middle."""
 
+_TOGETHER = 0.25
+
 BoolArray = npt.NDArray[np.bool_]
 
 
@@ -75,9 +77,13 @@ class UnitCrossings(ByValue):
         return total
 
     def together(self, i: int, j: int, used: list[int]) -> bool:
-        """Whether steps i and j cross within one bracket in some run of the units ``used``: no factor is seen."""
+        """Whether steps i and j cross within one bracket, in more than a quarter of the rows of the units ``used``.
+
+        Then no factor is seen. The few of a larger number are known within the errors of the bracket.
+        """
         rows = np.isin(self.of_row, used)
-        return bool(((self.bracket[:, i] == self.bracket[:, j]) & (self.bracket[:, i] >= 0) & rows).any())
+        same = (self.bracket[:, i] == self.bracket[:, j]) & (self.bracket[:, i] >= 0) & rows
+        return bool(same.sum() > _TOGETHER * rows.sum())
 
 
 def step_crossings(P: FloatArray, loss: FloatArray, plateaus: FloatArray, height: float = 0.5) -> Crossings:
