@@ -2,6 +2,7 @@
 
 import importlib.util
 import os
+import sys
 
 # networks of tests are small: a second thread of torch waits more than it works, and takes a core from others
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -18,6 +19,14 @@ collect_ignore = (
 # the same examples in every run: a failure is a change in the code, not luck
 settings.register_profile("rhmtheory", deadline=None, derandomize=True, max_examples=20)
 settings.load_profile("rhmtheory")
+
+
+@pytest.fixture(autouse=True)
+def _no_open_figures():
+    """Figures that pyplot knows stay open: a test leaves none to the next."""
+    yield
+    if "matplotlib.pyplot" in sys.modules:
+        sys.modules["matplotlib.pyplot"].close("all")
 
 
 @pytest.fixture(params=_tiny.MAKERS)

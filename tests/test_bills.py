@@ -317,7 +317,7 @@ def test_bills_print_as_tables_and_sentences_and_turn_into_json():
 
 def test_bills_are_drawn(tmp_path):
     runs = synthetic(E_TRUE, TAU_TRUE, grammars=3) + synthetic(E_TRUE, TAU_TRUE, grammars=3, label="lcn")
-    figure = two_bills(runs).plot()
+    figure = two_bills(runs).plot()[0].figure
     assert len(figure.axes) == 4
     figure.savefig(tmp_path / "bills.png")
     with pytest.raises(InputError, match="has no bills"):

@@ -10,7 +10,6 @@ ORDER = (
     "verdict", "learning_curves", "step_factor", "exponents", "collapse", "context", "layers", "correlation_steps",
     "plateaus", "corpus",
 )  # fmt: skip
-STYLE = Path(__file__).parents[1] / "_static" / "figures.mplstyle"
 
 
 def scrape(block: Any, variables: Any, settings: Any, **options: Any) -> str:
@@ -28,7 +27,7 @@ def reset(settings: Any, script: str) -> None:
 
     mpl.use("Agg")
     mpl.rcdefaults()
-    plt.style.use(STYLE)
+    plt.style.use("rhmtheory.plotting.house")
 
 
 def order(script: str) -> tuple[int, str]:

@@ -15,6 +15,7 @@ from rhmvalidation import report
 study = report("../../validation/results/cpu").study
 largest = max(study.comparisons, key=lambda c: (len(c.measurements), c.rhm.m))
 
+plt.style.use("rhmtheory.plotting.house")
 fig, ax = plt.subplots()
 plot_collapse(largest.measurements, ax)
 for m in largest.measurements:

@@ -33,5 +33,6 @@ for step, batch in zip(range(2001), grammar.stream(128, seed=2), strict=False):
     torch.nn.functional.cross_entropy(network(tokens), tokens[:, -1]).backward()
     optimiser.step()
 
+plt.style.use("rhmtheory.plotting.house")
 fig, ax = plt.subplots()
 plot_context(rhm, [("cnn", seen, divergence)], ax)

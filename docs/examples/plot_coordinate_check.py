@@ -13,6 +13,7 @@ from rhmtheory import RHM
 from rhmvalidation.diagnostics import coordinate_check
 
 rhm = RHM(v=16, m=4, s=2, L=3)
+plt.style.use("rhmtheory.plotting.house")
 fig, axes = plt.subplots(1, 3, figsize=(10, 3.8), sharey=True, layout="constrained")
 for network, ax in zip(("cnn", "lcn", "fcn"), axes, strict=True):
     check = coordinate_check(network, rhm, widths=(32, 64, 128, 256))

@@ -21,6 +21,7 @@ beta, gamma = rhm.beta, rhm.gamma
 counts = count_pairs(grammar.sample(200_000, seed=1), rhm.v, pairs=last_token_pairs(rhm.d))
 t = np.arange(1, rhm.d)
 
+plt.style.use("rhmtheory.plotting.house")
 fig, (left, right) = plt.subplots(1, 2, figsize=(11, 4.4))
 exact = grammar.correlation_function()[1:]
 left.plot(t, counts.rms(), "o", ms=4, label=f"{counts.sequences} sentences, noise subtracted")

@@ -17,6 +17,7 @@ rhm = rt.RHM(v=32, m=8, s=2, L=4)
 grammar = rhm.grammar(seed=0)
 t = np.arange(1, rhm.d)
 
+plt.style.use("rhmtheory.plotting.house")
 fig, ax = plt.subplots()
 ax.step(t, grammar.correlation_function()[1:], where="mid", color="black", ls="-", label="exact, this grammar")
 levels = np.arange(1, rhm.L + 1)

@@ -14,6 +14,7 @@ from rhmvalidation import report
 
 measurements = report("../../validation/results/cpu").study.measurements
 
+plt.style.use("rhmtheory.plotting.house")
 fig, axes = plt.subplots(1, 3, figsize=(13, 4.6))
 for prediction, ax in zip(("many levels", "published", "finite_size"), axes, strict=True):
     plot_exponents(measurements, ax, prediction=prediction)

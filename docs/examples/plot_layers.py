@@ -30,6 +30,7 @@ for step, batch in zip(range(2001), grammar.stream(128, seed=2), strict=False):
     torch.nn.functional.cross_entropy(network(tokens), tokens[:, -1]).backward()
     optimiser.step()
 
+plt.style.use("rhmtheory.plotting.house")
 fig, axes = plt.subplots(1, len(seen), figsize=(12, 2.8), sharey=True)
 for ax, P, values in zip(axes, seen, np.array(blindness), strict=True):
     image = ax.imshow(values, vmin=0, vmax=1)

@@ -15,6 +15,7 @@ from rhmvalidation import report
 comparisons = report("../../validation/results/cpu").study.comparisons
 
 rows = (len(comparisons) + 1) // 2
+plt.style.use("rhmtheory.plotting.house")
 fig, axes = plt.subplots(rows, 2, figsize=(13, 4.6 * rows), squeeze=False)
 for comparison, ax in zip(comparisons, axes.flat, strict=False):
     plot_curves(comparison.measurements, ax)

@@ -16,5 +16,6 @@ rhm = rt.RHM(v=16, m=4, s=2, L=5)
 rows = {f"grammar {seed}, exact": rhm.grammar(seed=seed).plateaus() for seed in range(2)}
 rows |= {method: rhm.plateaus(method) for method in ("chain", "annealed")}
 
+plt.style.use("rhmtheory.plotting.house")
 fig, ax = plt.subplots()
 plot_plateaus(rows, rhm, ax)

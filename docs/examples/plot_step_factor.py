@@ -14,6 +14,7 @@ from rhmvalidation import report
 
 ladders = report("../../validation/results/cpu").study.ladders
 
+plt.style.use("rhmtheory.plotting.house")
 fig, ax = plt.subplots(figsize=(6.6, 5))
 plot_ladders(ladders, ax)
 for one in ladders:

@@ -16,6 +16,7 @@ from rhmvalidation import report
 study = report("../../validation/results/cpu").study
 largest = max(study.comparisons, key=lambda c: (len(c.measurements), c.rhm.m))
 
+plt.style.use("rhmtheory.plotting.house")
 fig, axes = plt.subplots(1, 2, figsize=(12, 5))
 plot_verdict(largest.measurements, axes)
 for m in largest.measurements:

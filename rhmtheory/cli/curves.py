@@ -9,7 +9,7 @@ import click
 
 from rhmtheory import RHM, InputError
 from rhmtheory.cli.options import Chosen, Command, grammar_options, json_option, plot_option
-from rhmtheory.cli.output import print_json, write_figure
+from rhmtheory.cli.output import print_json, save_figure
 
 if TYPE_CHECKING:
     from rhmtheory import Grammar
@@ -50,7 +50,7 @@ def compare_command(chosen: Chosen, curve: str, law: str, label: str, plot: str 
             )
         )  # fmt: skip
     if plot:
-        write_figure(plot, found[0].plot()[0].figure)
+        save_figure(plot, found[0].plot, columns=2)
     if as_json:
         print_json(found[0].to_dict() if len(found) == 1 else {"curves": [one.to_dict() for one in found]})
         return

@@ -32,12 +32,12 @@ def print_json(content: Any) -> None:
     click.echo(json.dumps(content, indent=1, allow_nan=False))
 
 
-def save_figure(path: str, draw: Callable[[Any], object]) -> None:
-    """Draw into new axes and write them."""
+def save_figure(path: str, draw: Callable[[Any], object], *, columns: int = 1) -> None:
+    """Draw into new axes, a list of them where there are several columns, and write them."""
     from rhmtheory.plotting import new_figure
 
-    figure, axes = new_figure()
-    draw(axes[0])
+    figure, axes = new_figure(columns, shown=False)
+    draw(axes[0] if columns == 1 else axes)
     write_figure(path, figure)
 
 

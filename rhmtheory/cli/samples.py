@@ -8,7 +8,7 @@ import click
 
 from rhmtheory import RHM
 from rhmtheory.cli.options import Command, OutputFile, ensemble_options, json_option, plot_option
-from rhmtheory.cli.output import print_json, save_figure, write_figure
+from rhmtheory.cli.output import print_json, save_figure
 
 
 @click.command("thresholds", cls=Command, ways_out={"samples": "lower `levels` or `most`"})
@@ -66,7 +66,7 @@ def corpus_command(file: str, as_bytes: bool, plot: str | None, as_json: bool, *
 
     result = analyse_corpus(file, "bytes" if as_bytes else "characters", **options)
     if plot:
-        write_figure(plot, result.plot()[0].figure)
+        save_figure(plot, result.plot, columns=2)
     if as_json:
         print_json(result.to_dict())
         return

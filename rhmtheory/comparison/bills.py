@@ -84,11 +84,11 @@ class TwoBills(ByValue):
         labels = [one.name for one in self.series]
         raise InputError("label", (label, other), "are not on one ensemble", f"choose two of {labels}")
 
-    def plot(self, **options: Any) -> Any:
-        """Draw ``P*_k`` against B / eta and both terms against k, by `plotting.bills.plot_bills`."""
-        from rhmtheory.plotting.bills import plot_bills
+    def plot(self, axes: Any = None, *, rhm: RHM | None = None) -> Any:
+        """Draw ``P*_k`` against B / eta and both terms against k, by `plotting.plot_bills`; returns the axes."""
+        from rhmtheory.plotting import plot_bills
 
-        return plot_bills(self, **options)
+        return plot_bills(self, axes, rhm=rhm)
 
 
 def two_bills(

@@ -1,3 +1,4 @@
+from .bills import plot_bills as plot_bills
 from .clocks import plot_clocks as plot_clocks
 from .languages import plot_correlations as plot_correlations
 from .languages import plot_derivation as plot_derivation
@@ -8,6 +9,7 @@ from .noise import plot_overlaps as plot_overlaps
 from .samples import plot_corpus as plot_corpus
 from .samples import plot_pairs as plot_pairs
 from .samples import plot_thresholds as plot_thresholds
+from .style import house_style as house_style
 from .style import new_figure as new_figure
 from .style import save_figure as save_figure
 from .verdicts import plot_collapse as plot_collapse

@@ -5,13 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-import numpy as np
-import numpy.typing as npt
-
 from rhmtheory.tree.shape import Shape
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
     from matplotlib.axis import Axis
 
 
@@ -30,14 +26,3 @@ def ensemble_name(shape: Shape) -> str:
         f"weights {value}" if name == "weights" else f"${name}={value}$"
         for name, value in shape.short_parameters().items()
     )
-
-
-def mark_plateaus(plateaus: npt.ArrayLike, ax: Axes) -> None:
-    """Draw horizontal lines at ``H_k`` (nats), named at the right edge; zero has no place on a log axis."""
-    for k, H in enumerate(np.asarray(plateaus, dtype=float)):
-        if H > 0:
-            ax.axhline(H, color="0.6", lw=0.8, zorder=0)
-            ax.annotate(
-                f"$H_{k}$", (1, H), xycoords=("axes fraction", "data"), fontsize=9, color="0.35",
-                xytext=(3, -3), textcoords="offset points",
-            )  # fmt: skip

@@ -13,19 +13,19 @@ from rhmtheory.comparison.bill_fits import LAWS, Bills, StepBill
 from rhmtheory.comparison.bills import TwoBills
 from rhmtheory.language.rhm import RHM
 from rhmtheory.plotting._axes import ensemble_name
-from rhmtheory.plotting.style import Style, new_figure, styles
+from rhmtheory.plotting.style import Style, house_style, new_figure, styles
 from rhmtheory.support.errors import InputError
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 _SHADES = (0.35, 0.5, 0.75, 1.0)
 _PER_ENTRY = 4.0
 """Updates per entry of the table that the CNN takes, drawn as the law of updates."""
 
 
-def plot_bills(found: TwoBills, *, rhm: RHM | None = None) -> Figure:
+@house_style()
+def plot_bills(found: TwoBills, axes: Sequence[Axes] | None = None, *, rhm: RHM | None = None) -> list[Axes]:
     """Draw what each level costs each network on one ensemble, in samples and in updates.
 
     A panel for each network has the samples of every step against B / eta, with the fitted sum and its two
@@ -35,12 +35,14 @@ def plot_bills(found: TwoBills, *, rhm: RHM | None = None) -> Figure:
     Parameters
     ----------
     found : TwoBills
+    axes : sequence of Axes, optional
+        One per network on the ensemble, and two; by default those of a new figure.
     rhm : RHM, optional
         The ensemble; without it that with the most networks.
 
     Returns
     -------
-    matplotlib Figure
+    list of Axes
 
     Raises
     ------
@@ -53,7 +55,9 @@ def plot_bills(found: TwoBills, *, rhm: RHM | None = None) -> Figure:
     if not series:
         raise InputError("rhm", rhm, "has no bills", f"choose one of {ensembles}")
     look = styles([one.label for one in series])
-    figure, axes = new_figure(len(series) + 2, width=3.6, height=4.2)
+    axes = new_figure(len(series) + 2, width=3.6, height=4.2)[1] if axes is None else list(axes)
+    if len(axes) != len(series) + 2:
+        raise InputError("axes", len(axes), f"must be {len(series) + 2}", "give one per network, and two")
     lows, highs = [], []
     ends = min(one.x[0] for one in series) / 2, max(one.x[-1] for one in series) * 1.6
     for one, ax in zip(series, axes, strict=False):
@@ -64,8 +68,9 @@ def plot_bills(found: TwoBills, *, rhm: RHM | None = None) -> Figure:
         ax.set_ylim(min(lows), max(highs))
     axes[0].set_ylabel("samples seen until level $k$ is learnt, $P^*_k$")
     _draw_terms(series, look, axes[-2:])
-    figure.suptitle(f"What a level costs, in samples and in updates ({ensemble_name(chosen)})", fontsize=11)
-    return figure
+    title = f"What a level costs, in samples and in updates ({ensemble_name(chosen)})"
+    axes[0].figure.suptitle(title, fontsize=11)  # type: ignore[union-attr]
+    return axes
 
 
 def _draw_sum(one: Bills, style: Style, ends: tuple[float, float], ax: Axes) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 from rhmtheory.comparison.measurement import Measurement
 from rhmtheory.comparison.studies import Study
 from rhmtheory.plotting._axes import ensemble_name, plain_ticks
-from rhmtheory.plotting.style import styles
+from rhmtheory.plotting.style import house_style, new_figure, styles
 from rhmtheory.support.errors import InputError
 from rhmtheory.theory._staircase import first_step
 
@@ -31,7 +31,8 @@ def clock_pairs(study: Study) -> list[Pair]:
     ]
 
 
-def plot_clocks(pairs: Sequence[Pair], axes: Sequence[Axes]) -> Sequence[Axes]:
+@house_style()
+def plot_clocks(pairs: Sequence[Pair], axes: Sequence[Axes] | None = None) -> list[Axes]:
     """Samples seen until each step is made, repeats counted, against the size of the fixed training set.
 
     A line is one
@@ -44,16 +45,21 @@ def plot_clocks(pairs: Sequence[Pair], axes: Sequence[Axes]) -> Sequence[Axes]:
     ----------
     pairs : sequence of (Measurement, Measurement)
         Offline and online measurements of one network.
-    axes : sequence of Axes
-        One for each pair; returned.
+    axes : sequence of Axes, optional
+        One per pair; by default those of a new figure.
+
+    Returns
+    -------
+    list of Axes
 
     Raises
     ------
     InputError
         Where there are not as many axes as pairs.
     """
+    axes = new_figure(len(pairs), width=4.6, height=4.4)[1] if axes is None else list(axes)
     if len(pairs) != len(axes):
-        raise InputError("axes", rule=f"are {len(axes)}", way_out=f"give one to each of the {len(pairs)} pairs")
+        raise InputError("axes", len(axes), f"must be {len(pairs)}", "give one per pair, or none")
     look = styles([offline.curves.name for offline, _ in pairs])
     lows, highs = [], []
     for (offline, online), ax in zip(pairs, axes, strict=True):

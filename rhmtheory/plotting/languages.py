@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from rhmtheory.language.grammar import Grammar
-from rhmtheory.plotting._axes import ensemble_name, mark_plateaus
-from rhmtheory.plotting.style import new_figure, styles
+from rhmtheory.plotting._axes import ensemble_name, plain_ticks
+from rhmtheory.plotting.style import DATA, FINITE_SIZE, PUBLISHED, house_style, mark_plateaus, new_figure, styles
 from rhmtheory.support.errors import InputError
 from rhmtheory.theory.prediction import Prediction
 from rhmtheory.tree.shape import Shape
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 _LABELS = {"transformer": "transformer", "lcn": "locally connected", "cnn": "CNN"}
 
 
+@house_style()
 def plot_predictions(
     predictions: Sequence[Prediction], ax: Axes | None = None, *, finite_size: bool = False
 ) -> Axes:
@@ -64,15 +65,17 @@ def plot_predictions(
     mark_plateaus(predictions[0].plateaus, ax)
     ax.set(xscale="log", yscale="log", xlabel="training samples $P$", ylabel="test loss (nats)")
     kind = "at this size" if finite_size else "published"
+    plain_ticks(ax.yaxis)
     ax.set_title(f"predicted ({kind}), {ensemble_name(predictions[0].rhm)}", fontsize=10)
-    ax.legend(fontsize=8, loc="lower left")
+    ax.legend(fontsize=8, loc="upper right")  # staircases leave this corner free
     return ax
 
 
+@house_style()
 def plot_correlations(grammar: Grammar, ax: Axes | None = None) -> Axes:
     """Draw the RMS covariance with the last token against distance: of one grammar, and of its ensemble.
 
-    The finite-size curve of the ensemble lies over the published one, thinner.
+    The published curve of the ensemble is dotted, the finite-size one dashed.
 
     Parameters
     ----------
@@ -88,16 +91,17 @@ def plot_correlations(grammar: Grammar, ax: Axes | None = None) -> Axes:
     rhm = grammar.require_rhm()
     C = grammar.correlation_function()
     t = np.arange(1, len(C))
-    ax.plot(t, C[1:], ".", ms=3, color="0.3", label="this grammar, exact")
-    for method, color, width in (("published", "#E69F00", 4.0), ("finite-size", "#0072B2", 1.5)):
+    ax.plot(t, C[1:], ".", ms=4, color=DATA, label="this grammar, exact")
+    for method, look in (("published", PUBLISHED), ("finite-size", FINITE_SIZE)):
         curve = rhm.correlation_function(method)[1:]
-        ax.plot(t, curve, color=color, lw=width, drawstyle="steps-mid", label=f"ensemble, {method}")
+        ax.plot(t, curve, color=look.color, ls=look.line, drawstyle="steps-mid", label=f"ensemble, {method}")
     ax.set(xscale="log", yscale="log", xlabel="distance from the last token", ylabel="RMS covariance")
     ax.set_title(f"correlations, {ensemble_name(rhm)}", fontsize=10)
     ax.legend(fontsize=8)
     return ax
 
 
+@house_style()
 def plot_plateaus(plateaus: Mapping[str, npt.ArrayLike], shape: Shape, ax: Axes | None = None) -> Axes:
     """Draw plateaus ``H_k`` against the context level k, one line per way to obtain them.
 
@@ -125,6 +129,7 @@ def plot_plateaus(plateaus: Mapping[str, npt.ArrayLike], shape: Shape, ax: Axes 
     return ax
 
 
+@house_style()
 def plot_derivation(derivation: Trees, ax: Axes | None = None) -> Axes:
     """Draw one derivation tree, root at the top; "?" stands where no rule produces the tuple below.
 
@@ -149,7 +154,7 @@ def plot_derivation(derivation: Trees, ax: Axes | None = None) -> Axes:
         if level < shape.L:
             above = (np.arange(shape.width(level + 1)) + 0.5) * shape.span(level + 1)
             above = np.repeat(above, shape.n_children(level + 1))
-            ax.plot(np.stack([x, above]), [[level], [level + 1]], color="0.7", lw=1, zorder=0)
+            ax.plot(np.stack([x, above]), [[level], [level + 1]], "-", color="0.7", lw=1, zorder=0)
         for position, symbol in zip(x, symbols.tolist(), strict=True):
             ax.text(position, level, "?" if symbol == UNGRAMMATICAL else str(symbol),
                     ha="center", va="center", fontsize=size,

@@ -8,12 +8,13 @@ import numpy as np
 
 from rhmtheory.exact.denoising import Denoised
 from rhmtheory.exact.populations import Overlaps
-from rhmtheory.plotting.style import new_figure
+from rhmtheory.plotting.style import house_style, level_colors, new_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
+@house_style()
 def plot_overlaps(overlaps: Overlaps, ax: Axes | None = None) -> Axes:
     """Draw the mean belief in the right symbol against the noise, one line per level, the root darkest.
 
@@ -28,15 +29,12 @@ def plot_overlaps(overlaps: Overlaps, ax: Axes | None = None) -> Axes:
     -------
     Axes
     """
-    from matplotlib import colormaps
-
     if ax is None:
         _, (ax,) = new_figure()
     order = np.argsort(overlaps.noise)
     noise, belief = overlaps.noise[order], overlaps.belief[order]
     top = belief.shape[1] - 1
-    for level in range(top + 1):
-        color = colormaps["viridis_r"](0.1 + 0.9 * level / max(1, top))
+    for level, color in enumerate(level_colors(top + 1)):
         name = {0: "tokens", top: f"root, level {top}"}.get(level, f"level {level}")
         ax.plot(noise, belief[:, level], "o-", ms=3, color=color, label=name)
     ax.set(xlabel="noise ε of the tokens", ylabel="mean belief in the right symbol", ylim=(0, 1.02))

@@ -12,13 +12,14 @@ from rhmtheory.corpus.decays import CorpusStatistics
 from rhmtheory.corpus.pairs import PairCounts
 from rhmtheory.fitting.intervals import Estimate
 from rhmtheory.learner.search import ThresholdStudy
-from rhmtheory.plotting.style import new_figure
+from rhmtheory.plotting.style import DATA, house_style, new_figure, styles
 from rhmtheory.support.types import FloatArray
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
+@house_style()
 def plot_thresholds(studies: Sequence[ThresholdStudy], ax: Axes | None = None) -> Axes:
     """Measured and predicted ``P_k`` against k: points with intervals, and two lines each.
 
@@ -38,8 +39,9 @@ def plot_thresholds(studies: Sequence[ThresholdStudy], ax: Axes | None = None) -
     """
     if ax is None:
         (ax,) = new_figure(width=6.0, height=4.0)[1]
+    looks = styles([study.law for study in studies])
     for i, study in enumerate(studies):
-        color, k = f"C{i}", np.array(study.hidden_levels)
+        color, k = looks[study.law].color, np.array(study.hidden_levels)
         fits = study.thresholds()
         best = np.array([fit.best for fit in fits])
         with np.errstate(invalid="ignore"):
@@ -60,6 +62,7 @@ def plot_thresholds(studies: Sequence[ThresholdStudy], ax: Axes | None = None) -
     return ax
 
 
+@house_style()
 def plot_pairs(counts: PairCounts, ax: Axes | None = None) -> Axes:
     """Root-mean-square covariance and operator norm of each group against its distance, and their noise.
 
@@ -78,8 +81,8 @@ def plot_pairs(counts: PairCounts, ax: Axes | None = None) -> Axes:
     distance = counts.groups if counts.groups.ndim == 1 else np.abs(counts.groups[:, 1] - counts.groups[:, 0])
     order = np.argsort(distance)
     lines = (
-        (counts.rms(), "C0", "root mean square covariance"),
-        (counts.operator_norm(), "C1", "operator norm of the covariance"),
+        (counts.rms(), DATA, "root mean square covariance"),
+        (counts.operator_norm(), "0.2", "operator norm of the covariance"),
     )
     noises = np.sqrt(counts.noise_mean_square()), counts.noise_operator_norm()
     for (values, color, label), noise in zip(lines, noises, strict=True):
@@ -90,6 +93,7 @@ def plot_pairs(counts: PairCounts, ax: Axes | None = None) -> Axes:
     return ax
 
 
+@house_style()
 def plot_corpus(statistics: CorpusStatistics, axes: Sequence[Axes] | None = None) -> list[Axes]:
     """Correlation against lag and entropy against context, with their fits.
 
@@ -105,7 +109,7 @@ def plot_corpus(statistics: CorpusStatistics, axes: Sequence[Axes] | None = None
     """
     left, right = new_figure(2, width=5.0, height=4.0)[1] if axes is None else axes
     left.plot(
-        statistics.lags, statistics.correlation, "o", ms=4, color="C0", label="operator norm of the covariance"
+        statistics.lags, statistics.correlation, "o", ms=4, color=DATA, label="operator norm of the covariance"
     )
     left.plot(statistics.lags, statistics.noise, color="0.5", label="sampling noise")
     inside = (statistics.lags >= statistics.window[0]) & (statistics.lags <= statistics.window[1])
@@ -113,7 +117,7 @@ def plot_corpus(statistics: CorpusStatistics, axes: Sequence[Axes] | None = None
     left.set(xscale="log", yscale="log", xlabel="lag (tokens)", ylabel="correlation")
     H, usable = statistics.entropies, statistics.usable
     n = np.arange(1, len(H) + 1)
-    right.plot(n[:usable], H[:usable], "o", color="C0", label="conditional entropy")
+    right.plot(n[:usable], H[:usable], "o", color=DATA, label="conditional entropy")
     right.plot(n[usable:], H[usable:], "o", mfc="none", color="0.6", label="counts run out")
     fitted = statistics.fitted
     if fitted >= LEAST_POINTS:
@@ -130,4 +134,4 @@ def plot_corpus(statistics: CorpusStatistics, axes: Sequence[Axes] | None = None
 def _draw_power(ax: Axes, x: Any, y: FloatArray, fit: Estimate, name: str, floor: float = 0.0) -> None:
     middle = np.exp(np.log(y).mean() + fit.best * np.log(x).mean())
     label = rf"${name} = {fit.best:.2f}$ [{fit.low:.2f}, {fit.high:.2f}]"
-    ax.plot(x, middle * np.asarray(x, float) ** -fit.best + floor, color="C3", label=label)
+    ax.plot(x, middle * np.asarray(x, float) ** -fit.best + floor, color="0.2", label=label)

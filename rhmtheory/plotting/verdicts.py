@@ -18,9 +18,18 @@ from rhmtheory.comparison.studies import Comparison, Study
 from rhmtheory.fitting.intervals import Estimate, t_bounds
 from rhmtheory.fitting.levels import falling
 from rhmtheory.language.rhm import RHM
-from rhmtheory.plotting._axes import ensemble_name, mark_plateaus, plain_ticks
+from rhmtheory.plotting._axes import ensemble_name, plain_ticks
 from rhmtheory.plotting.clocks import clock_pairs, plot_clocks
-from rhmtheory.plotting.style import Style, new_figure, styles
+from rhmtheory.plotting.style import (
+    FINITE_SIZE,
+    PUBLISHED,
+    Style,
+    house_style,
+    level_colors,
+    mark_plateaus,
+    new_figure,
+    styles,
+)
 from rhmtheory.support.errors import InputError
 from rhmtheory.support.types import FloatArray
 from rhmtheory.theory import crossing_levels
@@ -32,6 +41,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
+@house_style()
 def plot_verdict(measurements: Sequence[Measurement], axes: Sequence[Axes] | None = None) -> list[Axes]:
     """The verdict on networks of one ensemble: `plot_curves` on the left, `plot_factors` on the right.
 
@@ -48,6 +58,7 @@ def plot_verdict(measurements: Sequence[Measurement], axes: Sequence[Axes] | Non
     return [left, right]
 
 
+@house_style()
 def plot_curves(measurements: Sequence[Measurement], ax: Axes | None = None) -> Axes:
     """Mean learning curves with their 95% bands, the plateaus, and the measured crossings.
 
@@ -84,11 +95,12 @@ def plot_curves(measurements: Sequence[Measurement], ax: Axes | None = None) -> 
     plain_ticks(ax.yaxis)
     ax.plot([], [], color="0.3", lw=0.9, label="thin: predicted steps, first one fitted")
     ax.legend(
-        fontsize=8, loc="lower left", title="mean of grammars, 95% band" if several else None, title_fontsize=8
+        fontsize=8, loc="upper right", title="mean of grammars, 95% band" if several else None, title_fontsize=8
     )
     return ax
 
 
+@house_style()
 def plot_factors(measurements: Sequence[Measurement], ax: Axes | None = None) -> Axes:
     """Samples for each step, relative to the first that enters fits, with lines of factor m and m^2 per level.
 
@@ -109,7 +121,14 @@ def plot_factors(measurements: Sequence[Measurement], ax: Axes | None = None) ->
     if rhm.has_alike_levels:
         m, end = rhm.m_eff(1), rhm.L - 1 + 0.12
         for power, name in ((1, "m"), (2, "m^2")):
-            ax.plot([first, end], [1, m ** (power * (end - first))], color="0.45", lw=1.2, ls=(0, (1, 1)), zorder=1)
+            ax.plot(
+                [first, end],
+                [1, m ** (power * (end - first))],
+                color=PUBLISHED.color,
+                lw=1.2,
+                ls=PUBLISHED.line,
+                zorder=1,
+            )
             ax.annotate(
                 f"$\\times {name}$", (end, m ** (power * (end - first))), xytext=(3, 0), color="0.2", fontsize=10,
                 textcoords="offset points", va="center",
@@ -120,10 +139,10 @@ def plot_factors(measurements: Sequence[Measurement], ax: Axes | None = None) ->
             P = predicted_steps(rhm, law, "finite_size")[first:]
             predictions[tuple(np.round(np.log(P / P[0]), 9))] = P / P[0]
     for relative in predictions.values():
-        ax.plot(k, relative, color="0.45", lw=1, ls=(0, (5, 3)), zorder=1)
+        ax.plot(k, relative, color=FINITE_SIZE.color, lw=1, ls=FINITE_SIZE.line, zorder=1)
     for i, one in enumerate(measurements):
         _draw_steps(one, style[one.curves.name], ax, shift=0.03 * (i - (len(measurements) - 1) / 2))
-    ax.plot([], [], color="0.45", lw=1, ls=(0, (5, 3)), label="finite-size predictions")
+    ax.plot([], [], color=FINITE_SIZE.color, lw=1, ls=FINITE_SIZE.line, label="finite-size predictions")
     ax.set(
         yscale="log",
         xlabel="step $k$",
@@ -141,6 +160,7 @@ def plot_factors(measurements: Sequence[Measurement], ax: Axes | None = None) ->
     return ax
 
 
+@house_style()
 def plot_ladders(ladders: Sequence[Ladder], ax: Axes | None = None) -> Axes:
     """Step factor against m, one network per colour, between the lines ``m`` and ``m**2`` of the published laws.
 
@@ -162,7 +182,7 @@ def plot_ladders(ladders: Sequence[Ladder], ax: Axes | None = None) -> Axes:
     ms = np.array(sorted({multiplicity(m.curves.rhm) for one in ladders for m in one.measurements}))
     wide = np.array([ms[0] / 1.1, ms[-1] * 1.1])
     for power, name in ((1, "m"), (2, "m^2")):
-        ax.plot(wide, wide**power, color="0.45", lw=1, ls=(0, (1, 1)), zorder=1)
+        ax.plot(wide, wide**power, color=PUBLISHED.color, lw=1, ls=PUBLISHED.line, zorder=1)
         ax.annotate(
             f"${name}$",
             (wide[1], wide[1] ** power),
@@ -174,10 +194,10 @@ def plot_ladders(ladders: Sequence[Ladder], ax: Axes | None = None) -> Axes:
     for law in dict.fromkeys(one.slope.judged[0].law for one in ladders if one.slope.judged):
         members = next(one for one in ladders if one.slope.judged and one.slope.judged[0].law == law).measurements
         exact = [(multiplicity(m.curves.rhm), m.step_factor.against("finite_size", law).predicted) for m in members]
-        ax.plot(*zip(*exact, strict=True), color="0.45", lw=1, ls=(0, (5, 3)), zorder=1)
+        ax.plot(*zip(*exact, strict=True), color=FINITE_SIZE.color, lw=1, ls=FINITE_SIZE.line, zorder=1)
     for i, one in enumerate(ladders):
         _draw_ladder(one, style[one.label], ax, shift=1 + 0.012 * (i - (len(ladders) - 1) / 2))
-    ax.plot([], [], color="0.45", lw=1, ls=(0, (5, 3)), label="finite-size prediction")
+    ax.plot([], [], color=FINITE_SIZE.color, lw=1, ls=FINITE_SIZE.line, label="finite-size prediction")
     ax.set(
         xscale="log", yscale="log", xlabel="production rules per symbol, $m$", ylabel="factor in samples per level"
     )
@@ -191,6 +211,7 @@ def plot_ladders(ladders: Sequence[Ladder], ax: Axes | None = None) -> Axes:
     return ax
 
 
+@house_style()
 def plot_exponents(
     measurements: Sequence[Measurement], ax: Axes | None = None, *, prediction: str = "finite_size"
 ) -> Axes:
@@ -249,6 +270,7 @@ def plot_exponents(
     return ax
 
 
+@house_style()
 def plot_collapse(measurements: Sequence[Measurement], ax: Axes | None = None) -> Axes:
     """Steps of the learning curves over one another, against P / P_k of the published law.
 
@@ -281,6 +303,7 @@ def plot_collapse(measurements: Sequence[Measurement], ax: Axes | None = None) -
     return ax
 
 
+@house_style()
 def plot_context(
     rhm: RHM, curves: Sequence[tuple[str, npt.ArrayLike, npt.ArrayLike]], ax: Axes | None = None
 ) -> Axes:
@@ -299,8 +322,8 @@ def plot_context(
     lines = ["-", "--", "-.", ":"]
     for i, (label, P, divergence) in enumerate(curves):
         D = np.asarray(divergence, dtype=float)
-        for k in range(D.shape[1]):
-            ax.plot(P, D[:, k], color=f"C{k}", ls=lines[i % 4], marker=".", label=f"{label}, $k={k}$")
+        for k, color in enumerate(level_colors(D.shape[1])):
+            ax.plot(P, D[:, k], color=color, ls=lines[i % 4], marker=".", label=f"{label}, $k={k}$")
     ax.set(xscale="log", yscale="log", xlabel="training samples $P$", ylabel="KL(ideal$_k$ || network) (nats)")
     ax.set_title(f"context in use: the lowest curve, {ensemble_name(rhm)}", fontsize=10)
     ax.legend(fontsize=7, ncol=max(1, len(curves)))
@@ -319,28 +342,28 @@ def study_figures(study: Study) -> dict[str, Figure]:
     out: dict[str, Figure] = {}
     for i, comparison in enumerate(sorted(study.comparisons, key=_tells_most, reverse=True)):
         end = "" if i == 0 else f"_{_file_name(comparison)}"
-        out[f"comparison{end}"], axes = new_figure(2, height=5.0)
+        out[f"comparison{end}"], axes = new_figure(2, height=5.0, shown=False)
         plot_verdict(comparison.measurements, axes)
-        out[f"collapse{end}"], (ax,) = new_figure()
+        out[f"collapse{end}"], (ax,) = new_figure(shown=False)
         plot_collapse(comparison.measurements, ax)
     if study.ladders:
         kinds: dict[tuple[str, float, int, int], list[Ladder]] = {}
         for one in study.ladders:
             rhm = one.measurements[0].curves.rhm
             kinds.setdefault((one.protocol, rhm.f, rhm.s, rhm.L), []).append(one)  # type: ignore[arg-type]
-        out["ladder"], axes = new_figure(len(kinds))
+        out["ladder"], axes = new_figure(len(kinds), shown=False)
         for ax, members in zip(axes, kinds.values(), strict=True):
             plot_ladders(members, ax)
     fitted = [m for m in study.measurements if not isnan(m.exponent.measured.best)]
     if len({m.curves.rhm for m in fitted}) > 1:
-        out["exponents"], axes = new_figure(3, width=4.4, height=4.4)
+        out["exponents"], axes = new_figure(3, width=4.4, height=4.4, shown=False)
         for ax, prediction in zip(axes, ("many levels", "published", "finite_size"), strict=True):
             plot_exponents(fitted, ax, prediction=prediction)
     pairs = clock_pairs(study)
     for rhm in dict.fromkeys(offline.curves.rhm for offline, _ in pairs):
         mine = [pair for pair in pairs if pair[0].curves.rhm == rhm]
         name = f"clocks_{_parameters(rhm)}"
-        out[name], axes = new_figure(len(mine), width=4.6, height=4.4)
+        out[name], axes = new_figure(len(mine), width=4.6, height=4.4, shown=False)
         plot_clocks(mine, axes)
     return out
 

@@ -225,8 +225,8 @@ class Trees:
             f'text-anchor="middle" dominant-baseline="central">{"".join(texts)}</g></svg>'
         )
 
-    def plot(self, ax: Any) -> Any:
-        """Draw a single tree into matplotlib axes, which are returned."""
+    def plot(self, ax: Any = None) -> Any:
+        """Draw a single tree into matplotlib axes, by default those of a new figure, and return them."""
         from rhmtheory.plotting import plot_derivation
 
         return plot_derivation(self, ax)

@@ -63,22 +63,26 @@ class CoordinateCheck:
 
     def plot(self, ax: Axes | None = None) -> Axes:
         """Draw both sizes against width, a line per layer: solid at the start, dashed what training adds."""
-        from rhmtheory.plotting import new_figure
+        from rhmtheory.plotting.style import house_style, level_colors, new_figure
 
         ax = new_figure()[1][0] if ax is None else ax
-        for layer, (size, update) in enumerate(zip(self.activations.T, self.updates.T, strict=True)):
-            ax.plot(self.widths, size, "o-", color=f"C{layer}", label=f"layer {layer + 1}")
-            ax.plot(self.widths, update, "s--", color=f"C{layer}")
-        ax.set(yscale="log", xlabel="width", ylabel="root mean square", title=self.network)
-        ax.set_xscale("log", base=2)
-        ax.set_xticks(self.widths, [str(width) for width in self.widths])
-        ax.legend(
-            title="solid: start; dashed: update",
-            fontsize="x-small",
-            title_fontsize="x-small",
-            loc="upper left",
-            bbox_to_anchor=(0, 0.8),
-        )
+        with house_style():
+            colors = level_colors(len(self.activations.T))
+            for layer, (size, update, color) in enumerate(
+                zip(self.activations.T, self.updates.T, colors, strict=True)
+            ):
+                ax.plot(self.widths, size, "o-", color=color, label=f"layer {layer + 1}")
+                ax.plot(self.widths, update, "s--", color=color)
+            ax.set(yscale="log", xlabel="width", ylabel="root mean square", title=self.network)
+            ax.set_xscale("log", base=2)
+            ax.set_xticks(self.widths, [str(width) for width in self.widths])
+            ax.legend(
+                title="solid: start; dashed: update",
+                fontsize="x-small",
+                title_fontsize="x-small",
+                loc="upper left",
+                bbox_to_anchor=(0, 0.8),
+            )
         return ax
 
 

@@ -92,20 +92,21 @@ class Evaluation:
 
     def plot(self, ax: Axes | None = None) -> Axes:
         """Draw loss and exact entropy against position, and the losses of ideal predictors of less context."""
-        from rhmtheory.plotting import new_figure
+        from rhmtheory.plotting.style import house_style, new_figure
 
         ax = new_figure()[1][0] if ax is None else ax
-        positions = self.positions
-        for k, losses in enumerate(self.ideal_loss):
-            kind = "context" if self.against == "context" else "filter"
-            label = f"ideal, {kind} level k" if k == 0 else None
-            ax.plot(positions, losses, "_", color="0.55", ms=12, label=label)
-            at = positions[-1], losses[-1]
-            ax.annotate(f"{k}", at, xytext=(8, -3), textcoords="offset points", fontsize=8)
-        ax.plot(positions, self.entropies, "k_", ms=16, label="exact entropy")
-        ax.errorbar(positions, self.loss, 2 * self.loss_error, fmt="o", ms=4, color="C0", label="loss")
-        ax.set(xlabel="position of the token", ylabel="nats", xticks=positions)
-        ax.legend(fontsize=8)
+        with house_style():
+            positions = self.positions
+            for k, losses in enumerate(self.ideal_loss):
+                kind = "context" if self.against == "context" else "filter"
+                label = f"ideal, {kind} level k" if k == 0 else None
+                ax.plot(positions, losses, "_", color="0.55", ms=12, label=label)
+                at = positions[-1], losses[-1]
+                ax.annotate(f"{k}", at, xytext=(8, -3), textcoords="offset points", fontsize=8)
+            ax.plot(positions, self.entropies, "k_", ms=16, label="exact entropy")
+            ax.errorbar(positions, self.loss, 2 * self.loss_error, fmt="o", ms=4, color="#56B4E9", label="loss")
+            ax.set(xlabel="position of the token", ylabel="nats", xticks=positions)
+            ax.legend(fontsize=8)
         return ax
 
 

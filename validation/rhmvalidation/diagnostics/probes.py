@@ -43,15 +43,17 @@ class Sensitivity:
 
     def plot(self, ax: Axes | None = None) -> Axes:
         """Draw the blindness to synonyms of each hidden level against the layers, one line per level."""
-        from rhmtheory.plotting import new_figure
+        from rhmtheory.plotting.style import house_style, level_colors, new_figure
 
         ax = new_figure()[1][0] if ax is None else ax
-        for level, blind in enumerate(self.blindness.T, start=1):
-            ax.plot(range(len(self.layers)), blind, "o-", label=f"hidden level {level}")
-        ax.axhline(0, color="0.6", lw=0.8)
-        ax.set(ylabel="blindness to synonyms", ylim=(min(-0.05, self.blindness.min()), 1.05))
-        ax.set_xticks(range(len(self.layers)), list(self.layers))
-        ax.legend(fontsize=8)
+        with house_style():
+            colors = level_colors(len(self.blindness.T))
+            for level, (blind, color) in enumerate(zip(self.blindness.T, colors, strict=True), start=1):
+                ax.plot(range(len(self.layers)), blind, "o-", color=color, label=f"hidden level {level}")
+            ax.axhline(0, color="0.6", lw=0.8)
+            ax.set(ylabel="blindness to synonyms", ylim=(min(-0.05, self.blindness.min()), 1.05))
+            ax.set_xticks(range(len(self.layers)), list(self.layers))
+            ax.legend(fontsize=8)
         return ax
 
 
@@ -167,15 +169,17 @@ class LinearProbes:
 
     def plot(self, ax: Axes | None = None) -> Axes:
         """Draw the share of each level's information that the layers hold, one line per level."""
-        from rhmtheory.plotting import new_figure
+        from rhmtheory.plotting.style import house_style, level_colors, new_figure
 
         ax = new_figure()[1][0] if ax is None else ax
-        for level, information in enumerate(self.information, start=1):
-            label = f"level {level}: {information.sum():.2f} nats there"
-            ax.plot(range(len(self.layers)), self.share(level), "o-", label=label)
-        ax.set(ylabel="share of the information held", ylim=(-0.05, 1.05))
-        ax.set_xticks(range(len(self.layers)), list(self.layers))
-        ax.legend(fontsize=8)
+        with house_style():
+            colors = level_colors(len(self.information))
+            for level, (information, color) in enumerate(zip(self.information, colors, strict=True), start=1):
+                label = f"level {level}: {information.sum():.2f} nats there"
+                ax.plot(range(len(self.layers)), self.share(level), "o-", color=color, label=label)
+            ax.set(ylabel="share of the information held", ylim=(-0.05, 1.05))
+            ax.set_xticks(range(len(self.layers)), list(self.layers))
+            ax.legend(fontsize=8)
         return ax
 
 

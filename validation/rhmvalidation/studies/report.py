@@ -62,7 +62,7 @@ class Report:
         """Figures of the study by name, and ``context`` where context in use was probed."""
         out: dict[str, Figure] = self.study.figures()
         if probed := divergences(self.finished):
-            out["context"], axes = new_figure(columns=len(probed), width=7.2, height=5.2)
+            out["context"], axes = new_figure(columns=len(probed), width=7.2, height=5.2, shown=False)
             for ax, (rhm, curves) in zip(axes, probed.items(), strict=True):
                 plot_context(rhm, curves, ax)
         return out

@@ -87,14 +87,15 @@ class Trained:
 
     def plot(self, ax: Axes | None = None) -> Axes:
         """Draw the test loss against samples, and the plateaus of the grammar; returns the axes."""
-        from rhmtheory.plotting import new_figure
+        from rhmtheory.plotting.style import house_style, mark_plateaus, new_figure, styles
 
         ax = new_figure()[1][0] if ax is None else ax
-        ax.loglog(self.P, self.loss, "o-", ms=4, label=self.label)
-        for k, height in enumerate(self.grammar.plateaus()):
-            ax.axhline(height, color="0.6", lw=0.8, label="plateaus H_k" if k == 0 else None)
-        ax.set(xlabel="samples P", ylabel="test loss (nats)")
-        ax.legend(fontsize=8)
+        look = styles([self.label])[self.label]
+        with house_style():
+            ax.loglog(self.P, self.loss, marker=look.marker, ls=look.line, color=look.color, ms=4, label=self.label)
+            mark_plateaus(self.grammar.plateaus(), ax)
+            ax.set(xlabel="samples $P$", ylabel="test loss (nats)")
+            ax.legend(fontsize=8)
         return ax
 
 
