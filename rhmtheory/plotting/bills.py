@@ -69,7 +69,7 @@ def plot_bills(found: TwoBills, axes: Sequence[Axes] | None = None, *, rhm: RHM 
     axes[0].set_ylabel("samples seen until level $k$ is learnt, $P^*_k$")
     _draw_terms(series, look, axes[-2:])
     title = f"What a level costs, in samples and in updates ({ensemble_name(chosen)})"
-    axes[0].figure.suptitle(title, fontsize=11)  # type: ignore[union-attr]
+    axes[0].figure.suptitle(title, fontsize=11)
     return axes
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from rhmtheory.exact.denoising import Denoised
 from rhmtheory.exact.populations import Overlaps
-from rhmtheory.plotting.style import house_style, level_colors, new_figure
+from rhmtheory.plotting.style import DATA, house_style, level_colors, new_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -62,9 +62,9 @@ def plot_denoised(found: Denoised, ax: Axes | None = None) -> Axes:
     order = np.argsort(found.noise)
     noise, chi = found.noise[order], found.susceptibility[order]
     error = found.susceptibility_error[order]
-    lines = [ax.errorbar(noise, chi, error, fmt="ko-", ms=4, capsize=2, label="susceptibility χ")]
+    lines: list[Any] = [ax.errorbar(noise, chi, error, fmt="ko-", ms=4, capsize=2, label="susceptibility χ")]
     other = ax.twinx()
-    for level, color, name in ((-1, "#D55E00", "class changes"), (0, "#0072B2", "token changes")):
+    for level, color, name in ((-1, "0.2", "class changes"), (0, DATA, "token changes")):
         lines += other.plot(noise, found.changed[order, level], "--", color=color, label=name)
     ax.set(xlabel="noise ε of the tokens", ylabel="susceptibility χ", ylim=(0, None))
     other.set(ylabel="probability", ylim=(0, 1.02))

@@ -39,9 +39,9 @@ def plot_thresholds(studies: Sequence[ThresholdStudy], ax: Axes | None = None) -
     """
     if ax is None:
         (ax,) = new_figure(width=6.0, height=4.0)[1]
-    looks = styles([study.law for study in studies])
+    looks = styles([str(study.law) for study in studies])
     for i, study in enumerate(studies):
-        color, k = looks[study.law].color, np.array(study.hidden_levels)
+        color, k = looks[str(study.law)].color, np.array(study.hidden_levels)
         fits = study.thresholds()
         best = np.array([fit.best for fit in fits])
         with np.errstate(invalid="ignore"):
