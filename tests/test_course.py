@@ -16,7 +16,23 @@ TAGS = re.compile(r"^:tags: \[(.*)\]$", re.MULTILINE)
 
 WRONG = {
     "language": [["3 * 3 ** 2", "3 ** 4 - 1"], ["0.5", "1 - len(endings) / 128"], ["log(512) / 8", "log(4)"]],
+    "predictor": [["0", "np.log2(8)"], ["1.0", "np.mean((p > 0).sum(axis=1) > 1)"], ["0.25", "0.5"]],
+    "correlations": [
+        ["4**5", "4**11"],
+        ["4**10", "rhm.rms_correlation(1) / rhm.rms_correlation(6)"],
+        ["4**10", "(mean[0] / mean[-1]) ** 2", "C[62, 63] / C[31, 32]"],
+    ],
     "synonyms": [["6", "3"], ["0.5", "synonym_share(near, parents(1), 1000)"], ["16", "ratio / 4", "4"]],
+    "sample_complexity": [["4", "64"], ["-saved", "2 * saved"], ["16", "P[2]", "P[1] / P[0]"]],
+    "two_bills": [
+        ["20_000 * 1000", "0.05"],
+        ["0", "tau / (E + tau)", "512 * tau / E"],
+        ["74298 / 18362", "3.0", "9.0"],
+    ],
+    "your_network": [["18_000", "2000 * 9**3"], ["H[1]", "H[0] - H[3]"], ["0.15", "0.15 * H[3]"]],
+    "representation": [["0.25", "0.3"], ["share", "share[0]", "probes['untrained'].share(2)[-1]"], ["after", "0"]],
+    "noise": [["0.4", "0.025"], ["row[2] - row[6]", "row[6]"], ["transition.noise", "0.5"]],
+    "own_corpus": [["2", "0.5"], ["63", "0"], ["1.0", "narrow / wide"]],
 }
 """Wrong answers to each exercise of a lesson; each has to be refused, and so has None."""
 
