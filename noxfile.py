@@ -40,7 +40,7 @@ def freeze(session: nox.Session) -> None:
 
 @nox.session
 def docs(session: nox.Session) -> None:
-    """The site, with notebooks and gallery run; needs the extra ``docs``."""
+    """The site, with lessons and gallery run; needs the extra ``docs``."""
     session.run("sphinx-build", "docs", "docs/_build/html", "-q", "-W", "--keep-going", *session.posargs)
 
 

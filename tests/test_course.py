@@ -31,7 +31,7 @@ WRONG = {
     ],
     "your_network": [["18_000", "2000 * 9**3"], ["H[1]", "H[0] - H[3]"], ["0.15", "0.15 * H[3]"]],
     "representation": [["0.25", "0.3"], ["share", "share[0]", "probes['untrained'].share(2)[-1]"], ["after", "0"]],
-    "noise": [["0.4", "0.025"], ["row[2] - row[6]", "row[6]"], ["transition.noise", "0.5"]],
+    "noise": [["0.4", "0.025"], ["row[6] - row[2]", "row[2]"], ["transition.noise", "0.5"]],
     "own_corpus": [["2", "0.5"], ["63", "0"], ["1.0", "narrow / wide"]],
 }
 """Wrong answers to each exercise of a lesson; each has to be refused, and so has None."""

@@ -13,7 +13,7 @@ import offline
 
 CODE = re.compile(r"^```.*?^```$|`[^`\n]*`", re.MULTILINE | re.DOTALL)
 FORMULA = re.compile(r"\$\$(.+?)\$\$|\$([^$]+)\$", re.DOTALL)
-PAGES = sorted(DOCS.glob("*.md")) + sorted((DOCS / "notebooks").glob("*.md"))
+PAGES = sorted(DOCS.glob("*.md")) + sorted((DOCS / "course").glob("*.md"))
 
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.stem)

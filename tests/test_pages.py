@@ -1,4 +1,4 @@
-"""The notebooks of the documentation run: all code cells of each, in order, in one namespace, without Jupyter.
+"""Pages with code run: all cells of each, in order, in one namespace, without Jupyter. Lessons have own tests.
 
 Building the site runs them too, so here they are among the slow tests.
 """
@@ -11,7 +11,8 @@ import matplotlib
 import pytest
 
 DOCS = Path(__file__).parents[1] / "docs"
-NOTEBOOKS = [DOCS / "getting_started.md", *sorted((DOCS / "notebooks").glob("*.md"))]
+PAGES = sorted(path for path in DOCS.glob("*.md") if "{code-cell}" in path.read_text(encoding="utf-8"))
+LESSONS = sorted(path for path in (DOCS / "course").glob("*.md") if path.stem != "index")
 CELL = re.compile(r"^```\{code-cell\}[^\n]*\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 OPTION = re.compile(r"^:.*$", re.MULTILINE)
 
@@ -23,8 +24,8 @@ def cells(path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_notebook_runs(path, monkeypatch):
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.stem)
+def test_page_runs(path, monkeypatch):
     found = cells(path)
     assert found, f"{path.name} has no code cell"
     if any("rhmvalidation" in code for _, code in found):
@@ -36,7 +37,7 @@ def test_notebook_runs(path, monkeypatch):
     namespace = {"__name__": "__main__"}
     try:
         for i, (above, code) in enumerate(found, start=1):
-            # empty lines in front, so that the traceback shows lines of the notebook
+            # empty lines in front, so that the traceback shows lines of the page
             compiled = compile("\n" * above + code, str(path), "exec")
             try:
                 exec(compiled, namespace)
@@ -47,20 +48,10 @@ def test_notebook_runs(path, monkeypatch):
         plt.close("all")
 
 
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", [*PAGES, *LESSONS], ids=lambda path: path.stem)
 def test_cells_leave_no_stray_representation(path):
     """A last line that draws ends in a semicolon, or its ``<matplotlib ...>`` is printed under the figure."""
     for above, code in cells(path):
         last = ast.parse(code).body[-1]
         draws = isinstance(last, ast.Expr) and re.search(r"\b(plot\w*|ax|axes|figure|fig)\b", ast.unparse(last))
         assert not draws or code.rstrip().endswith(";"), f"{path.name}, line {above + 1}: {ast.unparse(last)}"
-
-
-@pytest.mark.parametrize("path", sorted((DOCS / "notebooks").glob("*.md")), ids=lambda path: path.stem)
-def test_notebook_asks_sets_exercises_and_says_what_is_open(path):
-    text = path.read_text(encoding="utf-8")
-    question, exercises, still_open = (
-        text.find(x) for x in ("**The question.**", "## Exercises", "## What is open")
-    )
-    assert 0 < question < text.index("```{code-cell}") < exercises < still_open
-    assert "<details><summary>" in text[exercises:still_open]
