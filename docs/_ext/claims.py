@@ -76,7 +76,7 @@ def claims(study: Study) -> list[Claim]:
 def _of_correlations() -> Claim:
     rhm = rt.RHM(v=16, m=4, s=2, L=4)
     exact, formula = (
-        np.array([rhm.rms_correlation(level, method) ** 2 for level in range(1, rhm.L + 1)])
+        np.array([rhm.rms_correlation(level, method=method) ** 2 for level in range(1, rhm.L + 1)])
         for method in ("finite-size", "published")
     )
     off = exact / formula
