@@ -87,7 +87,7 @@ def test_drawing_of_the_house_has_every_room_and_marks_what_points_up():
         svg = house.drawing(package, floors)
         assert svg.count("<rect") == sum(map(len, rows))
         assert 'class="upward"' not in svg
-    floors.upward = lambda pairs, table: [("rhmtheory.exact.entropy", "rhmtheory.language.grammar")]
+    floors.upward = lambda pairs, table: [("rhmtheory.language.grammar", "rhmtheory.exact.entropy")]
     assert house.drawing("rhmtheory", floors).count('class="upward"') == 1
 
 

@@ -200,12 +200,12 @@ def _not_measured() -> Iterator[Claim]:
 
 def loose_claims(study: Study) -> list[Claim]:
     """What is said of CNNs and transformers in passing, as far as the recorded runs speak to it."""
-    pairs = {comparison: pair for comparison in study.comparisons if (pair := _pair(comparison))}
-    gains = {_where(comparison): _gains(*pair) for comparison, pair in pairs.items()}
+    pairs = [(comparison, pair) for comparison in study.comparisons if (pair := _pair(comparison))]
+    gains = {_where(comparison): _gains(*pair) for comparison, pair in pairs}
     grows = all(np.all(np.diff(list(gain.values())) > 0) for gain in gains.values())
     losses = [
         (_where(comparison), _loss_ratio(*pair), "no constant: it depends on the samples")
-        for comparison, pair in pairs.items()
+        for comparison, pair in pairs
     ]
     steps = {where: ", ".join(f"{x:.2g} ($k={k}$)" for k, x in gain.items()) for where, gain in gains.items()}
     constant = f"no constant{', it grows from step to step' if grows else ''}"
