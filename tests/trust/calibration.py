@@ -9,6 +9,7 @@ be missed; outside it, a note of the result must say so, and the row counts how 
 
 import argparse
 import json
+import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -16,9 +17,11 @@ from math import isnan, nan
 from pathlib import Path
 from typing import Any
 
-import calibration_corpus
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
 import numpy as np
-from origin import origin
+from trust import calibration_corpus
+from trust.origin import origin
 
 from rhmtheory import RHM
 from rhmtheory.comparison import LearningCurves, Measurement, exponent_ratio, measure, verdict
