@@ -72,7 +72,7 @@ def test_any_grammar(grammar, seed):
     rng = np.random.default_rng(seed)
     check(
         tiny_grammars.Tiny(grammar),
-        some_evidence(tiny_grammars.Tiny(grammar), rng, rng.random(grammar.rhm.L + 1) < 0.6),
+        some_evidence(tiny_grammars.Tiny(grammar), rng, rng.random(grammar.shape.L + 1) < 0.6),
     )
 
 

@@ -49,6 +49,26 @@ def test_closed_formulas_are_the_numeric_ones(rhm):
     np.testing.assert_allclose(rhm.plateaus("annealed"), annealed)
 
 
+@pytest.mark.parametrize("shape", [(32, 8, 2), (16, 4, 2), (8, 2, 2), (12, 3, 2)])
+def test_transition_of_the_noisy_tree(shape):
+    rhm = RHM(*shape, L=4)
+    found = rhm.noise_transition()
+    assert number("belief_star", rhm) == pytest.approx(found.belief, rel=1e-10)
+    assert number("noise_star", rhm) == pytest.approx(found.noise, rel=1e-10)
+    assert number("nu", rhm) == pytest.approx(found.nu, rel=1e-9)
+    assert number("belief_map", rhm, p=found.belief) == pytest.approx(found.belief, rel=1e-10)
+
+
+@pytest.mark.parametrize("shape", [(32, 8, 2), (8, 8, 3), (8, 6, 2), (5, 1, 3)])
+def test_slopes_of_the_noisy_tree(shape):
+    rhm = RHM(*shape, L=2)
+    found = rhm.noise_transition()
+    assert number("belief_slope_uninformed", rhm) == pytest.approx(found.slope_uninformed, rel=1e-12)
+    assert number("belief_slope_informed", rhm) == pytest.approx(found.slope_informed, rel=1e-12)
+    beliefs = rhm.noise_flow(0.3)
+    assert number("belief_map", rhm, p=float(beliefs[0])) == pytest.approx(beliefs[1], rel=1e-12)
+
+
 def test_relations_between_formulas():
     expression = {name: formula.expression for name, formula in FORMULAS.items()}
     m, k, L = symbolic.m, symbolic.k, symbolic.l

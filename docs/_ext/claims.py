@@ -5,8 +5,9 @@ Numbers that a claim itself consists of (such as tabulated plateaus) are the pap
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import exp, isfinite, isnan
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,10 +26,21 @@ if TYPE_CHECKING:
     from sphinx.application import Sphinx
 
 RESULTS = Path(__file__).parents[2] / "validation" / "results"
+NOISE = RESULTS / "noise"
 STUDIES = (RESULTS / "cpu", RESULTS / "offline")
 PAPERS = {
     name: f"[{name}](https://arxiv.org/abs/{name})"
-    for name in ("2307.02129", "2402.16991", "2406.00048", "2505.07067", "2505.07070", "2602.07488", "2605.27734")
+    for name in (
+        "2307.02129",
+        "2402.16991",
+        "2406.00048",
+        "2408.15138",
+        "2410.13770",
+        "2505.07067",
+        "2505.07070",
+        "2602.07488",
+        "2605.27734",
+    )
 }
 # the authors' table for (v, m) = (16, 4) and (32, 8), s = 2: H_1, H_2, ...
 TABULATED = {
@@ -70,7 +82,15 @@ def claims(study: Study) -> list[Claim]:
     laws = ("transformer", "lcn", "cnn")
     measured = [claim for law in laws for claim in (_of_steps(study, law), _of_exponents(study, law))]
     kept = [claim for claim in [*measured, _of_ratios(study)] if claim.evidence]
-    return [_of_correlations(), _of_plateaus(), *kept, _of_corpora(), *_not_measured()]
+    return [
+        _of_correlations(),
+        _of_plateaus(),
+        *kept,
+        _of_corpora(),
+        *_of_noise(),
+        _of_filtered(),
+        *_not_measured(),
+    ]
 
 
 def _of_correlations() -> Claim:
@@ -181,6 +201,74 @@ def _of_corpora() -> Claim:
     )
 
 
+def _of_noise() -> Iterator[Claim]:
+    moved, denoised = (
+        json.loads((NOISE / f"{name}.json").read_text(encoding="utf-8"))
+        for name in ("transition_v32_m8_s2_L9", "denoising_v32_m8_s2")
+    )
+    star, rate = (
+        rt.fitting.Estimate(**moved[name]) for name in ("noise_star_of_grammars", "one_over_nu_of_grammars")
+    )
+    nu = replace(rate, best=1 / rate.best, low=1 / rate.high, high=1 / rate.low)
+    collapse = next(row for row in denoised["collapse"] if row["process"] == "epsilon")
+    scatter, grammars = collapse["spread"], f"{moved['grammars']} grammars of (32, 8, 2, 9)"
+    yield Claim(
+        f"Diffusion loses the class of a sentence at a threshold, 0.74 with exponent 1.78 at (32, 8, 2, 9) "
+        f"({PAPERS['2402.16991']})",
+        r"$\nu = \ln s/\ln F'(p^*)$, epsilon-process",
+        "`RHM.noise_transition`, `Grammar.overlaps`",
+        [
+            (f"threshold: {grammars}, exact inference", f"{star.best:.4f} [{star.low:.4f}, {star.high:.4f}]",
+             f"the map {moved['map']['noise']:.4f}; published 0.74 within {100 * (0.74 / star.best - 1):.0f}%"),
+            (f"exponent: {grammars}, exact inference", f"{nu.best:.3f} [{nu.low:.3f}, {nu.high:.3f}]",
+             f"the map {moved['map']['nu']:.3f}; published 1.78 lies outside"),
+            ("scatter of curves of 5 to 9 levels, collapsed with 1.78, over that with the exponent of the map",
+             f"{scatter['published'] / scatter['map']:.1f}", "the exponent of the map collapses them better"),
+            ("trained diffusion models", "-", "not measured"),
+        ],
+    )  # fmt: skip
+    rows = {(row["process"], row["L"]): row for row in denoised["denoised"]}
+    deepest, evidence = max(L for _, L in rows), []
+    for process, where in (
+        ("epsilon", "the threshold of the map"),
+        ("channel", "the threshold of the map, far off"),
+    ):
+        peak = rt.fitting.Estimate(**rows[process, deepest]["peak"])
+        heights = ", ".join(
+            f"{max(x for x in rows[process, L]['susceptibility'] if x):.1f} (L = {L})"
+            for L in sorted(L for p, L in rows if p == process)
+        )
+        looked = (
+            f"noise at the peak, {process}: {peak.count} grammars of (32, 8, 2, {deepest}); its height {heights}"
+        )
+        evidence.append((looked, str(peak), f"{where}: {moved['map']['noise']:.3f}"))
+    yield Claim(
+        f"Tokens change together most at the threshold: the susceptibility peaks there ({PAPERS['2410.13770']})",
+        r"$\chi = \sum_{ij} C_{ij} / \sum_i C_{ii}$",
+        "`Grammar.denoised`",
+        [*evidence, ("trained diffusion models", "-", "not measured")],
+    )
+
+
+def _of_filtered() -> Claim:
+    grammar = rt.RHM(v=16, m=4, s=2, L=4).grammar(seed=0)
+    found = grammar.filtered_plateaus(samples=2048)
+    return Claim(
+        "Transformers come to predict as belief propagation on filtered trees does, of one level after the other "
+        f"({PAPERS['2408.15138']})",
+        r"$p(h_k \mid \mathrm{root})$ independent at level $k$",
+        '`Grammar.next_token_filtered`, `evaluate(..., against="filtered")`',
+        [
+            (
+                f"ideal loss of the last token in each filtered law, {_name(grammar.rhm)}, $k = 0, ..., L$",
+                ", ".join(f"{x:.3f}" for x in found.mean),
+                f"standard error at most {found.standard_error.max():.3f}",
+            ),
+            ("networks held against every level", "-", "not measured"),
+        ],
+    )
+
+
 def _not_measured() -> Iterator[Claim]:
     rhm = rt.RHM(v=16, m=4, s=2, L=3)
     classes, latents = (rt.LAWS[name].published(rhm, rhm.L - 1) for name in ("class", "own latents"))
@@ -191,8 +279,6 @@ def _not_measured() -> Iterator[Claim]:
          "`LAWS['own latents']`", f"predicted {latents:.4g} at {_name(rhm)}, with the factor 1/(1 - f)"),
         ("Unequal rules leave the exponent of next-token prediction as it is", "2505.07067", "",
          "`RHM.m_eff`, `zipf`", "no network was trained on unequal rules"),
-        ("A phase transition in diffusion models", "2402.16991", "", "`Grammar.posterior` has the messages",
-         "no diffusion model was trained"),
     )  # fmt: skip
     for says, paper, equation, place, looked in rows:
         yield Claim(f"{says} ({PAPERS[paper]})", equation, place, [(looked, "-", "not measured")])

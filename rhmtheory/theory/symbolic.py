@@ -2,8 +2,8 @@
 
 Every symbol is positive: ``v m s`` (symbols, rules, children), ``f`` (fraction of grammatical tuples), ``l`` (LCA
 level), ``k`` (hidden or context level, as the formula says), ``L`` (levels), ``n`` (classes), ``P`` (samples),
-``r`` (rules on the path of a correlation). All levels are alike and rules equally likely. This is the only module
-that imports sympy.
+``r`` (rules on the path of a correlation), ``p`` (belief in the right symbol of a child). All levels are alike and
+rules equally likely. This is the only module that imports sympy.
 
 >>> from rhmtheory import symbolic
 >>> symbolic.FORMULAS["sample_complexity_transformer"].expression
@@ -28,8 +28,8 @@ from rhmtheory.support.checks import as_int
 from rhmtheory.support.errors import InputError
 from rhmtheory.theory.laws import LAWS
 
-v, m, s, f, l, k, L, n, P, r = sympy.symbols("v m s f l k L n P r", positive=True)  # noqa: E741
-SYMBOLS = {str(symbol): symbol for symbol in (v, m, s, f, l, k, L, n, P, r)}
+v, m, s, f, l, k, L, n, P, r, p = sympy.symbols("v m s f l k L n P r p", positive=True)  # noqa: E741
+SYMBOLS = {str(symbol): symbol for symbol in (v, m, s, f, l, k, L, n, P, r, p)}
 """The symbols by name."""
 
 
@@ -66,22 +66,29 @@ class Formula:
         return f"$\\displaystyle {self.latex()}$"
 
 
-_B, _A, _C, _E, _F = (
+_B, _A, _C, _E, _F, _D = (
     "arXiv:2406.00048",
     "arXiv:2505.07070",
     "arXiv:2307.02129",
     "arXiv:2605.27734",
     "arXiv:2602.07488",
+    "arXiv:2402.16991",
 )
 _SAMPLES = formulas.sample_complexity(v, m**r, f)
 _SQUARE = formulas.token_correlation(v, m, f, m ** (l - 1), v)
 _BETA = formulas.beta(m, s, log)
+_BELIEF = (m - 1) / (v - m)  # the third root of a cubic, beside 1/v and 1
 _COMPATIBLE = formulas.compatible_symbols(v, m, s, k)
 
 
 def _samples(law: str, level: Any) -> Any:
     """Samples of a law at a hidden level, as the one formula with its number of rules."""
     return _SAMPLES.subs(r, LAWS[law].n_rules(level))
+
+
+def _slope(belief: Any) -> Any:
+    """Slope of the map of beliefs, in factors."""
+    return sympy.factor(formulas.belief_slope(belief, v, m, s, v))
 
 
 FORMULAS: dict[str, Formula] = {
@@ -189,6 +196,31 @@ FORMULAS: dict[str, Formula] = {
     ),
     "annealed_plateau": Formula(
         log(_COMPATIBLE), "ln E[n_k], upper bound of H_k in nats, uniform prior", "exact", ""
+    ),
+    "belief_map": Formula(
+        formulas.belief_map(p, v, m, s, v),
+        "F(p), belief in the right symbol of a node from that of its children, epsilon-process",
+        "asymptotic",
+        _D,
+    ),
+    "belief_slope_uninformed": Formula(
+        _slope(1 / v), "F'(1/v), growth of little information per level; for large v s/m", "asymptotic", ""
+    ),
+    "belief_slope_informed": Formula(
+        _slope(sympy.Integer(1)), "F'(1), growth of little noise per level; for large v s f", "asymptotic", ""
+    ),
+    "belief_star": Formula(_BELIEF, "p*, unstable fixed point of F for s = 2", "asymptotic", ""),
+    "noise_star": Formula(
+        sympy.factor(formulas.noise_of_belief(_BELIEF, v)),
+        "eps*, noise at which the class of a deep tree is lost for s = 2, epsilon-process",
+        "asymptotic",
+        _D,
+    ),
+    "nu": Formula(
+        log(2) / log(_slope(_BELIEF).subs(s, 2).factor()),
+        "exponent of the correlation length in tokens at eps* for s = 2",
+        "asymptotic",
+        _D,
     ),
 }
 """Every closed formula by name."""

@@ -206,8 +206,8 @@ def main() -> None:
     """Record both processes for every depth, then draw."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--levels", type=int, nargs="+", default=[9, 7, 5], metavar="L")
-    parser.add_argument("--grammars", type=int, default=6)
-    parser.add_argument("--samples", type=int, nargs="+", default=[256, 256, 512], help="sentences, one per L")
+    parser.add_argument("--grammars", type=int, default=4)
+    parser.add_argument("--samples", type=int, nargs="+", default=[128, 256, 512], help="sentences, one per L")
     parser.add_argument("--members", type=int, default=128)
     parser.add_argument("--figures", action="store_true", help="draw what is recorded, and compute nothing")
     options = parser.parse_args()
