@@ -1,5 +1,7 @@
 """The lessons of the course: their form, that they run, and that exercises tell right answers from wrong ones."""
 
+import ast
+import json
 import os
 import re
 import subprocess
@@ -7,6 +9,7 @@ import sys
 from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 COURSE = Path(__file__).parents[1] / "docs" / "course"
@@ -144,3 +147,13 @@ def test_the_first_lesson_imports_nothing_of_ours_before_its_last_part():
     codes = [code for code, tags, _ in cells(COURSE / "language.md") if not tags]
     ours = [i for i, code in enumerate(codes) if "rhmtheory" in code]
     assert ours == [len(codes) - 1]
+
+
+def test_recorded_bills_of_a_lesson_are_those_of_the_study():
+    study = json.loads((COURSE.parents[1] / "validation/results/bills/cnn.json").read_text(encoding="utf-8"))
+    (code,) = [code for code, _, _ in cells(COURSE / "two_bills.md") if "recorded = {" in code]
+    shown = ast.literal_eval(code.split("recorded = ")[1].split("\n}")[0] + "}")
+    for bill, columns in shown.items():
+        steps = [step[bill] for step in study["series"][0]["steps"][1:]]
+        recorded = [[step[name] for step in steps] for name in ("best", "low", "high")]
+        assert np.allclose(columns, recorded, rtol=2e-3)
