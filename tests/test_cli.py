@@ -2,6 +2,7 @@
 
 import inspect
 import json
+import shlex
 import sys
 from importlib.util import find_spec
 
@@ -10,7 +11,7 @@ import pytest
 import staircases
 
 import rhmtheory as rt
-from rhmtheory.cli import main, options
+from rhmtheory.cli import cli, main, options
 from rhmtheory.support.progress import progress
 
 ENSEMBLE = ["--v", "8", "--m", "2", "--s", "2", "--L", "3"]
@@ -53,7 +54,46 @@ def test_predict_prints_the_bills_of_online_training(capsys):
     assert "--batch=0 is too small" in run(capsys, "predict", *ENSEMBLE, "--batch", "0")[2]
 
 
+@pytest.mark.parametrize("command", sorted(cli.list_commands(None)))
+def test_every_help_has_an_example_that_is_understood(capsys, command):
+    code, out, _ = run(capsys, command, "--help")
+    assert code == 0
+    (example,) = [line.strip() for line in out.splitlines() if line.strip().startswith("Example: rhmtheory")]
+    name, *args = shlex.split(example.removeprefix("Example: rhmtheory "))
+    assert name == command
+    known = {flag for option in cli.get_command(None, command).params for flag in option.opts}
+    assert {arg for arg in args if arg.startswith("--")} <= known
+    if "--v " in out and command not in ("study",):
+        assert out.count("[required") == 4
+
+
+def test_a_sentence_of_no_tree_is_an_error(capsys):
+    grammar = rt.RHM(8, 2, 2, 3).grammar(0)
+    wrong = next(pair for pair in np.ndindex(8, 8) if grammar.tree([*pair] * 4).level(1)[0] == rt.UNGRAMMATICAL)
+    code, out, err = run(capsys, "tree", *ENSEMBLE, "--tokens", " ".join(map(str, wrong * 4)))
+    assert code == 2
+    assert out.startswith("?")
+    assert "not of this grammar" in err
+
+
+def test_options_that_would_do_nothing_are_refused(capsys):
+    assert "--rate is that of --batch" in run(capsys, "predict", *ENSEMBLE, "--rate", "2")[2]
+    assert "--finite-size is for the figure" in run(capsys, "predict", *ENSEMBLE, "--finite-size")[2]
+
+
+def test_errors_name_the_file_that_was_asked_for(capsys, tmp_path):
+    path = tmp_path / "folder.npy"
+    path.mkdir()
+    for out in (path, "/proc/a.npy"):
+        code, _, err = run(capsys, "sample", *ENSEMBLE, "--out", str(out))
+        assert code == 2
+        assert ".part" not in err
+
+
 def test_predict_where_every_tuple_is_grammatical(capsys):
+    nothing = run(capsys, "predict", "--v", "4", "--m", "4", "--s", "2", "--L", "2")[1]
+    assert "nan" not in nothing
+    assert "no step" in nothing
     content = run_json(capsys, "predict", "--v", "4", "--m", "4", "--s", "2", "--L", "2")
     assert content["predictions"][0]["P"] == {"published": [None, None], "finite_size": [None, None]}  # infinite
 

@@ -49,7 +49,11 @@ def main(args: Sequence[str] | None = None) -> int:
         with suppress(OSError, ValueError, AttributeError):  # so that nothing is left to be flushed at the end
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
-    except (InputError, OSError) as error:
+    except OSError as error:
+        told = f"{error.filename}: {error.strerror}" if error.filename and error.strerror else str(error)
+        click.echo(f"error: {_cut(told)}", err=True)
+        return 2
+    except InputError as error:
         click.echo(f"error: {_cut(str(error))}", err=True)
         return 2
     except ResourceError as error:

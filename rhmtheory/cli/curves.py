@@ -32,6 +32,8 @@ def compare_command(chosen: Chosen, curve: str, law: str, label: str, plot: str 
     files. Without a column loss, one column per grammar, named so. Fields may be separated by semicolons or tabs;
     CURVE - is standard input. Where no grammar is named the plateaus are those of the ensemble, and all curves are
     runs of one grammar.
+
+    Example: rhmtheory compare curve.csv --v 16 --m 4 --s 2 --L 3 --law cnn
     """
     from rhmtheory.comparison import compare, read_curves
     from rhmtheory.comparison.reading import grammars_of

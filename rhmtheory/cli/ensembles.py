@@ -32,9 +32,7 @@ if TYPE_CHECKING:
     help="Plateaus H_k: of the ensemble (chain, the default), or of the grammar (the default where one is named).",
 )
 @click.option("--batch", type=int, help="Batch size of online training: adds samples and updates of each step.")
-@click.option(
-    "--rate", type=float, default=1.0, show_default=True, help="Its learning rate, in units of the width."
-)
+@click.option("--rate", type=float, help="Learning rate with --batch, in units of the width.  [default: 1.0]")
 @click.option("--finite-size", is_flag=True, help="Draw the finite-size steps, not the published ones.")
 @grammar_options("none, the ensemble")
 def predict_command(
@@ -42,7 +40,7 @@ def predict_command(
     architectures: tuple[str, ...],
     plateaus: str | None,
     batch: int | None,
-    rate: float,
+    rate: float | None,
     finite_size: bool,
     plot: str | None,
     as_json: bool,
@@ -50,7 +48,14 @@ def predict_command(
     """Sample complexities, plateaus and exponents of the learning curves.
 
     With --plateaus quenched, --seed is that of the grammars averaged over.
+
+    Example: rhmtheory predict --v 16 --m 4 --s 2 --L 3 --architecture cnn
     """
+    if rate is not None and batch is None:
+        raise click.UsageError("--rate is that of --batch: give --batch, too, or leave --rate out.")
+    if finite_size and not plot:
+        raise click.UsageError("--finite-size is for the figure: give --plot FILE, too. Tables show both.")
+    rate = 1.0 if rate is None else rate
     rhm, names = chosen.rhm, architectures or tuple(ARCHITECTURES)
     given: Any = plateaus or ("grammar" if chosen.origin else None)
     source: dict[str, Any] = {"grammar": chosen.described() if given == "grammar" else None}
@@ -90,6 +95,8 @@ def correlations_command(chosen: Chosen, grammars: int | None, plot: str | None,
     Where a grammar is named, its own covariances with the last token stand beside them, exactly. With --grammars,
     too, the mean square measured on drawn grammars (--seed is theirs, too). The figure shows all against distance,
     with the grammar of seed 0 where none is named.
+
+    Example: rhmtheory correlations --v 8 --m 2 --s 2 --L 4 --seed 0
     """
     rows: list[dict[str, Any]] = [{"level": level.number} for level in chosen.shape.levels]
     if chosen.has_ensemble or grammars is not None or plot:
@@ -170,7 +177,10 @@ def _measured_table(rows: list[dict[str, Any]], grammars: int) -> Table:
 def plateaus_command(
     chosen: Chosen, grammars: int | None, samples: int | None, plot: str | None, as_json: bool
 ) -> None:  # fmt: skip
-    """Entropy of the last token given the s**k - 1 tokens before it."""
+    """Entropy of the last token given the s**k - 1 tokens before it.
+
+    Example: rhmtheory plateaus --v 8 --m 2 --s 2 --L 3
+    """
     shape = chosen.shape
     if samples is None:
         columns = {"grammar": chosen.grammar.plateaus()}

@@ -36,6 +36,8 @@ class Command(click.Command):
         **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
+        # the example stays on its line
+        self.help = (self.help or "").replace("\n\nExample: ", "\n\n\b\nExample: ")
         self._words, self._ways_out = dict(words or {}), dict(ways_out or {})
 
     def invoke(self, ctx: click.Context) -> Any:
@@ -102,11 +104,13 @@ class OutputFile(click.Path):
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables.")
 plot_option = click.option("--plot", type=OutputFile(FIGURES), help="Write a figure (png, pdf or svg).")
 
-_ENSEMBLE = (
-    click.option("--v", type=PerLevel(), help="Symbols per level."),
-    click.option("--m", type=PerLevel(), help="Production rules per symbol."),
-    click.option("--s", type=PerLevel(), help="Children per rule."),
-    click.option("--L", "levels", type=int, help="Levels of rules."),
+_SIZES = {
+    "v": (PerLevel(), "Symbols per level."),
+    "m": (PerLevel(), "Production rules per symbol."),
+    "s": (PerLevel(), "Children per rule."),
+    "L": (click.INT, "Levels of rules."),
+}
+_CLASSES = (
     click.option("--n", type=int, help="Root symbols (classes); by default v."),
     click.option("--zipf", "exponent", type=float, help="Rule probabilities ~ r**-(1 + this)."),
 )
@@ -119,13 +123,22 @@ _GRAMMAR = (
 )  # fmt: skip
 
 
+def _ensemble_of(mark: str) -> tuple[Callable[..., Any], ...]:
+    """Options --v --m --s --L --n --zipf, those that must be given marked so in the help."""
+    sizes = (
+        click.option(f"--{name}", "levels" if name == "L" else name, type=kind, help=f"{text}  [{mark}]")
+        for name, (kind, text) in _SIZES.items()
+    )
+    return (*sizes, *_CLASSES)
+
+
 def ensemble_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add --v --m --s --L --n --zipf, and hand the command the ensemble as ``rhm``."""
 
     def run(**given: Any) -> Any:
         return command(rhm=_ensemble(given), **given)
 
-    return _with_options(run, command, _ENSEMBLE)
+    return _with_options(run, command, _ensemble_of("required"))
 
 
 class Chosen:
@@ -183,7 +196,7 @@ def grammar_options(unnamed: str) -> Callable[[Callable[..., Any]], Callable[...
         def run(**given: Any) -> Any:
             return command(chosen=_chosen(given), **given)
 
-        return _with_options(run, command, (*_ENSEMBLE, seed, *_GRAMMAR))
+        return _with_options(run, command, (*_ensemble_of("required, or --grammar"), seed, *_GRAMMAR))
 
     return add
 

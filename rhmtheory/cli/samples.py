@@ -34,7 +34,10 @@ from rhmtheory.cli.output import print_json, save_figure
 def thresholds_command(
     rhm: RHM, laws: tuple[str, ...], highest_level: int | None, plot: str | None, as_json: bool, **options: Any
 ) -> None:  # fmt: skip
-    """Measure sample complexities with the clustering learner, against theory."""
+    """Measure sample complexities with the clustering learner, against theory.
+
+    Example: rhmtheory thresholds --v 8 --m 2 --s 2 --L 3 --grammars 2
+    """
     from rhmtheory.learner import thresholds
 
     names = laws or ("shared", "unshared")
@@ -61,7 +64,10 @@ def thresholds_command(
 @click.option("--segments", type=int, default=16, show_default=True, help="Pieces left out in turn for intervals.")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False))
 def corpus_command(file: str, as_bytes: bool, plot: str | None, as_json: bool, **options: Any) -> None:
-    """Predict the exponent of the loss against data for a text FILE, or a .npy file of token ids."""
+    """Predict the exponent of the loss against data for a text FILE, or a .npy file of token ids.
+
+    Example: rhmtheory corpus book.txt --top 64 --plot decays.png
+    """
     from rhmtheory.corpus.decays import analyse_corpus
 
     result = analyse_corpus(file, "bytes" if as_bytes else "characters", **options)

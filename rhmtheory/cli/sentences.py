@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from rhmtheory import InputError
+from rhmtheory import UNGRAMMATICAL, InputError
 from rhmtheory.cli.options import Chosen, Command, OutputFile, grammar_options, json_option, plot_option
 from rhmtheory.cli.output import print_json, save_figure
 from rhmtheory.support.checks import as_int
@@ -37,7 +37,10 @@ def sample_command(
     plot: str | None,
     as_json: bool,
 ) -> None:
-    """Draw sentences, one per line; --plot draws the tree of the first."""
+    """Draw sentences, one per line; --plot draws the tree of the first.
+
+    Example: rhmtheory sample --v 8 --m 2 --s 2 --L 3 --count 5
+    """
     if out and trees:
         raise click.UsageError(
             "--out writes the tokens alone, and Grammar.parse finds their trees: leave out --trees."
@@ -84,7 +87,12 @@ def tree_command(
     plot: str | None,
     as_json: bool,
 ) -> None:
-    """Draw the derivation of a sentence, the root first; "?" stands where no rule produces the tuple below."""
+    """Draw the derivation of a sentence, the root first.
+
+    "?" stands where no rule produces the tuple below; the exit code is then 2.
+
+    Example: rhmtheory tree --v 8 --m 2 --s 2 --L 3 --sample-seed 1
+    """
     grammar = chosen.grammar
     if tokens is None:
         _check_printable(chosen.shape.d, "fewer levels")
@@ -96,8 +104,10 @@ def tree_command(
         save_figure(plot, derivation.plot)
     if as_json:
         print_json({"levels": [x.tolist() for x in derivation.levels], "grammar": chosen.described()})
-        return
-    click.echo(str(derivation))
+    else:
+        click.echo(str(derivation))
+    if (derivation.levels[-1] == UNGRAMMATICAL).any():
+        raise click.UsageError("The sentence is not of this grammar: no rule produces what stands below each ?.")
 
 
 def _check_printable(tokens: int, way_out: str) -> None:

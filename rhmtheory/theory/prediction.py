@@ -122,7 +122,11 @@ class Prediction(ByValue):
         rows = [(str(k), f"{a:.4f}", f"{b:.4f}", f"{P:.4g}", _number(Q)) for k, (a, b, P, Q) in enumerate(steps)]
         few = self.few_level_exponent
         factor = f"{self.law.step_text} = {self.step_factor:.4g}"
-        exponents = f"{self.exponent:.4f}", f"{few.published:.4f}", _number(few.finite_size, ".4f")
+        slopes = (
+            _number(x, ".4f") if np.isfinite(P).any() else "no step"  # with f = 1 nothing can be learnt
+            for x, P in ((few.published, self.P.published), (few.finite_size, self.P.finite_size))
+        )
+        exponents = f"{self.exponent:.4f}", *slopes
         heads = "factor per level", "many levels", "few, published", "few, finite-size"
         return [
             tables.Table(title, ("k", "H_k", "H_(k+1)", "P_k published", "P_k finite-size"), tuple(rows)),

@@ -29,7 +29,7 @@ def _part_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
-@click.command("study", cls=Command)
+@click.command("study", cls=Command, words={"threads": "--workers"})
 @json_option
 @plot_option
 @click.argument("preset")
