@@ -67,6 +67,30 @@ def test_loads_of_site(tmp_path):
     ]
 
 
+@pytest.mark.parametrize("path", [*PAGES, DOCS.parent / "README.md"], ids=lambda path: path.stem)
+def test_links_lead_somewhere_and_pictures_have_words(path):
+    text = path.read_text(encoding="utf-8")
+    bare = CODE.sub("", text)
+    for target in re.findall(r"\{doc\}`(?:[^`<]*<)?([^`>]+)>?`", text):
+        if not target.startswith("gallery/"):  # made by the build
+            assert (path.parent / f"{target}.md").exists(), target
+    for words, target in re.findall(r"!\[([^\]]*)\]\(([^)]+)\)", bare):
+        assert words, target
+    for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", bare):
+        assert (path.parent / target).exists(), target
+    for target, rest in re.findall(r"```\{figure\} (\S+)\n(.*?)```", text, re.DOTALL):
+        assert (path.parent / target).exists(), target
+        assert ":alt: " in rest, target
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/index.md"])
+def test_python_of_the_first_screen_runs(page, capsys):
+    names = {}
+    for code in re.findall(r"^```python\n(.*?)^```", (DOCS.parent / page).read_text(encoding="utf-8"), re.M | re.S):
+        exec(code, names)
+    assert "P_k published" in capsys.readouterr().out
+
+
 # --- the house --------------------------------------------------------------------------------------------
 
 
