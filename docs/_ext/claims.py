@@ -251,8 +251,8 @@ def _of_noise() -> Iterator[Claim]:
 
 
 def _of_filtered() -> Claim:
-    grammar = rt.RHM(v=16, m=4, s=2, L=4).grammar(seed=0)
-    found = grammar.filtered_plateaus(samples=2048)
+    rhm = rt.RHM(v=16, m=4, s=2, L=4)
+    found = rhm.grammar(seed=0).filtered_plateaus(samples=2048)
     return Claim(
         "Transformers come to predict as belief propagation on filtered trees does, of one level after the other "
         f"({PAPERS['2408.15138']})",
@@ -260,7 +260,7 @@ def _of_filtered() -> Claim:
         '`Grammar.next_token_filtered`, `evaluate(..., against="filtered")`',
         [
             (
-                f"ideal loss of the last token in each filtered law, {_name(grammar.rhm)}, $k = 0, ..., L$",
+                f"ideal loss of the last token in each filtered law, {_name(rhm)}, $k = 0, ..., L$",
                 ", ".join(f"{x:.3f}" for x in found.mean),
                 f"standard error at most {found.standard_error.max():.3f}",
             ),

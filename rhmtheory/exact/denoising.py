@@ -148,10 +148,11 @@ def denoised(
     key = int(as_generator(seed).integers(1 << 63))
     rows = [_one_noise(tables, float(x), process, samples, key, threads) for x in levels]
     changed, changed_error, chi, length, covariance = (np.array(column) for column in zip(*rows, strict=True))
-    return Denoised(process, samples, levels, changed, changed_error, *chi.T.copy(), *length.T.copy(), covariance)
+    (chi, chi_error), (xi, xi_error) = chi.T.copy(), length.T.copy()
+    return Denoised(process, samples, levels, changed, changed_error, chi, chi_error, xi, xi_error, covariance)
 
 
-def changes(
+def _changes(
     tables: Tables,
     noise: float,
     *,
@@ -191,7 +192,7 @@ def _one_noise(
     tables: Tables, noise: float, process: str, samples: int, key: int, threads: int | None
 ) -> tuple[Any, ...]:
     rng = np.random.default_rng(key)
-    found = changes(tables, noise, process=process, samples=samples, rng=rng, threads=threads)
+    found = _changes(tables, noise, process=process, samples=samples, rng=rng, threads=threads)
     of_samples = [one.mean(axis=1) for one in found]
     changed = [float(x.mean()) for x in of_samples]
     error = [float(x.std(ddof=1) / np.sqrt(samples)) for x in of_samples]

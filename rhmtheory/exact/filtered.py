@@ -114,7 +114,8 @@ def next_token_filtered(
     if tokens.ndim != 2 or tokens.shape[1] >= shape.d:
         raise InputError("prefix", NOT_SAID, f"has shape {tokens.shape}", f"give (P, t) with t < d={shape.d}")
     check_tokens(tokens, shape.n_symbols(0), "the grammar has fewer symbols than {needed}")
-    n, t, span = *tokens.shape, shape.span(k)
+    n, t = tokens.shape
+    span = shape.span(k)
     node, within = divmod(t, span)
     above = _root_weights(tables, tokens[:, : node * span].astype(np.int64), k)
     expected = above @ _from_root(tables, k, node)

@@ -280,7 +280,8 @@ def _fit(x: Tensor, targets: Sequence[Tensor], n: int, penalty: float) -> list[t
             yield p[rows], part.view(-1, *p.shape[1:]).log_softmax(dim=-1)
 
     def divergence(p: Tensor, log_q: Tensor) -> Tensor:
-        return (torch.special.xlogy(p, p) - p * log_q).sum(dim=-1).mean(dim=0)
+        each: Tensor = torch.special.xlogy(p, p) - p * log_q
+        return each.sum(dim=-1).mean(dim=0)
 
     def loss() -> Tensor:
         optimiser.zero_grad()
