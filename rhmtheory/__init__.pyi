@@ -11,6 +11,7 @@ from . import theory as theory
 from . import tree as tree
 from .comparison.bills import two_bills as two_bills
 from .comparison.entry import compare as compare
+from .comparison.learners import learning_curve as learning_curve
 from .corpus.decays import analyse_corpus as analyse_corpus
 from .corpus.pairs import count_pairs as count_pairs
 from .ensemble.parameters import zipf as zipf

@@ -7,6 +7,8 @@ from .findings import Finding as Finding
 from .findings import verdict as verdict
 from .ladders import Ladder as Ladder
 from .ladders import ladder as ladder
+from .learners import LearnerCurve as LearnerCurve
+from .learners import learning_curve as learning_curve
 from .measurement import Measurement as Measurement
 from .measurement import measure as measure
 from .ratios import Ratio as Ratio

@@ -12,7 +12,7 @@ _LONGEST_VALUE = 80
 _NAME = re.compile(r"`([^`]+)`")
 
 
-class _Explained:
+class _ExplainedError(Exception):
     """An error of four parts; whoever shows it decides how parameters are called."""
 
     def __init__(self, name: str, value: Any = NOT_SAID, rule: str = "", way_out: str = "") -> None:
@@ -39,7 +39,7 @@ class _Explained:
         return self.render()
 
 
-class InputError(_Explained, ValueError):
+class InputError(_ExplainedError, ValueError):
     """A value the caller gave breaks a rule; its text names the value, the rule and the way out.
 
     Parameters
@@ -63,7 +63,7 @@ class InputError(_Explained, ValueError):
     """
 
 
-class ResourceError(_Explained, RuntimeError):
+class ResourceError(_ExplainedError, RuntimeError):
     """The machine could not do what was asked: a disk is full, a worker was ended, memory does not suffice.
 
     The parameters are those of `InputError`.

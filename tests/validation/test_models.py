@@ -133,7 +133,7 @@ def test_filters_have_the_children_of_their_level(kind):
 def test_the_fast_form_gives_the_numbers_of_the_plain_module(kind, rhm):
     """Logits and gradients, with the weights of each replica; all tokens of a decoder."""
     network, tokens = make(kind, rhm=rhm), tokens_for(d=rhm.d)
-    logits = network.autoregressive(tokens) if kind == "decoder" else network(tokens)
+    logits = network.every_token(tokens) if kind == "decoder" else network(tokens)
     logits.square().sum().backward()
     for r in range(2):
         module = spec(kind, WIDTH, heads=2).module(rhm).double()
@@ -228,12 +228,12 @@ def test_tied_locally_connected_network_is_the_convolutional_one():
 def test_autoregressive_decoder_predicts_every_token_from_those_before():
     network, tokens = make("decoder"), tokens_for()
     expected = torch.stack([torch.stack([slow_decoder(network, r, row) for row in tokens[r]]) for r in range(2)])
-    logits = network.autoregressive(tokens)
+    logits = network.every_token(tokens)
     torch.testing.assert_close(logits, expected)
     torch.testing.assert_close(logits[:, :, -1], network(tokens))
     other = tokens.clone()
     other[..., 4] = (other[..., 4] + 1) % V
-    changed = (network.autoregressive(other) != logits).any(dim=-1)
+    changed = (network.every_token(other) != logits).any(dim=-1)
     assert not changed[..., :5].any()
     assert changed[..., 5:].all()
 

@@ -99,7 +99,7 @@ def test_a_step_follows_the_gradient_of_the_loss_of_its_batch(objective):
     for step in range(1, 6):
         tokens = twin.examples._batches.batch().long()
         if objective == "all":
-            logits, aims = network.autoregressive(tokens).flatten(0, 2), tokens.flatten()
+            logits, aims = network.every_token(tokens).flatten(0, 2), tokens.flatten()
         else:
             logits, aims = network(tokens).flatten(0, 1), tokens[..., -1].flatten()
         network.zero_grad()

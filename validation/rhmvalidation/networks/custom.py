@@ -17,6 +17,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from rhmtheory.support.errors import InputError
 from rhmtheory.tree import Shape
+from rhmvalidation.networks.objectives import WHOLE
 from rhmvalidation.networks.stack import Network, State, evaluating
 
 
@@ -34,6 +35,9 @@ class AdaptedNetwork(Network):
         Returns a module with weights drawn from torch's global generator.
     name : str
         For messages.
+    objective : str
+        With ``class`` logits are (B, n); with ``masked`` and ``denoise`` all tokens may be read, hidden ones are
+        ids ``v``.
 
     Raises
     ------
@@ -41,7 +45,9 @@ class AdaptedNetwork(Network):
         For a module without parameters, or one whose replicas cannot be stacked.
     """
 
-    def __init__(self, shape: Shape, replicas: int, make: Callable[[], nn.Module], name: str) -> None:
+    def __init__(
+        self, shape: Shape, replicas: int, make: Callable[[], nn.Module], name: str, *, objective: str = "last"
+    ) -> None:
         with torch.random.fork_rng(devices=[]):
             modules = [make() for _ in range(replicas)]
         try:
@@ -52,7 +58,7 @@ class AdaptedNetwork(Network):
             ) from error
         if not any(parameter.requires_grad for parameter in parameters.values()):
             raise InputError(name, rule="has no parameters to train")
-        super().__init__(shape, parameters, buffers)
+        super().__init__(shape, parameters, buffers, objective=objective)
         self.name, self._make = name, make
         self._base = (modules[0],)  # in a tuple, so that its parameters are not found among ours
         self._places = _places(modules[0])
@@ -64,10 +70,15 @@ class AdaptedNetwork(Network):
         logits = self._logits(tokens)
         return logits[:, :, -1] if logits.dim() == 4 else logits
 
-    def autoregressive(self, tokens: Tensor) -> Tensor:
-        """Logits of every token given those before it, (R, B, d, v)."""
+    def positions(self, tokens: Tensor) -> Tensor:
+        """Logits of every token, (R, B, d, v), or of the one that is read out, (R, B, 1, v)."""
         logits = self._logits(tokens)
-        return logits if logits.dim() == 4 else super().autoregressive(tokens)
+        return logits if logits.dim() == 4 else logits[:, :, None]
+
+    def every_token(self, tokens: Tensor) -> Tensor:
+        """Logits of every token, (R, B, d, v)."""
+        logits = self._logits(tokens)
+        return logits if logits.dim() == 4 else super().every_token(tokens)
 
     def _logits(self, tokens: Tensor) -> Tensor:
         tokens, tensors = tokens.long(), self.tensors()
@@ -90,12 +101,14 @@ class AdaptedNetwork(Network):
                 "it must return a tensor of logits, of shape (B, v) or (B, d, v)",
             )
             raise InputError(self.name, rule=rule, way_out=way_out)
-        if tuple(logits.shape) not in ((B, self.v), (B, self.d, self.v)):
+        shapes = {"(B, v)": (B, self.v), "(B, d, v)": (B, self.d, self.v)}
+        if self.objective == "class":
+            shapes = {"(B, n)": (B, self.outputs)}
+        if tuple(logits.shape) not in shapes.values():
             raise InputError(
                 self.name,
                 rule=f"maps ids of shape {(B, self.d)} to {tuple(logits.shape)}",
-                way_out=f"it must give logits of shape (B, v) = {(B, self.v)}, "
-                f"or (B, d, v) = {(B, self.d, self.v)}",
+                way_out=f"it must give logits of shape {', or '.join(f'{n} = {x}' for n, x in shapes.items())}",
             )
         return logits
 
@@ -145,16 +158,19 @@ class AdaptedNetwork(Network):
         later = position >= position[:, None]  # (changed from, position)
         changed = torch.where(later, (sentence + 1) % self.v, sentence)
         rows = torch.cat([sentence[None], changed]).expand(self.replicas, -1, -1)
+        masks = objective == "masked"
         try:
             with evaluating(self):
-                logits = self.autoregressive(rows)[0] if objective == "all" else self(rows)[0]
+                if objective in WHOLE:  # nothing that is shown has to be left out
+                    self(torch.where(later, self.v, sentence).expand(self.replicas, -1, -1) if masks else rows)
+                    return
+                logits = self.every_token(rows)[0] if objective == "all" else self(rows)[0]
         except InputError:
             raise
         except Exception as error:
-            rule, said = (
-                f"fails on ids of shape (B, d) = {(self.d + 1, self.d)}",
-                f"{type(error).__name__}: {error}",
-            )
+            hidden = f", where id v = {self.v} is a hidden token" if masks else ""
+            rule = f"fails on ids of shape (B, d) = {(self.d + 1, self.d)}{hidden}"
+            said = f"{type(error).__name__}: {error}"
             raise InputError(self.name, rule=rule, way_out=said) from error
         if objective == "all":
             moved = (logits[1:] - logits[0]).abs().amax(dim=-1)[~(position > position[:, None])]

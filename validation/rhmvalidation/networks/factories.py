@@ -7,7 +7,7 @@ from rhmvalidation.networks import plain
 from rhmvalidation.networks.spec import NetworkSpec
 
 
-def cnn(shape: Shape, *, width: int) -> plain.ConvolutionalNetwork:
+def cnn(shape: Shape, *, width: int, objective: str = "last") -> plain.ConvolutionalNetwork:
     """Return a hierarchical CNN, (B, d) to (B, v): one filter per level, shared by all positions.
 
     Parameters
@@ -15,6 +15,8 @@ def cnn(shape: Shape, *, width: int) -> plain.ConvolutionalNetwork:
     shape : Shape
     width : int
         Channels of every layer.
+    objective : str
+        What it will be trained on: ``last``, ``class`` (logits (B, n)), or ``masked``.
 
     Examples
     --------
@@ -23,10 +25,10 @@ def cnn(shape: Shape, *, width: int) -> plain.ConvolutionalNetwork:
     >>> cnn(RHM(v=8, m=2, s=2, L=3), width=16)(torch.zeros(5, 8, dtype=torch.long)).shape
     torch.Size([5, 8])
     """
-    return _made("cnn", shape, width=width)
+    return _made("cnn", shape, objective, width=width)
 
 
-def lcn(shape: Shape, *, width: int) -> plain.LocallyConnectedNetwork:
+def lcn(shape: Shape, *, width: int, objective: str = "last") -> plain.LocallyConnectedNetwork:
     """Return a locally connected network, (B, d) to (B, v): a filter of its own for every position.
 
     Parameters
@@ -34,11 +36,15 @@ def lcn(shape: Shape, *, width: int) -> plain.LocallyConnectedNetwork:
     shape : Shape
     width : int
         Channels of every layer.
+    objective : str
+        What it will be trained on: ``last``, ``class`` or ``masked``.
     """
-    return _made("lcn", shape, width=width)
+    return _made("lcn", shape, objective, width=width)
 
 
-def fcn(shape: Shape, *, width: int, depth: int | None = None) -> plain.FullyConnectedNetwork:
+def fcn(
+    shape: Shape, *, width: int, depth: int | None = None, objective: str = "last"
+) -> plain.FullyConnectedNetwork:
     """Return a fully connected network, (B, d) to (B, v), which knows nothing of the tree.
 
     Parameters
@@ -47,11 +53,15 @@ def fcn(shape: Shape, *, width: int, depth: int | None = None) -> plain.FullyCon
     width : int
     depth : int, optional
         Layers; L by default.
+    objective : str
+        What it will be trained on: ``last``, ``class`` or ``masked``.
     """
-    return _made("fcn", shape, width=width, depth=depth)
+    return _made("fcn", shape, objective, width=width, depth=depth)
 
 
-def attention(shape: Shape, *, width: int, heads: int = 1, depth: int | None = None) -> plain.AttentionOnly:
+def attention(
+    shape: Shape, *, width: int, heads: int = 1, depth: int | None = None, objective: str = "last"
+) -> plain.AttentionOnly:
     """Return a network of attention layers and nothing else, (B, d) to (B, v).
 
     Parameters
@@ -62,11 +72,15 @@ def attention(shape: Shape, *, width: int, heads: int = 1, depth: int | None = N
     heads : int
     depth : int, optional
         Layers; L by default.
+    objective : str
+        What it will be trained on: ``last``, ``class``, ``masked`` or ``denoise``.
     """
-    return _made("attention", shape, width=width, heads=heads, depth=depth)
+    return _made("attention", shape, objective, width=width, heads=heads, depth=depth)
 
 
-def decoder(shape: Shape, *, width: int, heads: int = 1, depth: int | None = None) -> plain.Decoder:
+def decoder(
+    shape: Shape, *, width: int, heads: int = 1, depth: int | None = None, objective: str = "last"
+) -> plain.Decoder:
     """Return a GPT-like causal decoder, (B, d) to (B, d, v): logits of every token given those before it.
 
     Parameters
@@ -77,9 +91,11 @@ def decoder(shape: Shape, *, width: int, heads: int = 1, depth: int | None = Non
     heads : int
     depth : int, optional
         Blocks; L by default.
+    objective : str
+        What it will be trained on: ``last`` or ``all``, ``class``, ``masked`` or ``denoise``.
     """
-    return _made("decoder", shape, width=width, heads=heads, depth=depth)
+    return _made("decoder", shape, objective, width=width, heads=heads, depth=depth)
 
 
-def _made(name: str, shape: Shape, **arguments: int | None):  # type: ignore[no-untyped-def]
-    return NetworkSpec(name, arguments).module(shape)
+def _made(name: str, shape: Shape, objective: str, **arguments: int | None):  # type: ignore[no-untyped-def]
+    return NetworkSpec(name, arguments).module(shape, objective)

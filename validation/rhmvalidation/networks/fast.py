@@ -1,6 +1,7 @@
 """The networks of `plain`, many replicas at once and with fewer products: the same numbers within rounding.
 
-All take token ids ``(R, B, d)`` and return logits ``(R, B, v)`` for the last token, which they never read.
+All take token ids ``(R, B, d)`` and return logits ``(R, B, v)`` for the last token, which they never read; with the
+objectives of whole sentences see `plain`.
 
 Index legend: R replicas, B batch, G groups of blocks that meet one filter, n blocks, s children, w width.
 """
@@ -15,11 +16,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from rhmtheory.support.errors import InputError
 from rhmtheory.tree import Shape
 from rhmvalidation.networks import _repeats as repeats
 from rhmvalidation.networks import plain
 from rhmvalidation.networks._attention import attend, attend_last, look_up, times
-from rhmvalidation.networks.plain import mask_last, normalise
+from rhmvalidation.networks.objectives import EVERY_TOKEN, WHOLE, alike
+from rhmvalidation.networks.plain import normalise
 from rhmvalidation.networks.stack import Network
 
 _WORTH_SAVING = 6e6
@@ -35,6 +38,7 @@ class FastNetwork(Network):
     ----------
     shape : Shape
     replicas : int
+    objective : str
     **arguments
         Those of the plain network.
     """
@@ -43,20 +47,30 @@ class FastNetwork(Network):
     thrifty: bool | None = None
     """Whether what repeats in a batch is computed once. None: where it pays, by size."""
 
-    def __init__(self, shape: Shape, replicas: int, **arguments: Any) -> None:
+    def __init__(self, shape: Shape, replicas: int, *, objective: str = "last", **arguments: Any) -> None:
         with torch.device("meta"):
-            form = self.plain(shape, **arguments)
+            form = self.plain(shape, objective=objective, **arguments)
         stacked = {name: nn.Parameter(torch.empty(replicas, *p.shape)) for name, p in form.named_parameters()}
-        super().__init__(shape, stacked)
+        super().__init__(shape, stacked, objective=objective)
         self.width, self._form = form.width, (form,)  # in a tuple, so that its parameters are not found among ours
 
     def __getitem__(self, name: str) -> Tensor:
         """Stacked parameter of that name."""
         return self.stacked[self.parameter_names.index(name)]
 
+    def seen(self, tokens: Tensor) -> Tensor:
+        """Return what the network sees of ids (R, B, d), as int64; ``v`` is the mask."""
+        return self._form[0].seen(tokens)
+
     def rate_scale(self) -> float:
         """Return the factor that the parametrisation puts on the learning rate."""
         return self._form[0].rate_scale()
+
+    def check(self, objective: str) -> None:
+        """Raise `InputError` for a network that was made for another objective."""
+        if not alike(objective, self.objective):
+            rule = f"is not what this network was made for, {self.objective!r}"
+            raise InputError("objective", objective, rule, f"make it with `objective`={objective!r}")
 
     def _draw(self, generators: Sequence[torch.Generator]) -> None:
         for name in self._drawn():
@@ -86,8 +100,8 @@ class _Hierarchical(FastNetwork):
 
     shared: bool
 
-    def __init__(self, shape: Shape, replicas: int, width: int) -> None:
-        super().__init__(shape, replicas, width=width)
+    def __init__(self, shape: Shape, replicas: int, width: int, *, objective: str = "last") -> None:
+        super().__init__(shape, replicas, objective=objective, width=width)
         levels = range(1, shape.L + 1)
         self.branches = [shape.n_children(level) for level in levels]
         self.positions = [shape.width(level) for level in levels]
@@ -96,7 +110,7 @@ class _Hierarchical(FastNetwork):
     def multiplications(self) -> int:
         """Count those of the hidden layers and the readout; lookups multiply nothing."""
         inputs = sum(positions * s for positions, s in zip(self.positions[1:], self.branches[1:], strict=True))
-        return inputs * self.width**2 + self.width * self.v
+        return inputs * self.width**2 + self.width * self.outputs
 
     def forward(self, tokens: Tensor) -> Tensor:
         """Return logits of the last token, (R, B, v), from ids (R, B, d)."""
@@ -111,7 +125,7 @@ class _Hierarchical(FastNetwork):
         are then, too, and in the last level always.
         """
         R, B, _ = tokens.shape
-        ids = mask_last(tokens, self.v)
+        ids = self.seen(tokens)
         index: Tensor | None = ids.view(R, -1) if self.shared else ids.transpose(1, 2).reshape(-1, B)
         rows, symbols = tokens, self.v + 1
         for level, s in enumerate(self.branches):
@@ -179,20 +193,22 @@ class FullyConnectedNetwork(FastNetwork):
 
     plain = plain.FullyConnectedNetwork
 
-    def __init__(self, shape: Shape, replicas: int, width: int, depth: int | None = None) -> None:
-        super().__init__(shape, replicas, width=width, depth=depth)
+    def __init__(
+        self, shape: Shape, replicas: int, width: int, depth: int | None = None, *, objective: str = "last"
+    ) -> None:
+        super().__init__(shape, replicas, objective=objective, width=width, depth=depth)
         self.depth = depth or shape.L
 
     def multiplications(self) -> int:
         """Count those of the hidden layers and the readout."""
-        return (self.depth - 1) * self.width**2 + self.width * self.v
+        return (self.depth - 1) * self.width**2 + self.width * self.outputs
 
     def forward(self, tokens: Tensor) -> Tensor:
         """Return logits of the last token, (R, B, v), from ids (R, B, d)."""
-        places = self.d - 1
+        places = self.d if self.objective in WHOLE else self.d - 1
         first = self["layers.0.weight"].view(-1, places, self.v, self.width)
         table = torch.arange(places, device=tokens.device)
-        x = look_up(first, tokens[..., :-1].long(), table, whitened=True)
+        x = look_up(first, tokens[..., :places].long(), table, whitened=True)
         x = torch.relu(x / math.sqrt(places * self.v))
         for i in range(1, self.depth):
             x = torch.relu(torch.bmm(x, self[f"layers.{i}.weight"] / math.sqrt(self.width)))
@@ -207,8 +223,17 @@ class _Transformer(FastNetwork):
     mixes = ""
     """Place of the attention within a layer."""
 
-    def __init__(self, shape: Shape, replicas: int, width: int, heads: int = 1, depth: int | None = None) -> None:
-        super().__init__(shape, replicas, width=width, heads=heads, depth=depth)
+    def __init__(
+        self,
+        shape: Shape,
+        replicas: int,
+        width: int,
+        heads: int = 1,
+        depth: int | None = None,
+        *,
+        objective: str = "last",
+    ) -> None:
+        super().__init__(shape, replicas, objective=objective, width=width, heads=heads, depth=depth)
         self.heads, self.depth = heads, depth or shape.L
         self.scale = width**-0.5 if self.scaled else 1.0
 
@@ -216,7 +241,11 @@ class _Transformer(FastNetwork):
         """Count those of the attention layers and the readout."""
         T, w = self.d, self.width
         full = 4 * T * w * w + 2 * T * T * w
-        return (self.depth - 1) * full + 2 * T * w * w + 2 * w * w + 2 * T * w + w * self.v
+        return (self.depth - 1) * full + 2 * T * w * w + 2 * w * w + 2 * T * w + w * self.outputs
+
+    def positions(self, tokens: Tensor) -> Tensor:
+        """Return logits of every token, (R, B, d, v), or of the class, (R, B, 1, n)."""
+        return self.every_token(tokens) if self.objective in EVERY_TOKEN else super().positions(tokens)
 
     def embed(self, ids: Tensor) -> Tensor:
         """Return embeddings plus positions, (R, B, d, w); id ``v`` is the mask."""
@@ -252,21 +281,31 @@ class AttentionOnly(_Transformer):
     plain, scaled = plain.AttentionOnly, True
 
     def forward(self, tokens: Tensor) -> Tensor:
-        """Return logits of the last token, (R, B, v), from ids (R, B, d)."""
-        ids, y = mask_last(tokens, self.v), None
+        """Return logits of the last token or the class, (R, B, v), from ids (R, B, d)."""
+        return torch.bmm(self._mixed(tokens, last_only=True)[:, :, -1], self["readout"] * self.scale)
+
+    def every_token(self, tokens: Tensor) -> Tensor:
+        """Return logits of every token of a whole sentence, (R, B, d, v)."""
+        if self.objective not in EVERY_TOKEN:
+            return super().every_token(tokens)
+        return times(self._mixed(tokens, last_only=False), self["readout"] * self.scale)
+
+    def _mixed(self, tokens: Tensor, *, last_only: bool) -> Tensor:
+        """Output of the last layer, (R, B, d or 1, w)."""
+        ids, y = self.seen(tokens), None
         # nothing stands between two layers, so that the mixing matrix of one is multiplied into those of the next,
         # w * w * 3 w products, and no vector of the batch is mixed, B d w * w
         merged = self._saves(6 * self.width <= tokens.shape[1] * self.d)
         for i in range(self.depth):
             matrices = torch.bmm(self.mix(i - 1), self.qkv(i)) if i and merged else self.qkv(i)
-            if i == self.depth - 1:
+            if last_only and i == self.depth - 1:
                 y = attend_last(self.embed(ids) if y is None else y, matrices, self.heads)
             else:
                 y = attend(self._first(ids, matrices) if y is None else times(y, matrices), self.heads)
             if not merged or i == self.depth - 1:
                 y = times(y, self.mix(i))
         assert y is not None
-        return torch.bmm(y[:, :, -1], self["readout"] * self.scale)
+        return y
 
 
 class Decoder(_Transformer):
@@ -287,8 +326,8 @@ class Decoder(_Transformer):
         """Return logits of the last token, (R, B, v), from ids (R, B, d)."""
         return torch.bmm(normalise(self._stream(tokens, last_only=True)[:, :, -1]), self["readout"])
 
-    def autoregressive(self, tokens: Tensor) -> Tensor:
-        """Return logits of every token given those before it, (R, B, d, v)."""
+    def every_token(self, tokens: Tensor) -> Tensor:
+        """Return logits of every token, (R, B, d, v)."""
         return times(normalise(self._stream(tokens, last_only=False)), self["readout"])
 
     def _normed(self, x: Tensor) -> Tensor:
@@ -296,8 +335,7 @@ class Decoder(_Transformer):
 
     def _stream(self, tokens: Tensor, *, last_only: bool) -> Tensor:
         """Residual stream behind the last block, (R, B, d or 1, w)."""
-        tokens = tokens.long()
-        ids = torch.cat([torch.full_like(tokens[..., :1], self.v), tokens[..., :-1]], dim=-1)
+        ids = self.seen(tokens)
         x = self.embed(ids)
         for i in range(self.depth):
             matrices = self.qkv(i)
@@ -305,7 +343,7 @@ class Decoder(_Transformer):
                 y, x = attend_last(normalise(x), matrices, self.heads), x[:, :, -1:]
             else:
                 qkv = times(normalise(x), matrices) if i else self._first(ids, matrices)
-                y = attend(qkv, self.heads, causal=True)
+                y = attend(qkv, self.heads, causal=self.objective not in WHOLE)
             x = x + times(y, self.mix(i))
             hidden = functional.gelu(times(normalise(x), self[f"layers.{i}.up"]))
             x = x + times(hidden, self[f"layers.{i}.down"])

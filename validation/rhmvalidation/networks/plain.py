@@ -1,6 +1,7 @@
 """The networks as published, line by line: modules from token ids (B, d) to logits (B, v).
 
-Their last token is never read: a mask stands in its place, ``v**(-1/2)`` in every entry of the one-hot vector.
+Their last token is never read: a mask stands in its place, ``v**(-1/2)`` in every entry of the one-hot vector. With
+the objectives ``class``, ``masked`` and ``denoise`` all tokens are read as they stand, and id ``v`` is the mask.
 `rhmvalidation.networks.fast` computes the same numbers for many replicas at once; the tests hold both together.
 
 Index legend: b batch, t position, i tuple, c channel below, w width, v symbol.
@@ -17,16 +18,24 @@ from torch.nn import functional
 
 from rhmtheory.support.errors import InputError
 from rhmtheory.tree import Shape
+from rhmvalidation.networks.objectives import EVERY_TOKEN, WHOLE, outputs_of
 
 
 class PlainNetwork(nn.Module):
     """What the networks of this package have in common: weights drawn when they are made, and their scales."""
 
-    def __init__(self, shape: Shape, **arguments: Any) -> None:
+    def __init__(self, shape: Shape, objective: str, **arguments: Any) -> None:
         super().__init__()
         self.v, self.d, self.width = shape.n_symbols(0), shape.d, arguments["width"]
+        self.objective, self.outputs = objective, outputs_of(shape, objective)
+        self.whole = objective in WHOLE
+        """Whether the last token is read, too."""
         self.arguments = arguments
         """Arguments after the ensemble that make a network of this kind and size."""
+
+    def seen(self, tokens: Tensor) -> Tensor:
+        """Return what the network sees of ids, as int64; ``v`` is the mask."""
+        return tokens.long() if self.whole else mask_last(tokens, self.v)
 
     def rate_scale(self) -> float:
         """Return the factor that the parametrisation puts on the learning rate."""
@@ -84,9 +93,9 @@ class _Hierarchical(PlainNetwork):
     forward pass by one over the square root of the fan-in, at the readout by one over the width; no biases.
     """
 
-    def __init__(self, shape: Shape, width: int, *, shared: bool) -> None:
-        super().__init__(shape, width=width)
-        self.readout = nn.Parameter(torch.empty(width, self.v))
+    def __init__(self, shape: Shape, width: int, *, shared: bool, objective: str) -> None:
+        super().__init__(shape, objective, width=width)
+        self.readout = nn.Parameter(torch.empty(width, self.outputs))
         self.layers = nn.ModuleList()
         for level in range(1, shape.L + 1):
             filters, channels = 1 if shared else shape.width(level), self.v if level == 1 else width
@@ -98,8 +107,8 @@ class _Hierarchical(PlainNetwork):
         return float(self.width)
 
     def forward(self, tokens: Tensor) -> Tensor:
-        """Return logits of the last token, (B, v), from ids (B, d)."""
-        x = one_hot(mask_last(tokens, self.v), self.v, self.readout, whitened=True)
+        """Return logits of the last token, the class or the hidden token, (B, v), from ids (B, d)."""
+        x = one_hot(self.seen(tokens), self.v, self.readout, whitened=True)
         for layer in self.layers:
             x = layer(x)
         return x[:, 0] @ self.readout / self.width
@@ -108,15 +117,15 @@ class _Hierarchical(PlainNetwork):
 class ConvolutionalNetwork(_Hierarchical):
     """Hierarchical CNN: one filter per level, shared by all positions."""
 
-    def __init__(self, shape: Shape, width: int) -> None:
-        super().__init__(shape, width, shared=True)
+    def __init__(self, shape: Shape, width: int, *, objective: str = "last") -> None:
+        super().__init__(shape, width, shared=True, objective=objective)
 
 
 class LocallyConnectedNetwork(_Hierarchical):
     """Hierarchical network with a filter of its own for every position."""
 
-    def __init__(self, shape: Shape, width: int) -> None:
-        super().__init__(shape, width, shared=False)
+    def __init__(self, shape: Shape, width: int, *, objective: str = "last") -> None:
+        super().__init__(shape, width, shared=False, objective=objective)
 
 
 class Dense(nn.Module):
@@ -134,10 +143,11 @@ class Dense(nn.Module):
 class FullyConnectedNetwork(PlainNetwork):
     """Baseline that knows nothing of the tree: ``depth`` dense layers (L by default) on all tokens but the last."""
 
-    def __init__(self, shape: Shape, width: int, depth: int | None = None) -> None:
-        super().__init__(shape, width=width, depth=depth)
-        self.readout = nn.Parameter(torch.empty(width, self.v))
-        channels = [(self.d - 1) * self.v] + [width] * ((depth or shape.L) - 1)
+    def __init__(self, shape: Shape, width: int, depth: int | None = None, *, objective: str = "last") -> None:
+        super().__init__(shape, objective, width=width, depth=depth)
+        self.readout = nn.Parameter(torch.empty(width, self.outputs))
+        self.places = self.d if self.whole else self.d - 1
+        channels = [self.places * self.v] + [width] * ((depth or shape.L) - 1)
         self.layers = nn.ModuleList(Dense(c, width) for c in channels)
         self.draw()
 
@@ -146,8 +156,8 @@ class FullyConnectedNetwork(PlainNetwork):
         return float(self.width)
 
     def forward(self, tokens: Tensor) -> Tensor:
-        """Return logits of the last token, (B, v), from ids (B, d)."""
-        x = one_hot(tokens[:, :-1], self.v, self.readout, whitened=True).flatten(1)
+        """Return logits of the last token, the class or the hidden token, (B, v), from ids (B, d)."""
+        x = one_hot(tokens[:, : self.places], self.v, self.readout, whitened=True).flatten(1)
         for layer in self.layers:
             x = layer(x)
         return x @ self.readout / self.width
@@ -182,52 +192,64 @@ class AttentionOnly(PlainNetwork):
     fan-in, of the embedding, too; whitened tokens.
     """
 
-    def __init__(self, shape: Shape, width: int, heads: int = 1, depth: int | None = None) -> None:
-        super().__init__(shape, width=width, heads=heads, depth=depth)
+    def __init__(
+        self, shape: Shape, width: int, heads: int = 1, depth: int | None = None, *, objective: str = "last"
+    ) -> None:
+        super().__init__(shape, objective, width=width, heads=heads, depth=depth)
         self.position = nn.Parameter(torch.empty(self.d, width))
-        self.readout = nn.Parameter(torch.empty(width, self.v))
+        self.readout = nn.Parameter(torch.empty(width, self.outputs))
         self.embedding = nn.Parameter(torch.empty(self.v, width))
         self.layers = nn.ModuleList(Attention(width, heads, width**-0.5) for _ in range(depth or shape.L))
         self.draw()
 
     def forward(self, tokens: Tensor) -> Tensor:
-        """Return logits of the last token, (B, v), from ids (B, d)."""
-        x = one_hot(mask_last(tokens, self.v), self.v, self.embedding, whitened=True)
+        """Return logits of the last token or the class, (B, v), or of every token, (B, d, v), from ids (B, d)."""
+        x = one_hot(self.seen(tokens), self.v, self.embedding, whitened=True)
         x = x @ self.embedding / math.sqrt(self.v) + self.position
         for layer in self.layers:
             x = layer(x)
-        return x[:, -1] @ self.readout / math.sqrt(self.width)
+        x = x if self.objective in EVERY_TOKEN else x[:, -1]
+        return x @ self.readout / math.sqrt(self.width)
 
 
 class Block(nn.Module):
-    """Pre-norm block of a decoder: causal attention and an MLP, both added to the residual stream."""
+    """Pre-norm block of a decoder: attention and an MLP, both added to the residual stream."""
 
-    def __init__(self, width: int, heads: int) -> None:
+    def __init__(self, width: int, heads: int, *, causal: bool) -> None:
         super().__init__()
-        self.attention = Attention(width, heads, 1.0)
+        self.attention, self.causal = Attention(width, heads, 1.0), causal
         self.up = nn.Parameter(torch.empty(width, 4 * width))
         self.down = nn.Parameter(torch.empty(4 * width, width))
 
     def forward(self, x: Tensor) -> Tensor:
         """Map the residual stream (b, t, w) to the same shape."""
-        x = x + self.attention(normalise(x), causal=True)
+        x = x + self.attention(normalise(x), causal=self.causal)
         return x + functional.gelu(normalise(x) @ self.up) @ self.down
 
 
 class Decoder(PlainNetwork):
     """GPT-like causal decoder: logits of every token from those before it, (B, d, v).
 
-    Its input is the sentence shifted by one, a mask first. Ours in all its details: embeddings of size one without
-    whitening, matrices of variance one over the fan-in, smaller ones where a block adds to the residual stream.
+    Its input is the sentence shifted by one, a mask first. With objectives of whole sentences it is an encoder:
+    neither shifted nor causal, logits of the class (B, n) at the last position. Ours in all its details: embeddings
+    of size one without whitening, matrices of variance one over the fan-in, smaller ones where a block adds to the
+    residual stream.
     """
 
-    def __init__(self, shape: Shape, width: int, heads: int = 1, depth: int | None = None) -> None:
-        super().__init__(shape, width=width, heads=heads, depth=depth)
+    def __init__(
+        self, shape: Shape, width: int, heads: int = 1, depth: int | None = None, *, objective: str = "last"
+    ) -> None:
+        super().__init__(shape, objective, width=width, heads=heads, depth=depth)
         self.position = nn.Parameter(torch.empty(self.d, width))
-        self.readout = nn.Parameter(torch.empty(width, self.v))
+        self.readout = nn.Parameter(torch.empty(width, self.outputs))
         self.embedding = nn.Parameter(torch.empty(self.v, width))
-        self.layers = nn.ModuleList(Block(width, heads) for _ in range(depth or shape.L))
+        self.layers = nn.ModuleList(Block(width, heads, causal=not self.whole) for _ in range(depth or shape.L))
         self.draw()
+
+    def seen(self, tokens: Tensor) -> Tensor:
+        """Return the sentence shifted by one, a mask first, or with objectives of whole sentences as it is."""
+        ids = tokens.long()
+        return ids if self.whole else torch.cat([torch.full_like(ids[..., :1], self.v), ids[..., :-1]], dim=-1)
 
     def initial_scale(self, name: str) -> float:
         """Return one for embeddings and positions, and the root of one over the fan-in for matrices."""
@@ -238,12 +260,10 @@ class Decoder(PlainNetwork):
 
     def forward(self, tokens: Tensor) -> Tensor:
         """Return logits of every token given those before it, (B, d, v), from ids (B, d)."""
-        tokens = tokens.long()
-        ids = torch.cat([torch.full_like(tokens[:, :1], self.v), tokens[:, :-1]], dim=1)
-        x = one_hot(ids, self.v, self.embedding, whitened=False) @ self.embedding + self.position
+        x = one_hot(self.seen(tokens), self.v, self.embedding, whitened=False) @ self.embedding + self.position
         for layer in self.layers:
             x = layer(x)
-        return normalise(x) @ self.readout
+        return normalise(x if self.objective != "class" else x[:, -1]) @ self.readout
 
 
 def normalise(x: Tensor) -> Tensor:

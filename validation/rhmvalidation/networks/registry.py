@@ -6,6 +6,7 @@ import importlib
 import inspect
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from torch import nn
@@ -15,8 +16,10 @@ from rhmtheory.support.errors import InputError
 from rhmtheory.tree import Shape
 from rhmvalidation.networks import fast, plain
 from rhmvalidation.networks.custom import AdaptedNetwork
+from rhmvalidation.networks.objectives import NEEDS, OBJECTIVES
 from rhmvalidation.networks.stack import Network
 
+_SUFFIXES = dict(zip(OBJECTIVES, ("", " (all tokens)", " (class)", " (masked)", " (denoising)"), strict=True))
 _LARGEST = {"depth": 1000, "heads": 1 << 40, "width": 1 << 40}
 
 
@@ -29,8 +32,10 @@ class NetworkRecord:
     """Called with the ensemble and the arguments of the network: a module from ids (B, d) to logits."""
     laws: tuple[str, ...]
     """The learners whose predictions it is held against, its own first; empty where it has none."""
-    objectives: tuple[str, ...] = ("last",)
-    """What it can be trained on: the last token, all tokens."""
+    objectives: tuple[str, ...] = ("last", "class", "masked")
+    """What it can be trained on: see `rhmvalidation.networks.objectives`."""
+    every_token: bool = False
+    """Whether it gives logits of every token; else it reads out one."""
     replicas: int = 4
     """How many train side by side in one program unless a preset says: as many as are fastest on a CPU, measured in
     docs/performance.md. Where one fills a core, single replicas spread best over processes."""
@@ -44,11 +49,25 @@ class NetworkRecord:
     custom: bool = False
     """Whether it is a custom class of modules."""
 
-    def stack(self, shape: Shape, replicas: int, arguments: Mapping[str, Any]) -> Network:
-        """Make replicas for an ensemble, weights not yet drawn."""
+    def require(self, objective: str) -> None:
+        """Raise `InputError` where it cannot be trained on an objective, with the networks that can."""
+        if objective not in self.objectives:
+            able = ", ".join(name for name, other in NETWORKS.items() if objective in other.objectives)
+            rule = f"needs a network that {NEEDS[objective]}: {able}, not {self.name}"
+            raise InputError("objective", objective, rule, "choose one of these, or another objective")
+
+    def make(self, shape: Shape, arguments: Mapping[str, Any], objective: str = "last") -> nn.Module:
+        """Make a module for an ensemble and an objective; a custom class is told the ensemble alone."""
+        self.require(objective)
+        return self.module(shape, **arguments, **({} if self.custom else {"objective": objective}))
+
+    def stack(self, shape: Shape, replicas: int, arguments: Mapping[str, Any], objective: str = "last") -> Network:
+        """Make replicas for an ensemble and an objective, weights not yet drawn."""
+        self.require(objective)
         if self.fast is not None:
-            return self.fast(shape, replicas, **arguments)
-        return AdaptedNetwork(shape, replicas, lambda: self.module(shape, **arguments), self.name)
+            return self.fast(shape, replicas, objective=objective, **arguments)
+        make = partial(self.make, shape, arguments, objective)
+        return AdaptedNetwork(shape, replicas, make, self.name, objective=objective)
 
     def checked(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """Arguments without those that equal their defaults; raises `InputError` for those that cannot be.
@@ -58,6 +77,7 @@ class NetworkRecord:
         if self.custom:
             return dict(arguments)
         known = dict(list(inspect.signature(self.module).parameters.items())[1:])
+        del known["objective"]  # of the training, not of the network
         for name in arguments:
             if name not in known:
                 raise InputError(name, arguments[name], f"is no argument of {self.name}", "leave it out")
@@ -107,6 +127,8 @@ _RECORDS = (
         plain.AttentionOnly,
         ("transformer",),
         replicas=1,
+        objectives=("last", "class", "masked", "denoise"),
+        every_token=True,
         arguments=_WIDE | {"heads": 4},
         training=_ADAM,
         fast=fast.AttentionOnly,
@@ -115,7 +137,8 @@ _RECORDS = (
         "decoder",
         plain.Decoder,
         ("transformer",),
-        ("last", "all"),
+        OBJECTIVES,
+        every_token=True,
         replicas=1,
         arguments=_HEADS,
         training=_ADAM,
@@ -139,8 +162,8 @@ def is_custom(name: str) -> bool:
 def label(name: str, objective: str = "last", beside: Iterable[str] = ()) -> str:
     """Return the name of a network in tables and figures: its own, or that of a custom class without the module.
 
-    The module stays where another network ``beside`` it would be called the same. A network trained on all tokens
-    is another one, and its label says so.
+    The module stays where another network ``beside`` it would be called the same. A network trained on anything but
+    the last token is another one, and its label says so.
 
     `rhmtheory.plotting` draws the networks of this package always alike, by this label, and gives others the next
     free style.
@@ -148,14 +171,14 @@ def label(name: str, objective: str = "last", beside: Iterable[str] = ()) -> str
     Parameters
     ----------
     name : str
-    objective : {"last", "all"}
+    objective : str
     beside : iterable of str
         Names of other networks.
     """
     own = _short(name)
     if any(other != name and _short(other) == own for other in beside):
         own = name
-    return f"{own} (all tokens)" if objective == "all" else own
+    return own + _SUFFIXES[objective]
 
 
 def _short(name: str) -> str:
@@ -189,7 +212,9 @@ def _custom_record(name: str) -> NetworkRecord:
             rule = f"cannot be made for {shape} with {arguments or 'no arguments'}"
             raise InputError(name, rule=rule, way_out=f"{type(error).__name__}: {error}") from error
 
-    return NetworkRecord(name, module, CUSTOM_LAWS, ("last", "all"), training=CUSTOM_TRAINING, custom=True)
+    return NetworkRecord(
+        name, module, CUSTOM_LAWS, OBJECTIVES, every_token=True, training=CUSTOM_TRAINING, custom=True
+    )
 
 
 def record_of(module: nn.Module) -> NetworkRecord | None:

@@ -83,24 +83,34 @@ class NetworkSpec:
         """Plain data from which ``NetworkSpec(**data)`` makes an equal spec."""
         return {"name": self.name, "arguments": dict(self.arguments)}
 
-    def module(self, shape: Shape) -> nn.Module:
-        """Return a module from token ids (B, d) to logits, its weights drawn from torch's global generator."""
-        return self.record.module(shape, **dict(self.arguments))
+    def module(self, shape: Shape, objective: str = "last") -> nn.Module:
+        """Return a module from token ids (B, d) to logits, its weights drawn from torch's global generator.
 
-    def build(self, shape: Shape, replicas: int = 1) -> Network:
+        Parameters
+        ----------
+        shape : Shape
+        objective : str
+            What it will be trained on; decides what it sees and gives.
+        """
+        return self.record.make(shape, dict(self.arguments), objective)
+
+    def build(self, shape: Shape, replicas: int = 1, objective: str = "last") -> Network:
         """Return a stack of replicas for the trainer, their weights not yet drawn.
 
         Parameters
         ----------
         shape : Shape
         replicas : int
+        objective : str
+            As in `module`.
 
         Raises
         ------
         InputError
-            For a custom class that cannot be imported or made, and for sizes that torch cannot count.
+            For an objective of other networks, a custom class that cannot be imported or made, and for sizes that
+            torch cannot count.
         """
-        return self.record.stack(shape, replicas, dict(self.arguments))
+        return self.record.stack(shape, replicas, dict(self.arguments), objective)
 
     def on_paper(self, shape: Shape) -> Network:
         """Return a stack of one replica without room for its weights, to count what it takes.
@@ -119,7 +129,7 @@ class NetworkSpec:
             ) from error
 
 
-def stack_of(module: nn.Module, shape: Shape, replicas: int) -> Network:
+def stack_of(module: nn.Module, shape: Shape, replicas: int, objective: str = "last") -> Network:
     """Return a stack whose replicas begin with the weights of a module: the fast form where there is one.
 
     Parameters
@@ -128,14 +138,17 @@ def stack_of(module: nn.Module, shape: Shape, replicas: int) -> Network:
         From ids (B, d) to logits (B, v), or (B, d, v).
     shape : Shape
     replicas : int
+    objective : str
+        Of a custom module; one of ours was made for its own.
     """
     record = registry.record_of(module)
     if record is None or record.fast is None or not isinstance(module, PlainNetwork):
-        return AdaptedNetwork(shape, replicas, lambda: copy.deepcopy(module), type(module).__name__)
+        name = type(module).__name__
+        return AdaptedNetwork(shape, replicas, lambda: copy.deepcopy(module), name, objective=objective)
     if (module.v, module.d) != (shape.n_symbols(0), shape.d):
         rule = f"predicts {module.v} symbols from {module.d} tokens, and {shape} has other numbers"
         raise InputError("network", type(module).__name__, rule, "make it for the ensemble of this grammar")
-    stack = record.fast(shape, replicas, **module.arguments)
+    stack = record.fast(shape, replicas, objective=module.objective, **module.arguments)
     stack.start_from(dict(module.named_parameters()))
     return stack
 

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from rhmtheory.support.errors import InputError
 from rhmtheory.tree import Shape
+from rhmvalidation.networks.objectives import WHOLE, outputs_of
 
 State = Mapping[str, Tensor]
 
@@ -38,10 +39,15 @@ class Network(nn.Module):
     ----------
     shape : Shape
     parameters, buffers : mapping from name to tensor, shape (replicas, ...)
+    objective : str
+        What it is made for: see `rhmvalidation.networks.objectives`.
     """
 
-    def __init__(self, shape: Shape, parameters: State, buffers: State | None = None) -> None:
+    def __init__(
+        self, shape: Shape, parameters: State, buffers: State | None = None, *, objective: str = "last"
+    ) -> None:
         super().__init__()
+        self.objective, self.outputs = objective, outputs_of(shape, objective)
         self.v, self.d = shape.n_symbols(0), shape.d
         self.parameter_names, self.buffer_names = tuple(parameters), tuple(buffers or {})
         self.stacked = nn.ParameterList(
@@ -67,14 +73,19 @@ class Network(nn.Module):
         return {name: tensor[replica].detach().clone() for name, tensor in self.tensors().items()}
 
     def forward(self, tokens: Tensor) -> Tensor:
-        """Return logits of the last token, (R, B, v), from ids (R, B, d)."""
+        """Return logits of the last token, the class or the hidden token, (R, B, v), from ids (R, B, d)."""
         raise NotImplementedError
 
-    def autoregressive(self, tokens: Tensor) -> Tensor:
-        """Return logits of every token given those before it, (R, B, d, v)."""
+    def positions(self, tokens: Tensor) -> Tensor:
+        """Return logits of every token where the network gives them, (R, B, d, v), else (R, B, 1, v)."""
+        logits: Tensor = self(tokens)
+        return logits[:, :, None]
+
+    def every_token(self, tokens: Tensor) -> Tensor:
+        """Return logits of every token, (R, B, d, v)."""
         raise InputError(
             "objective",
-            "all",
+            self.objective if self.objective in WHOLE else "all",
             "needs a network that predicts every token",
             "choose a decoder, or one of your own that gives logits of shape (B, d, v)",
         )

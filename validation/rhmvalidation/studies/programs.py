@@ -11,7 +11,8 @@ import torch
 
 from rhmtheory import InputError
 from rhmvalidation.studies.runs import Run
-from rhmvalidation.training.examples import EXAMPLES, Task
+from rhmvalidation.training.examples import Task
+from rhmvalidation.training.objectives import EXAMPLES
 from rhmvalidation.training.outcome import Outcome
 from rhmvalidation.training.signals import signals_held
 from rhmvalidation.training.trainer import Trainer
@@ -72,4 +73,6 @@ def trainer_of(runs: Sequence[Run], device: torch.device, *, keep_best: bool = F
     tasks = [Task(run.grammar(), run.P, run.run_seed, run.settings.learning_rate) for run in runs]
     settings = first.settings
     examples = EXAMPLES[settings.objective](tasks, settings, device)
-    return Trainer(first.network.build(first.rhm, len(runs)), examples, settings, keep_best=keep_best)
+    return Trainer(
+        first.network.build(first.rhm, len(runs), settings.objective), examples, settings, keep_best=keep_best
+    )

@@ -18,6 +18,7 @@ from rhmtheory.support.files import write_atomically
 from rhmtheory.support.json import plain
 from rhmtheory.support.types import FloatArray
 from rhmvalidation.networks import registry as networks
+from rhmvalidation.networks.objectives import WHOLE
 from rhmvalidation.studies.folder import ResultFolder, with_room
 from rhmvalidation.studies.published import published_curves
 from rhmvalidation.studies.records import Finished, read_json
@@ -172,6 +173,8 @@ class _Group:
 def learning_curves(finished: Sequence[Finished], beside: Iterable[str] = ()) -> list[LearningCurves]:
     """Group finished runs into curves: one per ensemble, network, objective, protocol, batch size and rate.
 
+    Runs whose objective has no laws (class, hidden and noisy tokens) are left out.
+
     Parameters
     ----------
     finished : sequence of (Run, Outcome)
@@ -185,6 +188,8 @@ def learning_curves(finished: Sequence[Finished], beside: Iterable[str] = ()) ->
     """
     out = []
     for group in _groups(finished, beside):
+        if group.members[0][0].settings.objective in WHOLE:
+            continue  # the laws are those of the last token
         if all(lost(run.settings, outcome) for run, outcome in group.members):
             run = group.members[0][0]
             warnings.warn(
@@ -245,7 +250,8 @@ def _groups(finished: Sequence[Finished], beside: Iterable[str] = ()) -> list[_G
 def _told(run: Run) -> dict[str, Any]:
     """Numbers that may tell the curve of a run from others of its network."""
     settings = run.settings
-    return {**dict(run.network.arguments), "batch": settings.batch_size, "rate": settings.learning_rate}
+    hidden = {} if settings.hidden is None else {"hidden": str(settings.hidden)}
+    return {**dict(run.network.arguments), "batch": settings.batch_size, "rate": settings.learning_rate, **hidden}
 
 
 def _differs(name: str, told: Sequence[dict[str, Any]]) -> bool:

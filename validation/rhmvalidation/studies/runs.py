@@ -12,7 +12,7 @@ from rhmtheory import RHM, Grammar, InputError
 from rhmtheory.support.checks import as_choice
 from rhmvalidation.networks.registry import NETWORKS
 from rhmvalidation.networks.spec import NetworkSpec
-from rhmvalidation.training.settings import Settings, set_int
+from rhmvalidation.training.settings import Settings, check_hidden, set_int
 
 SCHEMA = 1
 """Part of the hash that names a run; another one when the meaning of a field changes."""
@@ -35,14 +35,15 @@ class Run:
         as_choice("seed_rule", self.seed_rule, ("ours", "published"))
         for name in ("P", "grammar_seed", "run_seed"):
             set_int(self, name, low=0)
-        objective = self.settings.objective
-        if objective not in self.network.record.objectives:
-            able = ", ".join(name for name, other in NETWORKS.items() if objective in other.objectives)
-            raise InputError(
-                "objective",
-                objective,
-                f"needs a network that predicts every token: {able}, not {self.network.name}",
-            )
+        record, hidden = self.network.record, self.settings.hidden
+        record.require(self.settings.objective)
+        check_hidden(hidden, self.rhm.d)
+        if not record.every_token and (isinstance(hidden, float) or len(hidden or ()) > 1):
+            able = ", ".join(name for name, other in NETWORKS.items() if other.every_token)
+            rule = f"goes with networks that give logits of every token: {able}, not {record.name}"
+            raise InputError("hidden", hidden, rule, "hide one position, or choose one of these")
+        if self.settings.objective == "class" and self.rhm.n == 1:
+            raise InputError("n", 1, "leaves one class, and nothing to learn", "choose an ensemble of `n` > 1")
 
     def grammar(self) -> Grammar:
         """The grammar of this run."""
@@ -89,7 +90,7 @@ def _said(value: Any) -> Any:
 
 def curve_of(rhm: RHM, network: NetworkSpec, settings: Settings) -> tuple[RHM, NetworkSpec, str, str, int, float]:
     """Return the key of a learning curve: ensemble, network, objective, protocol, batch size and learning rate."""
-    return rhm, network, settings.objective, settings.protocol, settings.batch_size, settings.learning_rate
+    return rhm, network, settings.task, settings.protocol, settings.batch_size, settings.learning_rate
 
 
 def multiplications(run: Run) -> int:

@@ -1,8 +1,11 @@
-from .examples import EXAMPLES as EXAMPLES
 from .examples import AllTokens as AllTokens
 from .examples import Examples as Examples
 from .examples import LastToken as LastToken
 from .examples import Task as Task
+from .objectives import EXAMPLES as EXAMPLES
+from .objectives import Masked as Masked
+from .objectives import NoisyTokens as NoisyTokens
+from .objectives import RootClass as RootClass
 from .outcome import Outcome as Outcome
 from .settings import Settings as Settings
 from .trained import Trained as Trained

@@ -11,7 +11,7 @@ import torch
 
 from rhmtheory.support.files import write_atomically
 
-FORMAT = 3
+FORMAT = 4
 _DIGEST = hashlib.sha256().digest_size
 """Bytes before the state in a checkpoint: a damaged state may still load, and train on to wrong results."""
 

@@ -6,7 +6,7 @@ trainer knows no more. A further objective is a further class.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -16,6 +16,7 @@ from torch.nn import functional
 
 from rhmtheory import Grammar
 from rhmtheory.support.types import FloatArray
+from rhmtheory.theory import crossing_levels
 from rhmvalidation.networks.stack import Network
 from rhmvalidation.training import sources
 from rhmvalidation.training.settings import Settings
@@ -47,7 +48,9 @@ class Examples:
     """
 
     objective: ClassVar[str] = "last"
-    """What a network has to be able to predict: ``last`` or ``all`` tokens."""
+    """What a network has to be able to do: see `rhmvalidation.networks.objectives`."""
+    counts_errors: ClassVar[bool] = False
+    """Whether the share of wrong answers in the test is recorded beside the loss."""
     levels: sources.Levels = sources.TOKENS
     """Levels of the trees that stand side by side in a row; level 0, the tokens, first."""
 
@@ -83,6 +86,18 @@ class Examples:
         """Return the exact losses of ideal predictors in the test, from no context to all, in nats."""
         return task.grammar.plateaus()
 
+    def last_step(self, task: Task) -> float:
+        """Return the loss below which the last step of the staircase is made."""
+        return float(crossing_levels(self.plateaus(task))[-1])
+
+    def loss(self, logits: Tensor, targets: Tensor) -> Tensor:
+        """Return the mean cross-entropy of each replica in nats, (R,)."""
+        return cross_entropy(logits, targets).mean(dim=-1)
+
+    def check(self, network: Network) -> None:
+        """Raise `InputError` where a network does not give what is asked for; sees it in evaluation mode."""
+        network.check(self.objective)
+
     def batch(self) -> tuple[Tensor, Tensor]:
         """Return the next inputs and targets."""
         return self.split(self._batches.batch())
@@ -116,7 +131,7 @@ class AllTokens(Examples):
 
     def logits(self, network: Network, inputs: Tensor) -> Tensor:
         """Ask for the logits of every token."""
-        return network.autoregressive(inputs)
+        return network.every_token(inputs)
 
     def test_split(self, rows: Tensor) -> tuple[Tensor, Tensor]:
         """Return sentences and their last tokens."""
@@ -125,10 +140,6 @@ class AllTokens(Examples):
     def test_logits(self, network: Network, inputs: Tensor) -> Tensor:
         """Ask for the logits of the last token."""
         return super().logits(network, inputs)
-
-
-EXAMPLES: Mapping[str, type[Examples]] = {"last": LastToken, "all": AllTokens}
-"""Examples by the name of the objective in `Settings`."""
 
 
 def cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:

@@ -24,6 +24,9 @@ class Outcome:
     divergence: tuple[tuple[int, tuple[float, ...]], ...] = ()
     """(step, KL divergence from the ideal predictor of context level k = 0..L), where it was asked for."""
 
+    errors: tuple[tuple[int, float], ...] = ()
+    """(step, share of wrong answers in the test), where they are counted: of classes."""
+
     def __post_init__(self) -> None:
         for name in ("best_step", "steps"):
             as_int(name, getattr(self, name), low=0)
@@ -32,8 +35,9 @@ class Outcome:
         for name in ("best_loss", "seconds"):
             as_number(name, getattr(self, name))
         # JSON turns pairs into lists
-        curve = tuple((as_int("step", x), as_number("loss", y)) for x, y in self.curve)
-        object.__setattr__(self, "curve", curve)
+        for name, said in (("curve", "loss"), ("errors", "error")):
+            pairs = tuple((as_int("step", x), as_number(said, y)) for x, y in getattr(self, name))
+            object.__setattr__(self, name, pairs)
         divergence = (
             (as_int("step", x), tuple(as_number("divergence", y) for y in ys)) for x, ys in self.divergence
         )
@@ -54,3 +58,11 @@ def points(settings: Settings, P: int, outcome: Outcome) -> list[tuple[int, floa
     if settings.protocol == "offline":
         return [] if lost(settings, outcome) else [(P, outcome.best_loss)]
     return [(step * settings.batch_size, loss) for step, loss in outcome.curve if step > 0]
+
+
+def errors(settings: Settings, outcome: Outcome) -> list[float]:
+    """Return the share of wrong answers at each of the `points` of a run; empty where none were counted."""
+    if settings.protocol == "offline":
+        here = [error for step, error in outcome.errors if step == outcome.best_step]
+        return [] if lost(settings, outcome) else here
+    return [error for step, error in outcome.errors if step > 0]

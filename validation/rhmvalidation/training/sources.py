@@ -16,7 +16,7 @@ from rhmtheory import Grammar
 from rhmtheory.support.types import FloatArray, IntArray
 
 # Each replica's data come from streams of their own, so that who trains beside it does not matter.
-_TRAIN, _TEST, _BATCH, _INIT = range(4)
+_TRAIN, _TEST, _BATCH, _INIT, _NOISE, _TEST_NOISE = range(6)
 _STEPS_DRAWN_AHEAD = 32
 _RANGE = 1 << 30
 
@@ -73,9 +73,9 @@ class Batches(Protocol):
 class _DrawnAhead:
     """Batches drawn many steps at a time, each replica from its own generator."""
 
-    def __init__(self, seeds: Sequence[int], size: int, device: torch.device) -> None:
+    def __init__(self, seeds: Sequence[int], size: int, device: torch.device, purpose: int = _BATCH) -> None:
         self._size, self._device = size, device
-        self._generators = [torch.Generator(device).manual_seed(stream_seed(seed, _BATCH)) for seed in seeds]
+        self._generators = [torch.Generator(device).manual_seed(stream_seed(seed, purpose)) for seed in seeds]
         self._ahead: list[Tensor] = []
         self._before = self._generator_states()
 
@@ -111,6 +111,25 @@ class _DrawnAhead:
 
     def _generator_states(self) -> list[Tensor]:
         return [generator.get_state() for generator in self._generators]
+
+
+class Numbers(_DrawnAhead):
+    """Uniform numbers in [0, 1), (R, B, columns), new for every batch: they say what is hidden, or replaced."""
+
+    def __init__(self, seeds: Sequence[int], size: int, columns: int, device: torch.device) -> None:
+        super().__init__(seeds, size, device, _NOISE)
+        self._columns = columns
+
+    def _draw(self, steps: int) -> Tensor:
+        wanted = steps, self._size, self._columns
+        draws = [torch.rand(wanted, generator=one, device=self._device) for one in self._generators]
+        return torch.stack(draws, dim=1)
+
+
+def fixed_numbers(seeds: Sequence[int], n: int, columns: int, device: torch.device) -> Tensor:
+    """Return the uniform numbers of test sets, (R, n, columns), the same on every device."""
+    generators = [torch.Generator().manual_seed(stream_seed(seed, _TEST_NOISE)) for seed in seeds]
+    return torch.stack([torch.rand((n, columns), generator=one) for one in generators]).to(device)
 
 
 class TrainingSet(_DrawnAhead):

@@ -27,18 +27,21 @@ class Record:
         self.best_loss, self.best_step, self.steps = math.inf, 0, 0
         self.curve: list[tuple[int, float]] = []
         self.divergence: list[tuple[int, list[float]]] = []
+        self.errors: list[tuple[int, float]] = []
         self.stopped = self.diverged = False
         self.crossed: int | None = None
         """First step at which the loss was below the crossing of the last step of the staircase."""
 
-    def add(self, step: int, loss: float, divergence: list[float]) -> None:
-        """Note the test loss at a step, and stop after the last step, on divergence, or out of patience."""
+    def add(self, step: int, loss: float, divergence: list[float], error: float | None = None) -> None:
+        """Note loss and share of wrong answers at a step; stop after the last one, diverged, or out of patience."""
         if self.stopped:
             return
         self.steps = step
         self.diverged = not math.isfinite(loss)
         if not self.diverged:
             self.curve.append((step, loss))
+            if error is not None:
+                self.errors.append((step, error))
             if divergence:
                 self.divergence.append((step, divergence))
             if loss < self.best_loss:
@@ -59,6 +62,7 @@ class Record:
             self.diverged,
             seconds,
             tuple(self.divergence),
+            tuple(self.errors),
         )
 
     def state(self) -> dict[str, Any]:
@@ -71,6 +75,6 @@ class Record:
         kinds = {name: type(value) for name, value in mine.items()} | {"crossed": (int, type(None))}
         if state.keys() != mine.keys() or not all(isinstance(state[name], kind) for name, kind in kinds.items()):
             raise ValueError("this is no record of a replica")
-        if not all(len(point) == 2 for name in ("curve", "divergence") for point in state[name]):
+        if not all(len(point) == 2 for name in ("curve", "divergence", "errors") for point in state[name]):
             raise ValueError("the points of a curve are pairs")
         vars(self).update(state)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -17,10 +18,12 @@ from rhmtheory.support.errors import NOT_SAID, InputError
 from rhmtheory.support.tables import Table
 from rhmtheory.support.types import FloatArray
 from rhmvalidation.networks import registry
+from rhmvalidation.networks.objectives import WHOLE
 from rhmvalidation.networks.spec import NetworkSpec, stack_of
 from rhmvalidation.training.devices import pick_device
-from rhmvalidation.training.examples import EXAMPLES, Task
-from rhmvalidation.training.outcome import Outcome, points
+from rhmvalidation.training.examples import Task
+from rhmvalidation.training.objectives import EXAMPLES
+from rhmvalidation.training.outcome import Outcome, errors, points
 from rhmvalidation.training.settings import Settings
 from rhmvalidation.training.trainer import Trainer
 
@@ -50,6 +53,10 @@ class Trained:
         Name of the network in tables and figures.
     laws : tuple of str
         The learners whose predictions it is held against.
+    plateaus : array, shape (L + 1,), nats
+        Losses of the ideal predictors of the objective, from no context to all.
+    error : array, shape (points,) or (0,)
+        Share of wrong answers at the points of the curve, where classes are learnt.
     """
 
     grammar: Grammar
@@ -60,18 +67,22 @@ class Trained:
     settings: Settings
     label: str
     laws: tuple[str, ...]
+    plateaus: FloatArray
+    error: FloatArray
 
     def _table(self) -> Table:
-        H = self.grammar.plateaus()
+        H = self.plateaus
         shown = np.unique(np.linspace(0, len(self.P) - 1, _ROWS).round().astype(int)) if len(self.P) else []
-        rows = [
-            (f"{self.P[i]:.0f}", f"{self.loss[i]:.4f}", str(int((self.loss[i] < np.sqrt(H[:-1] * H[1:])).sum())))
-            for i in shown
-        ]
-        title = (
-            f"{self.label} on {self.grammar.shape}, {self.settings.protocol}; plateaus {H.round(3).tolist()} nats"
-        )
-        return Table(title, ("P", "test loss", "steps made"), tuple(rows))
+        counted = len(self.error) > 0
+        last = "wrong answers" if counted else "steps made"
+
+        def told(i: int) -> str:
+            return f"{self.error[i]:.4f}" if counted else str(int((self.loss[i] < np.sqrt(H[:-1] * H[1:])).sum()))
+
+        rows = [(f"{self.P[i]:.0f}", f"{self.loss[i]:.4f}", told(i)) for i in shown]
+        ensemble = self.grammar.rhm or self.grammar.shape
+        title = f"{self.label} on {ensemble}, {self.settings.protocol}; plateaus {H.round(3).tolist()} nats"
+        return Table(title, ("P", "test loss", last), tuple(rows))
 
     def __str__(self) -> str:
         """Title and table of at most a dozen points of the curve."""
@@ -82,8 +93,49 @@ class Trained:
         return self._table().html()
 
     def compare(self) -> Measurement:
-        """Hold the learning curve against the laws of the network: see `rhmtheory.compare`."""
-        return compare(self.P, self.loss, self.grammar, law=self.laws, label=self.label)
+        """Hold the learning curve against the laws of the network: see `rhmtheory.compare`.
+
+        Raises
+        ------
+        InputError
+            For another objective than the last token, and as `rhmtheory.compare`.
+        """
+        settings = self.settings
+        if settings.objective in WHOLE:
+            rule = "is not what the laws of the last token are about"
+            way_out = "hold `plateaus` and the points of its curve side by side, as `plot` does"
+            raise InputError("objective", settings.objective, rule, way_out)
+        about = {"protocol": settings.protocol, "batch": settings.batch_size, "rate": settings.learning_rate}
+        return compare(self.P, self.loss, self.grammar, law=self.laws, label=self.label, **about)
+
+    def learnt_at(self, part: float = 0.1) -> float:
+        """Return the samples at which the share of wrong answers first falls to a part of that of chance.
+
+        Between two points the logarithm of P is taken as linear in the error. NaN where it is never reached.
+
+        Parameters
+        ----------
+        part : float
+            Of the error of a guess, ``1 - max p(class)``; between 0 and 1.
+
+        Raises
+        ------
+        InputError
+            Where no answers were counted, which are those of ``objective="class"``.
+        """
+        if not len(self.error):
+            rule = "counts no wrong answers"
+            raise InputError("objective", self.settings.objective, rule, "train with `objective`='class'")
+        if not 0 < part < 1:
+            raise InputError("part", part, "lies outside of 0 to 1", "give one between, such as 0.1")
+        level = part * (1 - float(self.grammar.prior.max()))
+        below = np.flatnonzero(self.error <= level)
+        if not len(below):
+            return math.nan
+        i = int(below[0])
+        if i == 0:
+            return float(self.P[0])
+        return float(np.exp(np.interp(-level, -self.error[i - 1 : i + 1], np.log(self.P[i - 1 : i + 1]))))
 
     def plot(self, ax: Axes | None = None) -> Axes:
         """Draw the test loss against samples, and the plateaus of the grammar; returns the axes."""
@@ -93,7 +145,7 @@ class Trained:
         look = styles([self.label])[self.label]
         with house_style():
             ax.loglog(self.P, self.loss, marker=look.marker, ls=look.line, color=look.color, ms=4, label=self.label)
-            mark_plateaus(self.grammar.plateaus(), ax)
+            mark_plateaus(self.plateaus[self.plateaus > 0], ax)
             ax.set(xlabel="samples $P$", ylabel="test loss (nats)")
             ax.legend(fontsize=8)
         return ax
@@ -114,8 +166,9 @@ def train(
     ----------
     network : torch.nn.Module, NetworkSpec or str
         A module that maps ids (B, d) to logits (B, v) of the last token, or (B, d, v) of every token, each from
-        the tokens before it; it is trained in place. Or a spec, or the name of a network of this package, which is
-        made with its recommended arguments, or ``package.module:Class``.
+        the tokens before it; of other objectives see docs/howto_objectives. It is trained in place. Or a spec, or
+        the name of a network of this package, which is made with its recommended arguments, or
+        ``package.module:Class``.
     grammar : Grammar
     settings : Settings, optional
         Optimiser, learning rate, batch size, online or offline, and when to stop; by default those that are
@@ -158,13 +211,14 @@ def train(
     sizes = _sizes(P, settings)
     seed, chosen = as_int("seed", seed, low=0), pick_device(device)
     tasks = [Task(grammar, size, seed, settings.learning_rate) for size in sizes]
+    ensemble, objective = grammar.rhm or grammar.shape, settings.objective
+    examples = EXAMPLES[objective](tasks, settings, chosen)
     if isinstance(network, NetworkSpec):
-        stack = network.build(grammar.shape, len(sizes))
-        module, name = network.module(grammar.shape).to(chosen), network.name
+        stack = network.build(ensemble, len(sizes), objective)
+        module, name = network.module(ensemble, objective).to(chosen), network.name
     else:
-        stack, module = stack_of(network, grammar.shape, len(sizes)), network
+        stack, module = stack_of(network, ensemble, len(sizes), objective), network
         name = of_module.name if of_module else type(network).__name__
-    examples = EXAMPLES[settings.objective](tasks, settings, chosen)
     trainer = Trainer(stack, examples, settings, keep_best=True)
     trainer.finish()
     outcomes = trainer.outcomes()
@@ -174,7 +228,19 @@ def train(
     at, loss = np.array(curve, dtype=float).reshape(-1, 2).T
     laws = of_module.laws if of_module else registry.CUSTOM_LAWS
     label = registry.label(name, settings.objective)
-    return Trained(grammar, module.eval(), tuple(outcomes), at, loss, settings, label, laws or registry.CUSTOM_LAWS)
+    wrong = [error for one in outcomes for error in errors(settings, one)]
+    return Trained(
+        grammar,
+        module.eval(),
+        tuple(outcomes),
+        at,
+        loss,
+        settings,
+        label,
+        laws or registry.CUSTOM_LAWS,
+        examples.plateaus(tasks[-1]),
+        np.array(wrong),
+    )
 
 
 def _sizes(P: int | Sequence[int], settings: Settings) -> list[int]:

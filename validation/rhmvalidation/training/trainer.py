@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -11,11 +12,11 @@ import torch
 from torch import Tensor
 
 from rhmtheory.support.errors import InputError
-from rhmtheory.theory import crossing_levels
+from rhmvalidation.networks.objectives import WHOLE
 from rhmvalidation.networks.stack import Network
 from rhmvalidation.training.checkpoints import FORMAT, read_checkpoint, write_checkpoint
 from rhmvalidation.training.context import ContextProbe
-from rhmvalidation.training.examples import Examples, cross_entropy
+from rhmvalidation.training.examples import Examples, Task
 from rhmvalidation.training.optimisers import ReplicaOptimiser
 from rhmvalidation.training.outcome import Outcome
 from rhmvalidation.training.settings import Settings
@@ -64,7 +65,7 @@ class Trainer:
             self._probe = None
         network.initialise(init_generators([task.seed for task in tasks]))
         network.to(self._device)
-        network.check(examples.objective)
+        examples.check(network)
         for name, parameter in zip(network.parameter_names, network.stacked, strict=True):
             parameter.requires_grad_(parameter.requires_grad and trainable(name))
         trained = [parameter for parameter in network.parameters() if parameter.requires_grad]
@@ -80,14 +81,18 @@ class Trainer:
             cosine_until=self._last if settings.schedule == "cosine" else None,
         )
         self._records = [
-            Record(settings, settings.steps(task.P), float(crossing_levels(examples.plateaus(task))[-1]))
-            for task in tasks
+            Record(settings, settings.steps(task.P), self._last_step(examples, task)) for task in tasks
         ]
         self._best: list[dict[str, Tensor]] | None = [{} for _ in tasks] if keep_best else None
         self.replicas = list(range(len(tasks)))
         """Indices of the tasks still training, in the order of the network's replica axis."""
         self.steps, self._next_evaluation = 0, FIRST_EVALUATION
         self._evaluate()
+
+    def _last_step(self, examples: Examples, task: Task) -> float:
+        """The loss that ends an online run; where none does, plateaus that take inference are not computed."""
+        wanted = self._settings.after_last_step is not None or self._settings.objective not in WHOLE
+        return examples.last_step(task) if wanted else -math.inf
 
     def run(self) -> Iterator[int]:
         """Train until all replicas have stopped, and yield the number of each finished step."""
@@ -106,7 +111,7 @@ class Trainer:
         with torch.autocast(
             self._device.type, dtype=torch.bfloat16, enabled=self._settings.precision == "bfloat16"
         ):
-            loss = cross_entropy(self.examples.logits(self.network, inputs), targets).mean(dim=-1)
+            loss = self.examples.loss(self.examples.logits(self.network, inputs), targets)
         # a sum over replicas: none enters another's gradient
         loss.sum().backward()  # type: ignore[no-untyped-call]
         self._optimiser.step()
@@ -124,10 +129,12 @@ class Trainer:
         ]
         self.network.train()
         logits = torch.cat(parts, dim=1).float()
-        losses = cross_entropy(logits, targets).mean(dim=-1).tolist()
+        losses = self.examples.loss(logits, targets).tolist()
+        counted = self.examples.counts_errors
+        wrong = (logits.argmax(dim=-1) != targets).float().mean(dim=(1, 2)).tolist() if counted else None
         divergences = self._probe.divergence(logits[:, :, -1]) if self._probe else [[]] * len(losses)
         for i, r in enumerate(self.replicas):
-            self._records[r].add(self.steps, losses[i], divergences[i])
+            self._records[r].add(self.steps, losses[i], divergences[i], None if wrong is None else wrong[i])
             if self._best is not None and self._records[r].best_step == self.steps:
                 self._best[r] = self.network.weights(i)
         training = [i for i, r in enumerate(self.replicas) if not self._records[r].stopped]
