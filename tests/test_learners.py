@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 import rhmtheory as rt
-from rhmtheory.exact import class_plateaus
 
 RHM_ = rt.RHM(v=4, m=2, s=2, L=2)
 
@@ -41,7 +40,7 @@ def test_a_look_up_of_whole_sentences_learns_the_class():
     assert found.error[-1] == 0
     assert found.loss[-1] < 0.05
     short = rt.learning_curve(ngram(2), grammar, 20_000, target="class", test_size=20_000)
-    assert abs(short.loss[0] - class_plateaus(grammar)[1]) < 4 * short.loss_error[0] + 0.01
+    assert abs(short.loss[0] - grammar.class_plateaus()[1]) < 4 * short.loss_error[0] + 0.01
     with pytest.raises(rt.InputError, match="target='class'"):
         short.compare()
 

@@ -9,7 +9,6 @@ from scipy.integrate import quad
 from scipy.special import entr
 
 from rhmtheory import RHM, InputError
-from rhmtheory.exact import class_plateaus, denoising_plateaus, ideal_denoiser, masked_plateaus, posteriors
 
 TINY = [RHM(v=3, m=2, s=2, L=2, n=2), RHM(v=(3, 4), m=(2, 3), s=2, L=2, n=3, zipf=0.7)]
 
@@ -39,7 +38,7 @@ def test_the_class_given_the_last_tokens(rhm):
             law = groups.setdefault(sentence[len(sentence) - tokens :], {})
             law[root] = law.get(root, 0) + p
         expected.append(entropy(groups))
-    np.testing.assert_allclose(class_plateaus(grammar), expected, atol=1e-12)
+    np.testing.assert_allclose(grammar.class_plateaus(), expected, atol=1e-12)
     assert expected[-1] == pytest.approx(0, abs=1e-12)
 
 
@@ -53,7 +52,7 @@ def test_hidden_tokens_given_the_others(rhm):
             seen = tuple(x for i, x in enumerate(sentence) if first <= i < first + rhm.span(level) and i != 1)
             law = groups.setdefault(seen, {})
             law[sentence[1]] = law.get(sentence[1], 0) + p
-        found = masked_plateaus(grammar, [1], samples=4000)
+        found = grammar.masked_plateaus([1], samples=4000)
         assert abs(found.mean[level] - entropy(groups)) < 4 * found.standard_error[level] + 1e-12
 
 
@@ -65,10 +64,10 @@ def test_a_rate_is_the_mean_over_what_it_hides():
     total = 0.0
     for hidden in product([False, True], repeat=4):
         mask = np.array(hidden)
-        p = posteriors(grammar, tokens, mask=mask)
+        p = grammar.posteriors(tokens, mask=mask)
         chance = rate ** mask.sum() * (1 - rate) ** (~mask).sum()
         total += chance * (weights @ entr(p).sum(axis=-1)[:, mask].sum(axis=1))
-    found = masked_plateaus(grammar, rate, samples=20_000)
+    found = grammar.masked_plateaus(rate, samples=20_000)
     assert abs(found.mean[-1] - total / (4 * rate)) < 4 * found.standard_error[-1]
 
 
@@ -77,7 +76,7 @@ def test_a_rate_is_the_mean_over_what_it_hides():
 def test_the_denoiser_integrates_over_the_noise(rhm, level):
     grammar, v = rhm.grammar(seed=2), rhm.n_symbols(0)
     seen, cases, span = [0, 2, 1, 1], sentences(rhm.grammar(seed=2)), rhm.span(level)
-    found = ideal_denoiser(grammar, [seen], context_level=level)[0]
+    found = grammar.ideal_denoiser([seen], context_level=level)[0]
     for i, a in product(range(4), range(v)):
         inside = range(i // span * span, i // span * span + span)
 
@@ -95,11 +94,11 @@ def test_the_denoiser_integrates_over_the_noise(rhm, level):
 
 def test_denoising_falls_with_context_to_the_loss_of_the_ideal_denoiser():
     grammar = RHM(v=4, m=2, s=2, L=3).grammar(seed=0)
-    found = denoising_plateaus(grammar, samples=2000)
+    found = grammar.denoising_plateaus(samples=2000)
     assert (np.diff(found.mean) < 0).all()
     rng, tokens = np.random.default_rng(5), grammar.sample(2000, seed=8)
     seen = np.where(rng.random(tokens.shape) < rng.random((2000, 1)), rng.integers(4, size=tokens.shape), tokens)
-    p = np.take_along_axis(ideal_denoiser(grammar, seen), tokens[..., None].astype(int), axis=-1)
+    p = np.take_along_axis(grammar.ideal_denoiser(seen), tokens[..., None].astype(int), axis=-1)
     losses = -np.log(p[..., 0]).mean(axis=1)
     error = losses.std() / np.sqrt(2000)
     assert abs(losses.mean() - found.mean[-1]) < 4 * np.hypot(error, found.standard_error[-1])
@@ -116,4 +115,4 @@ def test_denoising_falls_with_context_to_the_loss_of_the_ideal_denoiser():
 )
 def test_masks_that_leave_nothing_are_refused(hidden, message):
     with pytest.raises(InputError, match=message):
-        masked_plateaus(TINY[0].grammar(seed=0), hidden)
+        TINY[0].grammar(seed=0).masked_plateaus(hidden)

@@ -8,10 +8,6 @@ from .entropy import sequence_entropy as sequence_entropy
 from .filtered import Filtered as Filtered
 from .likelihoods import MostProbable as MostProbable
 from .lookup import lookup_thresholds as lookup_thresholds
-from .objectives import class_plateaus as class_plateaus
-from .objectives import denoising_plateaus as denoising_plateaus
-from .objectives import ideal_denoiser as ideal_denoiser
-from .objectives import masked_plateaus as masked_plateaus
 from .populations import Overlaps as Overlaps
 from .prefixes import PrefixPosteriors as PrefixPosteriors
 from .residuals import Detection as Detection

@@ -32,7 +32,7 @@ def class_plateaus(tables: Tables) -> FloatArray:
     Examples
     --------
     >>> from rhmtheory import RHM
-    >>> class_plateaus(RHM(v=8, m=2, s=2, L=3).grammar(seed=0)).shape
+    >>> RHM(v=8, m=2, s=2, L=3).grammar(seed=0).class_plateaus().shape
     (4,)
     """
     shape, joint = tables.shape, np.diag(tables.prior)

@@ -18,6 +18,7 @@ from rhmtheory.exact import (
     filtered,
     inference,
     likelihoods,
+    objectives,
     populations,
     prefixes,
 )
@@ -301,6 +302,10 @@ class Grammar(Tables):
     prefix_posteriors = prefixes.prefix_posteriors
     overlaps = populations.overlaps
     denoised = denoising.denoised
+    ideal_denoiser = objectives.ideal_denoiser
+    class_plateaus = objectives.class_plateaus
+    masked_plateaus = objectives.masked_plateaus
+    denoising_plateaus = objectives.denoising_plateaus
     sample_filtered = filtered.sample_filtered
     next_token_filtered = filtered.next_token_filtered
     filtered_plateaus = filtered.filtered_plateaus

@@ -11,7 +11,6 @@ torch = pytest.importorskip("torch")
 
 import rhmvalidation as rv
 from rhmtheory import RHM, InputError
-from rhmtheory.exact import class_plateaus, masked_plateaus
 from rhmvalidation.networks.spec import NetworkSpec
 from rhmvalidation.studies.preset import load_preset
 from rhmvalidation.studies.programs import train_runs, trainer_of
@@ -174,7 +173,7 @@ def test_the_class_is_learnt():
     grammar = RHM_.grammar(seed=0)
     found = rv.train(rv.cnn(RHM_, width=64, objective="class"), grammar, settings=settings, P=600 * 128)
     assert found.loss[-1] < 0.1 * math.log(3)
-    np.testing.assert_array_equal(found.plateaus, class_plateaus(grammar))
+    np.testing.assert_array_equal(found.plateaus, grammar.class_plateaus())
     assert len(found.error) == len(found.P)
     assert 128 * 8 < found.learnt_at() < found.P[-1]
     assert "wrong answers" in str(found)
@@ -188,13 +187,13 @@ def test_the_last_step_of_the_class_ends_a_run():
     settings = replace(CLASS, protocol="online", batch_size=128, learning_rate=2.0, after_last_step=1.0)
     (outcome,) = train_runs([run_of("cnn", settings, P=3000 * 128)], CPU)
     assert outcome.steps < 3000
-    assert outcome.best_loss < 0.1 * class_plateaus(RHM_.grammar(0))[0]
+    assert outcome.best_loss < 0.1 * RHM_.grammar(0).class_plateaus()[0]
 
 
 def test_a_hidden_token_is_learnt_down_to_its_floor():
     settings = replace(ONE, protocol="online", batch_size=128, test_size=2048)
     found = rv.train(NetworkSpec("lcn", {"width": 32}), RHM_.grammar(seed=0), settings=settings, P=400 * 128)
-    H = masked_plateaus(RHM_.grammar(seed=0), [1]).mean
+    H = RHM_.grammar(seed=0).masked_plateaus([1]).mean
     assert H[-1] - 0.1 < found.loss[-1] < math.sqrt(H[0] * H[-1])
     assert not len(found.error)
     with pytest.raises(InputError, match="objective='masked' counts no wrong answers"):

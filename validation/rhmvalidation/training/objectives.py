@@ -8,7 +8,6 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from rhmtheory.exact import class_plateaus, denoising_plateaus, masked_plateaus
 from rhmtheory.support.errors import InputError
 from rhmtheory.support.types import FloatArray
 from rhmvalidation.networks.stack import Network, evaluating
@@ -47,7 +46,7 @@ class RootClass(Examples):
 
     def plateaus(self, task: Task) -> FloatArray:
         """Return the exact losses of who sees nothing, or the last ``s**k`` tokens, k = 1..L; the last is zero."""
-        return class_plateaus(task.grammar)
+        return task.grammar.class_plateaus()
 
     def last_step(self, task: Task) -> float:
         """Return a tenth of the loss of chance."""
@@ -150,7 +149,7 @@ class Masked(_Disturbed):
 
     def plateaus(self, task: Task) -> FloatArray:
         """Return estimates of the losses of ideal predictors of context level 0..L."""
-        return masked_plateaus(task.grammar, self.hidden, seed=task.seed).mean
+        return task.grammar.masked_plateaus(self.hidden, seed=task.seed).mean
 
     def check(self, network: Network) -> None:
         """Raise `InputError` for a network that reads out one token where others are hidden, too."""
@@ -184,7 +183,7 @@ class NoisyTokens(_Disturbed):
 
     def plateaus(self, task: Task) -> FloatArray:
         """Return estimates of the losses of ideal predictors of context level 0..L."""
-        return denoising_plateaus(task.grammar, seed=task.seed).mean
+        return task.grammar.denoising_plateaus(seed=task.seed).mean
 
 
 EXAMPLES: Mapping[str, type[Examples]] = {
