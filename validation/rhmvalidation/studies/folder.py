@@ -34,6 +34,8 @@ from rhmvalidation.studies.runs import Run
 from rhmvalidation.training.outcome import Outcome
 
 _CHECKPOINTS, _RUNS, _ROWS, _STAMP = "checkpoints", "runs", "runs.jsonl", "preset.json"
+_HISTORIES = ("rhm", "settings", "curve", "divergence", "errors")
+"""Fields of a run that the table leaves out."""
 _JOURNAL = re.compile(r"[0-9a-f]{16}-\d+\.jsonl")
 
 
@@ -247,7 +249,7 @@ def _table(finished: Sequence[Finished]) -> str:
             **asdict(run.settings),
             "key": run.key,
         }
-        rows.append({name: row[name] for name in row if name not in ("rhm", "settings", "curve", "divergence")})
+        rows.append({name: row[name] for name in row if name not in _HISTORIES})
     table = io.StringIO(newline="")
     writer = csv.DictWriter(table, fieldnames=list(rows[0]) if rows else ["key"])
     writer.writeheader()

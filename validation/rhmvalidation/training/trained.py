@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -105,7 +105,11 @@ class Trained:
             rule = "is not what the laws of the last token are about"
             way_out = "hold `plateaus` and the points of its curve side by side, as `plot` does"
             raise InputError("objective", settings.objective, rule, way_out)
-        about = {"protocol": settings.protocol, "batch": settings.batch_size, "rate": settings.learning_rate}
+        about: dict[str, Any] = {
+            "protocol": settings.protocol,
+            "batch": settings.batch_size,
+            "rate": settings.learning_rate,
+        }
         return compare(self.P, self.loss, self.grammar, law=self.laws, label=self.label, **about)
 
     def learnt_at(self, part: float = 0.1) -> float:
