@@ -136,7 +136,8 @@ def ideal_denoiser(
         likelihoods = [log_likelihood(tables, one, threads=threads) for one in alone]
         logs.append(np.log(weight) + np.stack(likelihoods, axis=1))
     shares = softmax(np.array(logs), axis=0)[:, :, block]  # (points, P, d)
-    return np.einsum("epi,epiv->piv", shares, np.array(found))
+    out: FloatArray = np.einsum("epi,epiv->piv", shares, np.array(found))
+    return out
 
 
 def denoising_plateaus(

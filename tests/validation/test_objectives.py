@@ -134,7 +134,7 @@ def test_whole_sentences_are_read(kind, settings):
     stack = spec(kind, 16, heads=2).build(RHM_, 1, settings.objective)
     stack.initialise([torch.Generator().manual_seed(0)])
     tokens = torch.tensor([[[0, 1, 2, 3], [0, 1, 2, 0]]])
-    logits = stack.positions(tokens)
+    logits = stack.per_position(tokens)
     assert not torch.allclose(logits[0, 0], logits[0, 1])
 
 

@@ -70,7 +70,7 @@ class AdaptedNetwork(Network):
         logits = self._logits(tokens)
         return logits[:, :, -1] if logits.dim() == 4 else logits
 
-    def positions(self, tokens: Tensor) -> Tensor:
+    def per_position(self, tokens: Tensor) -> Tensor:
         """Logits of every token, (R, B, d, v), or of the one that is read out, (R, B, 1, v)."""
         logits = self._logits(tokens)
         return logits if logits.dim() == 4 else logits[:, :, None]

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 from rhmtheory.tree import Shape
 from rhmvalidation.networks import plain
 from rhmvalidation.networks.spec import NetworkSpec
+
+_Module = TypeVar("_Module", bound=plain.PlainNetwork)
 
 
 def cnn(shape: Shape, *, width: int, objective: str = "last") -> plain.ConvolutionalNetwork:
@@ -25,7 +29,7 @@ def cnn(shape: Shape, *, width: int, objective: str = "last") -> plain.Convoluti
     >>> cnn(RHM(v=8, m=2, s=2, L=3), width=16)(torch.zeros(5, 8, dtype=torch.long)).shape
     torch.Size([5, 8])
     """
-    return _made("cnn", shape, objective, width=width)
+    return _made(plain.ConvolutionalNetwork, "cnn", shape, objective, width=width)
 
 
 def lcn(shape: Shape, *, width: int, objective: str = "last") -> plain.LocallyConnectedNetwork:
@@ -39,7 +43,7 @@ def lcn(shape: Shape, *, width: int, objective: str = "last") -> plain.LocallyCo
     objective : str
         What it will be trained on: ``last``, ``class`` or ``masked``.
     """
-    return _made("lcn", shape, objective, width=width)
+    return _made(plain.LocallyConnectedNetwork, "lcn", shape, objective, width=width)
 
 
 def fcn(
@@ -56,7 +60,7 @@ def fcn(
     objective : str
         What it will be trained on: ``last``, ``class`` or ``masked``.
     """
-    return _made("fcn", shape, objective, width=width, depth=depth)
+    return _made(plain.FullyConnectedNetwork, "fcn", shape, objective, width=width, depth=depth)
 
 
 def attention(
@@ -75,7 +79,7 @@ def attention(
     objective : str
         What it will be trained on: ``last``, ``class``, ``masked`` or ``denoise``.
     """
-    return _made("attention", shape, objective, width=width, heads=heads, depth=depth)
+    return _made(plain.AttentionOnly, "attention", shape, objective, width=width, heads=heads, depth=depth)
 
 
 def decoder(
@@ -94,8 +98,10 @@ def decoder(
     objective : str
         What it will be trained on: ``last`` or ``all``, ``class``, ``masked`` or ``denoise``.
     """
-    return _made("decoder", shape, objective, width=width, heads=heads, depth=depth)
+    return _made(plain.Decoder, "decoder", shape, objective, width=width, heads=heads, depth=depth)
 
 
-def _made(name: str, shape: Shape, objective: str, **arguments: int | None):  # type: ignore[no-untyped-def]
-    return NetworkSpec(name, arguments).module(shape, objective)
+def _made(kind: type[_Module], name: str, shape: Shape, objective: str, **arguments: int | None) -> _Module:
+    module = NetworkSpec(name, arguments).module(shape, objective)
+    assert isinstance(module, kind)
+    return module

@@ -56,7 +56,8 @@ class FastNetwork(Network):
 
     def __getitem__(self, name: str) -> Tensor:
         """Stacked parameter of that name."""
-        return self.stacked[self.parameter_names.index(name)]
+        found: Tensor = self.stacked[self.parameter_names.index(name)]
+        return found
 
     def seen(self, tokens: Tensor) -> Tensor:
         """Return what the network sees of ids (R, B, d), as int64; ``v`` is the mask."""
@@ -243,9 +244,9 @@ class _Transformer(FastNetwork):
         full = 4 * T * w * w + 2 * T * T * w
         return (self.depth - 1) * full + 2 * T * w * w + 2 * w * w + 2 * T * w + w * self.outputs
 
-    def positions(self, tokens: Tensor) -> Tensor:
+    def per_position(self, tokens: Tensor) -> Tensor:
         """Return logits of every token, (R, B, d, v), or of the class, (R, B, 1, n)."""
-        return self.every_token(tokens) if self.objective in EVERY_TOKEN else super().positions(tokens)
+        return self.every_token(tokens) if self.objective in EVERY_TOKEN else super().per_position(tokens)
 
     def embed(self, ids: Tensor) -> Tensor:
         """Return embeddings plus positions, (R, B, d, w); id ``v`` is the mask."""

@@ -26,7 +26,8 @@ class PlainNetwork(nn.Module):
 
     def __init__(self, shape: Shape, objective: str, **arguments: Any) -> None:
         super().__init__()
-        self.v, self.d, self.width = shape.n_symbols(0), shape.d, arguments["width"]
+        self.v, self.d = shape.n_symbols(0), shape.d
+        self.width: int = arguments["width"]
         self.objective, self.outputs = objective, outputs_of(shape, objective)
         self.whole = objective in WHOLE
         """Whether the last token is read, too."""
@@ -80,7 +81,7 @@ class TreeLayer(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (b, t, c) to (b, t / s, w)."""
-        tuples = x.unflatten(1, (-1, self.s)).flatten(2)  # (b, i, s c)
+        tuples = x.reshape(len(x), -1, self.s * x.shape[2])  # (b, i, s c)
         shared = len(self.weight) == 1
         units = tuples @ self.weight[0] if shared else torch.einsum("bic,icw->biw", tuples, self.weight)
         return torch.relu(units / math.sqrt(tuples.shape[2]))
@@ -108,7 +109,7 @@ class _Hierarchical(PlainNetwork):
 
     def forward(self, tokens: Tensor) -> Tensor:
         """Return logits of the last token, the class or the hidden token, (B, v), from ids (B, d)."""
-        x = one_hot(self.seen(tokens), self.v, self.readout, whitened=True)
+        x: Tensor = one_hot(self.seen(tokens), self.v, self.readout, whitened=True)
         for layer in self.layers:
             x = layer(x)
         return x[:, 0] @ self.readout / self.width
@@ -157,7 +158,7 @@ class FullyConnectedNetwork(PlainNetwork):
 
     def forward(self, tokens: Tensor) -> Tensor:
         """Return logits of the last token, the class or the hidden token, (B, v), from ids (B, d)."""
-        x = one_hot(tokens[:, : self.places], self.v, self.readout, whitened=True).flatten(1)
+        x: Tensor = one_hot(tokens[:, : self.places], self.v, self.readout, whitened=True).flatten(1)
         for layer in self.layers:
             x = layer(x)
         return x @ self.readout / self.width
@@ -176,12 +177,12 @@ class Attention(nn.Module):
 
     def forward(self, x: Tensor, *, causal: bool = False) -> Tensor:
         """Map (b, t, w) to the same shape; ``causal``: no position attends to a later one."""
-        parts = (x @ self.qkv * self.scale).unflatten(2, (3, self.heads, -1))  # (b, t, 3, head, w / heads)
+        parts = (x @ self.qkv * self.scale).reshape(*x.shape[:2], 3, self.heads, -1)  # (b, t, 3, head, w / heads)
         q, k, v = parts.permute(2, 0, 3, 1, 4)
         scores = q @ k.transpose(-1, -2) / math.sqrt(q.shape[-1])  # (b, head, t, t)
         if causal:
             scores = scores + torch.full_like(scores[0, 0], -math.inf).triu(1)
-        means = torch.softmax(scores, dim=-1) @ v
+        means: Tensor = torch.softmax(scores, dim=-1) @ v
         return means.transpose(1, 2).flatten(2) @ self.mix * self.scale
 
 
@@ -204,7 +205,7 @@ class AttentionOnly(PlainNetwork):
 
     def forward(self, tokens: Tensor) -> Tensor:
         """Return logits of the last token or the class, (B, v), or of every token, (B, d, v), from ids (B, d)."""
-        x = one_hot(self.seen(tokens), self.v, self.embedding, whitened=True)
+        x: Tensor = one_hot(self.seen(tokens), self.v, self.embedding, whitened=True)
         x = x @ self.embedding / math.sqrt(self.v) + self.position
         for layer in self.layers:
             x = layer(x)
@@ -255,12 +256,14 @@ class Decoder(PlainNetwork):
         """Return one for embeddings and positions, and the root of one over the fan-in for matrices."""
         if name in ("embedding", "position"):
             return 1.0
-        scale = (4 * self.width if name.endswith("down") else self.width) ** -0.5
+        scale: float = (4 * self.width if name.endswith("down") else self.width) ** -0.5
         return scale / math.sqrt(2 * len(self.layers)) if name.endswith(("mix", "down")) else scale
 
     def forward(self, tokens: Tensor) -> Tensor:
         """Return logits of every token given those before it, (B, d, v), from ids (B, d)."""
-        x = one_hot(self.seen(tokens), self.v, self.embedding, whitened=False) @ self.embedding + self.position
+        x: Tensor = (
+            one_hot(self.seen(tokens), self.v, self.embedding, whitened=False) @ self.embedding + self.position
+        )
         for layer in self.layers:
             x = layer(x)
         return normalise(x if self.objective != "class" else x[:, -1]) @ self.readout

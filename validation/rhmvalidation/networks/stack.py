@@ -76,7 +76,7 @@ class Network(nn.Module):
         """Return logits of the last token, the class or the hidden token, (R, B, v), from ids (R, B, d)."""
         raise NotImplementedError
 
-    def positions(self, tokens: Tensor) -> Tensor:
+    def per_position(self, tokens: Tensor) -> Tensor:
         """Return logits of every token where the network gives them, (R, B, d, v), else (R, B, 1, v)."""
         logits: Tensor = self(tokens)
         return logits[:, :, None]

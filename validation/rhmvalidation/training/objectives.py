@@ -138,7 +138,7 @@ class Masked(_Disturbed):
 
     def logits(self, network: Network, inputs: Tensor) -> Tensor:
         """Ask for the logits of the hidden tokens; with a rate of all."""
-        found = network.positions(inputs)
+        found = network.per_position(inputs)
         return found if found.shape[2] == 1 or isinstance(self.hidden, float) else found[:, :, list(self.hidden)]
 
     def loss(self, logits: Tensor, targets: Tensor) -> Tensor:

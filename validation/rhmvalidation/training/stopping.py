@@ -61,7 +61,7 @@ class Record:
             tuple(self.curve),
             self.diverged,
             seconds,
-            tuple(self.divergence),
+            tuple((step, tuple(values)) for step, values in self.divergence),
             tuple(self.errors),
         )
 

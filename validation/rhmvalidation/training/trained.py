@@ -72,7 +72,7 @@ class Trained:
 
     def _table(self) -> Table:
         H = self.plateaus
-        shown = np.unique(np.linspace(0, len(self.P) - 1, _ROWS).round().astype(int)) if len(self.P) else []
+        shown = np.unique(np.linspace(0, len(self.P) - 1, min(_ROWS, len(self.P))).round().astype(int)).tolist()
         counted = len(self.error) > 0
         last = "wrong answers" if counted else "steps made"
 
