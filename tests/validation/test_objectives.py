@@ -278,9 +278,15 @@ def test_presets_take_objectives(tmp_path):
         load_preset(file)
 
 
-def test_laws_of_the_last_token_are_not_asked_of_the_class():
-    outcome = train_runs([run_of("cnn", replace(CLASS, max_steps=8))], CPU)[0]
-    assert learning_curves([(run_of("cnn", replace(CLASS, max_steps=8)), outcome)]) == []
+def test_a_study_of_classes_lists_its_runs(tmp_path):
+    """Laws of the last token are not asked of the class."""
+    file = tmp_path / "classes.toml"
+    file.write_text(PRESET.replace('"class"', '"class", max_steps = 9'))
+    found = rv.study(file, tmp_path / "out", device="cpu", workers=1, progress=False)
+    assert learning_curves(found.finished) == []
+    assert "wrong answers" in str(found)
+    assert "cnn (class)" in str(found)
+    assert str(rv.report(tmp_path / "out")) == str(found)
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from rhmtheory.comparison import LearningCurves, Study, step_crossings, study
 from rhmtheory.plotting import new_figure, plot_context, save_figure
 from rhmtheory.support.files import write_atomically
 from rhmtheory.support.json import plain
+from rhmtheory.support.tables import Table
 from rhmtheory.support.types import FloatArray
 from rhmvalidation.networks import registry as networks
 from rhmvalidation.networks.objectives import WHOLE
@@ -49,11 +50,13 @@ class Report:
     provenance: dict[str, Any]
 
     def __str__(self) -> str:
-        return str(self.study)
+        others = _without_laws(self.finished)
+        return "\n\n\n".join(part for part in (str(self.study), str(others) if others else "") if part)
 
     def _repr_html_(self) -> str:
         """Tables for notebooks."""
-        return self.study._repr_html_()
+        others = _without_laws(self.finished)
+        return self.study._repr_html_() + (others.html() if others else "")
 
     def to_dict(self) -> dict[str, Any]:
         """Plain numbers and lists, ready for JSON."""
@@ -146,7 +149,7 @@ def report(folder: str | Path, *more: str | Path) -> Report:
         made[str(path)] = recorded_provenance(path)
     unique = list({run.key: (run, outcome) for run, outcome in finished}.values())
     curves += learning_curves(unique)
-    return Report(folders[0], unique, study(curves), made if more else made[str(folders[0])])
+    return Report(folders[0], unique, compared(curves, unique), made if more else made[str(folders[0])])
 
 
 def recorded_provenance(folder: Path) -> dict[str, Any]:
@@ -200,6 +203,28 @@ def learning_curves(finished: Sequence[Finished], beside: Iterable[str] = ()) ->
             continue
         out.append(_curves(group))
     return out
+
+
+def compared(curves: Sequence[LearningCurves], finished: Sequence[Finished]) -> Study:
+    """Hold curves against theory: a study without comparisons where no run has an objective with laws."""
+    without = bool(finished) and all(run.settings.objective in WHOLE for run, _ in finished)
+    return Study((), ()) if without and not curves else study(curves)
+
+
+def _without_laws(finished: Sequence[Finished]) -> Table | None:
+    """Losses, and wrong answers, of runs on the class, on hidden and on noisy tokens; None where there are none."""
+    rows = []
+    for group in _groups(finished):
+        if group.members[0][0].settings.objective not in WHOLE:
+            continue
+        for P in sorted({run.P for run, _ in group.members}):
+            found = [outcome for run, outcome in group.members if run.P == P and not lost(run.settings, outcome)]
+            wrong = [dict(one.errors)[one.best_step] for one in found if one.errors]
+            loss = f"{np.mean([one.best_loss for one in found]):.4f}" if found else "diverged"
+            share = f"{np.mean(wrong):.4f}" if wrong else ""
+            rows.append((group.name, str(group.members[0][0].rhm), str(P), str(len(found)), loss, share))
+    columns = ("network", "ensemble", "P", "runs", "best loss", "wrong answers")
+    return Table("Objectives without a law: means over runs", columns, tuple(rows)) if rows else None
 
 
 def divergences(finished: Sequence[Finished]) -> dict[RHM, list[tuple[str, FloatArray, FloatArray]]]:
