@@ -32,7 +32,7 @@ class NetworkRecord:
     """Called with the ensemble and the arguments of the network: a module from ids (B, d) to logits."""
     laws: tuple[str, ...]
     """The learners whose predictions it is held against, its own first; empty where it has none."""
-    objectives: tuple[str, ...] = ("last", "class", "masked")
+    objectives: tuple[str, ...] = ("last",)
     """What it can be trained on: see `rhmvalidation.networks.objectives`."""
     every_token: bool = False
     """Whether it gives logits of every token; else it reads out one."""
@@ -59,7 +59,8 @@ class NetworkRecord:
     def make(self, shape: Shape, arguments: Mapping[str, Any], objective: str = "last") -> nn.Module:
         """Make a module for an ensemble and an objective; a custom class is told the ensemble alone."""
         self.require(objective)
-        return self.module(shape, **arguments, **({} if self.custom else {"objective": objective}))
+        told = {} if self.custom or objective == "last" else {"objective": objective}
+        return self.module(shape, **arguments, **told)
 
     def stack(self, shape: Shape, replicas: int, arguments: Mapping[str, Any], objective: str = "last") -> Network:
         """Make replicas for an ensemble and an objective, weights not yet drawn."""
@@ -77,7 +78,7 @@ class NetworkRecord:
         if self.custom:
             return dict(arguments)
         known = dict(list(inspect.signature(self.module).parameters.items())[1:])
-        del known["objective"]  # of the training, not of the network
+        known.pop("objective", None)  # of the training, not of the network
         for name in arguments:
             if name not in known:
                 raise InputError(name, arguments[name], f"is no argument of {self.name}", "leave it out")
@@ -96,12 +97,15 @@ class NetworkRecord:
 
 _SGD = {"learning_rate": 4.0, "protocol": "online", "after_last_step": 1.5}
 _ADAM = {"learning_rate": 1e-3, "optimiser": "adamw", "protocol": "online", "after_last_step": 1.5}
+_OF_ONE = ("last", "class", "masked")
+"""Objectives of networks that read out one token, or class."""
 _WIDE, _HEADS = {"width": 128}, {"width": 64, "heads": 4}
 _RECORDS = (
     NetworkRecord(
         "cnn",
         plain.ConvolutionalNetwork,
         ("cnn",),
+        _OF_ONE,
         arguments=_WIDE,
         training=_SGD,
         fast=fast.ConvolutionalNetwork,
@@ -110,6 +114,7 @@ _RECORDS = (
         "lcn",
         plain.LocallyConnectedNetwork,
         ("lcn",),
+        _OF_ONE,
         arguments=_WIDE,
         training=_SGD,
         fast=fast.LocallyConnectedNetwork,
@@ -118,6 +123,7 @@ _RECORDS = (
         "fcn",
         plain.FullyConnectedNetwork,
         (),  # it knows nothing of the tree, and theory has no law for it
+        _OF_ONE,
         arguments=_WIDE,
         training=_SGD,
         fast=fast.FullyConnectedNetwork,
@@ -126,8 +132,8 @@ _RECORDS = (
         "attention",
         plain.AttentionOnly,
         ("transformer",),
+        ("last", "class", "masked", "denoise"),
         replicas=1,
-        objectives=("last", "class", "masked", "denoise"),
         every_token=True,
         arguments=_WIDE | {"heads": 4},
         training=_ADAM,
