@@ -67,12 +67,14 @@ class LearnerCurve(ByValue):
 
     def plot(self, ax: Axes | None = None) -> Axes:
         """Draw the test loss against samples; returns the axes."""
-        from rhmtheory.plotting import new_figure
+        from rhmtheory.plotting.style import house_style, new_figure, styles
 
         ax = new_figure()[1][0] if ax is None else ax
-        ax.loglog(self.P, self.loss, "o-", ms=4, label=self.label)
-        ax.set(xlabel="samples P", ylabel="test loss (nats)")
-        ax.legend(fontsize=8)
+        look = styles([self.label])[self.label]
+        with house_style():
+            ax.loglog(self.P, self.loss, marker=look.marker, ls=look.line, color=look.color, ms=4, label=self.label)
+            ax.set(xlabel="samples $P$", ylabel="test loss (nats)")
+            ax.legend(fontsize=8)
         return ax
 
 

@@ -149,7 +149,7 @@ class Trained:
         look = styles([self.label])[self.label]
         with house_style():
             ax.loglog(self.P, self.loss, marker=look.marker, ls=look.line, color=look.color, ms=4, label=self.label)
-            mark_plateaus(self.plateaus[self.plateaus > 0], ax)
+            mark_plateaus(self.plateaus, ax)
             ax.set(xlabel="samples $P$", ylabel="test loss (nats)")
             ax.legend(fontsize=8)
         return ax
