@@ -39,7 +39,7 @@ def main(args: Sequence[str] | None = None) -> int:
             # commands return None or, after --help and --version, an exit code
             return cli.main(args, prog_name="rhmtheory", standalone_mode=False) or 0
     except click.ClickException as error:
-        error.message = _cut(error.message)
+        error.message = _cut(error.message)  # type: ignore[misc]
         error.show()
         return error.exit_code
     except (click.Abort, KeyboardInterrupt):

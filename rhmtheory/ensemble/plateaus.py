@@ -117,7 +117,7 @@ class _Chain:
         of the v symbols ends v**(s - 1). All are reached where there are as many classes as symbols below.
         """
         rhm = self.rhm
-        if k == rhm.L or rhm.n >= rhm.n_symbols(rhm.L - 1):
+        if k == rhm.L or rhm.n_symbols(rhm.L) >= rhm.n_symbols(rhm.L - 1):
             return rhm.n_symbols(k), np.ones(1)
         if k not in self._reached:
             self._reached[k] = self._last_children(k + 1, *self.reached(k + 1))

@@ -290,7 +290,7 @@ class Dask(_Futures):
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._client.close()
+        self._client.close()  # type: ignore[no-untyped-call]
 
 
 def train_in_parts(
