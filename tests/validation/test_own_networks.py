@@ -210,11 +210,12 @@ def test_a_module_is_trained_in_place_and_its_curve_compared():
     settings = Settings(learning_rate=3e-3, optimiser="adamw", protocol="online", test_size=1024)
     found = rv.train(module, grammar, settings=settings, P=128 * 300)
     assert found.network is module
-    assert (np.diff(found.loss) <= 0).all()
+    # the curve is the whole history, and the module has the weights of its lowest point
+    assert found.loss.min() == found.outcomes[0].best_loss < found.loss[0]
     tokens = torch.from_numpy(grammar.sample(4096, seed=5).astype(np.int64))
     with torch.no_grad():
         loss = torch.nn.functional.cross_entropy(module(tokens), tokens[:, -1]).item()
-    assert loss == pytest.approx(found.loss[-1], abs=0.1)
+    assert loss == pytest.approx(found.loss.min(), abs=0.1)
     measurement = compare(found.P, found.loss, grammar, law="transformer", label="mine")
     json.dumps(measurement.to_dict(), allow_nan=False)
 

@@ -47,7 +47,7 @@ class Trained:
     outcomes : tuple of Outcome
         One for each size.
     P, loss : arrays, shape (points,), samples and nats
-        The learning curve: best test loss against samples.
+        The learning curve: test loss against samples, online the whole history, offline the best of each size.
     settings : Settings
     label : str
         Name of the network in tables and figures.
