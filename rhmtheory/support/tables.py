@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
+from importlib import import_module
+from typing import Any
+
+from rhmtheory.support.errors import ResourceError
 
 WIDTH = 80
 """Columns of a terminal that a table fits."""
@@ -44,6 +48,18 @@ class Table:
         body = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in self.rows)
         below = f"<p>{escape(self.summary)}</p>" if self.summary else ""
         return f"<table><caption>{escape(self.title)}</caption><tr>{head}</tr>{body}</table>{below}"
+
+
+def frame(rows: Sequence[Mapping[str, Any]], instead: str = "to_dict") -> Any:
+    """Return a pandas DataFrame with one line per row.
+
+    Raises `ResourceError` where pandas, which is no dependency, is not installed.
+    """
+    try:
+        pandas = import_module("pandas")
+    except ImportError:
+        raise ResourceError("pandas", rule="is not installed", way_out=f"install it, or use `{instead}`") from None
+    return pandas.DataFrame(list(rows))
 
 
 def text(tables: Sequence[Table], notes: Sequence[str] = ()) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from importlib import import_module
 from itertools import product
 from math import isnan, nan
 from typing import Any
@@ -13,7 +12,6 @@ import numpy as np
 
 from rhmtheory.language.rhm import RHM
 from rhmtheory.support import tables
-from rhmtheory.support.errors import ResourceError
 from rhmtheory.support.json import plain
 from rhmtheory.theory.laws import ARCHITECTURES, LAWS, Law
 from rhmtheory.theory.prediction import predict
@@ -41,11 +39,7 @@ class Rows:
         ResourceError
             Where pandas is not installed.
         """
-        try:
-            pandas = import_module("pandas")
-        except ImportError:
-            raise ResourceError("pandas", rule="is not installed", way_out="install it, or use `rows`") from None
-        return pandas.DataFrame(list(self.rows))
+        return tables.frame(self.rows, "rows")
 
     def to_dict(self) -> dict[str, Any]:
         """Plain numbers and lists, ready for JSON; what is infinite or undefined is None."""

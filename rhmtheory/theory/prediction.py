@@ -111,6 +111,13 @@ class Prediction(ByValue):
         out: dict[str, Any] = plain(content)
         return out
 
+    def to_frame(self) -> Any:
+        """Return a pandas DataFrame, one line per step; raises `ResourceError` where pandas is not installed."""
+        H, P = self.plateaus, self.P
+        names = "k", "H_before", "H_after", "P_published", "P_finite_size"
+        columns = range(len(H) - 1), H[:-1], H[1:], P.published, P.finite_size
+        return tables.frame([dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)])
+
     def __repr__(self) -> str:
         steps = ", ".join(f"{P:.3g}" for P in self.P.published)
         return f"<Prediction {self.architecture} on {self.rhm}: P_k = {steps}; exponent {self.exponent:.4g}>"

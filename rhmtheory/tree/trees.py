@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import os
 from collections.abc import Iterator, Sequence
 from html import escape
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,6 +14,7 @@ import numpy.typing as npt
 
 from rhmtheory.support.checks import as_generator, as_int, as_integers
 from rhmtheory.support.errors import InputError
+from rhmtheory.support.files import whole_file
 from rhmtheory.support.types import IntArray
 from rhmtheory.tree.interventions import other_rules, other_symbols
 from rhmtheory.tree.tables import UNGRAMMATICAL, Tables
@@ -86,6 +90,22 @@ class Trees:
             rule = f"hold a symbol of level {level} over children that none of its rules writes"
             raise InputError("trees", rule=rule)
         return rules
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the tokens as ``.npy``, or whole trees as ``.jsonl``: one line per tree, tokens first, root last.
+
+        Raises `InputError` for another ending.
+        """
+        ending = Path(path).suffix
+        if ending not in (".npy", ".jsonl"):
+            raise InputError("path", str(path), "must end in .npy or .jsonl", "choose one of them")
+        with whole_file(path) as file:
+            if ending == ".npy":
+                np.save(file, self.tokens)
+                return
+            levels = [np.atleast_2d(symbols).tolist() for symbols in self.levels]
+            for tree in zip(*levels, strict=True):
+                file.write(json.dumps({"levels": tree}).encode() + b"\n")
 
     # --- as a sequence -------------------------------------------------------------------------------
 

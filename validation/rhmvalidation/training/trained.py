@@ -15,7 +15,7 @@ from rhmtheory import Grammar
 from rhmtheory.comparison import Measurement, compare
 from rhmtheory.support.checks import as_int
 from rhmtheory.support.errors import NOT_SAID, InputError
-from rhmtheory.support.tables import Table
+from rhmtheory.support.tables import Table, frame
 from rhmtheory.support.types import FloatArray
 from rhmvalidation.networks import registry
 from rhmvalidation.networks.objectives import WHOLE
@@ -91,6 +91,10 @@ class Trained:
     def _repr_html_(self) -> str:
         """Table for notebooks."""
         return self._table().html()
+
+    def to_frame(self) -> Any:
+        """Return the learning curve as a pandas DataFrame; raises `ResourceError` where pandas is not installed."""
+        return frame([{"P": P, "loss": loss} for P, loss in zip(self.P, self.loss, strict=True)], "P` and `loss")
 
     def compare(self) -> Measurement:
         """Hold the learning curve against the laws of the network: see `rhmtheory.compare`.
