@@ -492,9 +492,9 @@ def test_presets_are_listed_with_their_summaries(capsys):
     pytest.importorskip("torch")
     code, out, _ = run(capsys, "presets")
     assert code == 0
-    assert "quick            CNN, locally connected network and GPT-like decoder" in out
+    assert "quick            Samples and updates of each level, CNN and locally connected network" in out
     listed = json.loads(run(capsys, "presets", "--json")[1])
-    assert listed["quick"]["sweeps"] == 3
+    assert listed["quick"]["sweeps"] == 4
     assert len(listed) == len(out.splitlines())
 
 

@@ -179,7 +179,7 @@ class Bills(ByValue):
         k : int
         """
         one, v = self.step(k), self.rhm.n_symbols(0)
-        rules = np.prod([self.rhm.m_eff(1)] * (k + 1))
+        rules = np.prod([self.rhm.m_eff(level) for level in range(1, k + 2)])
         return nan if one is None else float(one.tau.best / (v * rules))
 
 

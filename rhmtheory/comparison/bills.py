@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from rhmtheory.comparison._units import predicted_steps
 from rhmtheory.comparison.bill_fits import LAWS, Bills, StepBill, bills_of, pseudo_factors, step_factor
 from rhmtheory.comparison.bill_runs import Curves, Run, runs_of, series_of
 from rhmtheory.fitting.intervals import LEAST, Estimate, line_coefficients, t_estimate
@@ -138,11 +139,11 @@ def two_bills(
     50
     """
     runs = runs_of(curves, rhm, adamw)
-    groups: dict[tuple[str, RHM], list[Run]] = {}
+    groups: dict[tuple[str, RHM, str], list[Run]] = {}
     for run in runs:
-        groups.setdefault((run.label, run.rhm), []).append(run)
+        groups.setdefault((run.label, run.rhm, run.optimiser), []).append(run)
     series, notes = [], []
-    for (label, of), members in groups.items():
+    for (label, of, _), members in groups.items():
         for name, scale, chosen in series_of(label, members):
             x = np.array([run.batch * scale / run.rate for run in chosen])
             if len(np.unique(x)) >= 2:
@@ -233,12 +234,19 @@ def _laws(one: Bills) -> Table:
         bound = "<= " if step.E.at_most else ""
         numbers = [f"{bound}{shared[k]:.3g}", f"{bound}{unshared[k]:.3g}", _short(one.per_entry(k))]
         rows.append((str(k), *factors, *numbers, null))
+    said = "; ".join(f"{_law_factors(one, law)} {name}" for name, law in LAWS.items())
     title = (
-        f"{one.name}: factors to the next step; E_k over the finite-size laws of samples; {_updates(one)} per "
-        "entry of the table; samples of the look-up null (* under three times P*_k: the step tests no law)"
+        f"{one.name}: factors to the next step (finite-size laws of samples: {said}); E_k over these laws; "
+        f"{_updates(one)} per entry of the table; samples of the look-up null (* under three times P*_k: the step "
+        "tests no law)"
     )
     heads = ("k", "E factor", "tau factor", "shared", "unshared", "per entry", "null")
     return Table(title, heads, tuple(rows))
+
+
+def _law_factors(one: Bills, law: str) -> str:
+    P = predicted_steps(one.rhm, law, "finite_size")
+    return ", ".join(_short(P[step.k + 1] / P[step.k]) for step in one.steps if step.k + 1 < len(P))
 
 
 def _slope_table(found: TwoBills) -> Table:

@@ -26,3 +26,14 @@ def ensemble_name(shape: Shape) -> str:
         f"weights {value}" if name == "weights" else f"${name}={value}$"
         for name, value in shape.short_parameters().items()
     )
+
+
+def file_name(shape: Shape) -> str:
+    """Return the parameters of an ensemble as part of the name of a file.
+
+    Parameters
+    ----------
+    shape : Shape
+    """
+    parts = [f"{name}{value}" for name, value in shape.short_parameters().items()]
+    return "_".join(parts).replace(", ", "-").translate(str.maketrans("", "", "()"))

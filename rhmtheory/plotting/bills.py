@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from math import isnan
 from typing import TYPE_CHECKING, Any
@@ -12,14 +13,16 @@ from rhmtheory.comparison._units import predicted_steps
 from rhmtheory.comparison.bill_fits import LAWS, Bills, StepBill
 from rhmtheory.comparison.bills import TwoBills
 from rhmtheory.language.rhm import RHM
-from rhmtheory.plotting._axes import ensemble_name
+from rhmtheory.plotting._axes import ensemble_name, file_name
 from rhmtheory.plotting.style import Style, house_style, new_figure, styles
 from rhmtheory.support.errors import InputError
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 _SHADES = (0.35, 0.5, 0.75, 1.0)
+_SIZE: dict[str, Any] = {"width": 3.6, "height": 4.2}
 _PER_ENTRY = 4.0
 """Updates per entry of the table that the CNN takes, drawn as the law of updates."""
 
@@ -49,13 +52,13 @@ def plot_bills(found: TwoBills, axes: Sequence[Axes] | None = None, *, rhm: RHM 
     InputError
         Where nothing was measured on that ensemble.
     """
-    ensembles = list(dict.fromkeys(one.rhm for one in found.series))
-    chosen = rhm or max(ensembles, key=lambda x: sum(one.rhm == x for one in found.series))
+    ensembles = _ensembles(found)
+    chosen = rhm or next(iter(ensembles), None)
     series = [one for one in found.series if one.rhm == chosen and one.steps]
-    if not series:
+    if chosen is None or not series:
         raise InputError("rhm", rhm, "has no bills", f"choose one of {ensembles}")
     look = styles([one.label for one in series])
-    axes = new_figure(len(series) + 2, width=3.6, height=4.2)[1] if axes is None else list(axes)
+    axes = new_figure(len(series) + 2, **_SIZE)[1] if axes is None else list(axes)
     if len(axes) != len(series) + 2:
         raise InputError("axes", len(axes), f"must be {len(series) + 2}", "give one per network, and two")
     lows, highs = [], []
@@ -71,6 +74,28 @@ def plot_bills(found: TwoBills, axes: Sequence[Axes] | None = None, *, rhm: RHM 
     title = f"What a level costs, in samples and in updates ({ensemble_name(chosen)})"
     axes[0].figure.suptitle(title, fontsize=11)
     return axes
+
+
+def bills_figures(found: TwoBills) -> dict[str, Figure]:
+    """Draw the bills of each ensemble: ``bills`` is that with the most networks, others bear its parameters.
+
+    Parameters
+    ----------
+    found : TwoBills
+    """
+    out = {}
+    for i, rhm in enumerate(_ensembles(found)):
+        panels = sum(one.rhm == rhm and bool(one.steps) for one in found.series) + 2
+        name = f"bills_{file_name(rhm)}" if i else "bills"
+        out[name], axes = new_figure(panels, shown=False, **_SIZE)
+        plot_bills(found, axes, rhm=rhm)
+    return out
+
+
+def _ensembles(found: TwoBills) -> list[RHM]:
+    """Ensembles on which steps were made, that with the most networks first."""
+    counts = Counter(one.rhm for one in found.series if one.steps)
+    return [rhm for rhm, _ in counts.most_common()]
 
 
 def _draw_sum(one: Bills, style: Style, ends: tuple[float, float], ax: Axes) -> None:
@@ -128,7 +153,7 @@ def _draw_terms(series: Sequence[Bills], look: dict[str, Style], axes: Sequence[
         label = f"{name} law, {text} per level"
         axes[0].plot(levels, P * anchor / P[0], line, color="0.6", lw=1.2, zorder=0, label=label)
     m = rhm.m_eff(1)
-    entries = rhm.n_symbols(0) * m ** (levels + 1)
+    entries = rhm.n_symbols(0) * np.cumprod([rhm.m_eff(level) for level in range(1, rhm.L + 1)])[1:]
     axes[1].plot(levels, _PER_ENTRY * entries, "-", color="0.6", lw=1.2, zorder=0,
                  label=rf"${_PER_ENTRY:g}\,v\,m^{{k+1}}$")  # fmt: skip
     axes[1].plot(levels, _PER_ENTRY * entries * m ** ((levels - 1) / 2), "--", color="0.6", lw=1.2, zorder=0,

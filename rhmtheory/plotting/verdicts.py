@@ -18,7 +18,7 @@ from rhmtheory.comparison.studies import Comparison, Study
 from rhmtheory.fitting.intervals import Estimate, t_bounds
 from rhmtheory.fitting.levels import falling
 from rhmtheory.language.rhm import RHM
-from rhmtheory.plotting._axes import ensemble_name, plain_ticks
+from rhmtheory.plotting._axes import ensemble_name, file_name, plain_ticks
 from rhmtheory.plotting.clocks import clock_pairs, plot_clocks
 from rhmtheory.plotting.style import (
     FINITE_SIZE,
@@ -362,7 +362,7 @@ def study_figures(study: Study) -> dict[str, Figure]:
     pairs = clock_pairs(study)
     for rhm in dict.fromkeys(offline.curves.rhm for offline, _ in pairs):
         mine = [pair for pair in pairs if pair[0].curves.rhm == rhm]
-        name = f"clocks_{_parameters(rhm)}"
+        name = f"clocks_{file_name(rhm)}"
         out[name], axes = new_figure(len(mine), width=4.6, height=4.4, shown=False)
         plot_clocks(mine, axes)
     return out
@@ -374,12 +374,7 @@ def _tells_most(comparison: Comparison) -> tuple[int, float]:
 
 
 def _file_name(comparison: Comparison) -> str:
-    return "_".join(filter(None, (_parameters(comparison.rhm), comparison.protocol)))
-
-
-def _parameters(rhm: RHM) -> str:
-    parts = [f"{name}{value}" for name, value in rhm.short_parameters().items()]
-    return "_".join(parts).replace(", ", "-").translate(str.maketrans("", "", "()"))
+    return "_".join(filter(None, (file_name(comparison.rhm), comparison.protocol)))
 
 
 # --- parts ----------------------------------------------------------------------------------------------

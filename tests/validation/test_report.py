@@ -3,6 +3,7 @@
 import json
 import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,7 +19,7 @@ from rhmvalidation.studies.folder import ResultFolder
 from rhmvalidation.studies.job import more_grammars
 from rhmvalidation.studies.job import study as train_study
 from rhmvalidation.studies.preset import Preset, Sweep
-from rhmvalidation.studies.report import Report, divergences, learning_curves, report
+from rhmvalidation.studies.report import Report, divergences, learning_curves, report, report_on
 from rhmvalidation.studies.runs import Run
 from rhmvalidation.training.outcome import Outcome
 from rhmvalidation.training.settings import Settings
@@ -300,3 +301,49 @@ def test_folders_are_reported_on_together_with_the_two_clocks(tmp_path):
     assert "clocks_v8_m2_s2_L3" not in report(tmp_path / "offline").figures()
     with pytest.raises(InputError, match=r"the folder .* cannot be made"):
         found.write(tmp_path / "online" / "runs.csv" / "x")
+
+
+BATCHES = """
+summary = "both bills"
+[[sweep]]
+network = "cnn"
+arguments = { width = 32 }
+ensemble = { v = 6, m = 3, s = 2, L = 2 }
+grammars = 3
+samples = { highest = 16384 }
+training = { learning_rate = 1.0, batch_size = [4, 16], protocol = "online", test_size = 256 }
+"""
+
+
+def test_several_batch_sizes_tell_samples_from_updates(tmp_path):
+    (tmp_path / "bills.toml").write_text(BATCHES)
+    made = train_study(tmp_path / "bills.toml", tmp_path / "out", device="cpu", workers=1, progress=False)
+    (series,) = made.bills.series
+    np.testing.assert_array_equal(series.x, [4, 16])
+    for step in series.steps:
+        assert step.samples(4) == pytest.approx(np.exp(step.fit.ln_y[:, 0].mean()), rel=0.1)
+    assert "level 1 costs" in str(made)
+    content = json.loads((tmp_path / "out" / "comparison.json").read_text())
+    assert [step["k"] for step in content["bills"]["series"][0]["steps"]] == [0, 1]
+    assert (tmp_path / "out" / "bills.png").stat().st_size > 1000
+    assert report(tmp_path / "out").bills == made.bills
+
+
+def test_one_batch_over_rate_tells_no_bills():
+    curve = [(i, 4.0 / i) for i in range(1, 60)]
+    runs = [finished("cnn", seed, 600, 0.5, protocol="online", curve=curve) for seed in (0, 1)]
+    runs += [finished("cnn", 0, 40, 0.5, batch_size=batch) for batch in (4, 8)]  # a fixed training set
+    assert report_on(Path(), runs, {}).bills is None
+
+
+def test_networks_that_differ_in_width_or_optimiser_pay_bills_of_their_own():
+    def run(seed, batch, width, **settings):
+        curve = [(i, 4.0 / i) for i in range(1, 60)]
+        settings |= {"protocol": "online", "batch_size": batch}
+        return finished("cnn", seed, 60 * batch, 0.5, curve=curve, width=width, **settings)
+
+    runs = [run(seed, batch, width) for seed in range(2) for batch in (4, 8) for width in (4, 8)]
+    runs += [run(seed, batch, 4, optimiser="adamw", learning_rate=1e-3) for seed in range(2) for batch in (4, 8)]
+    found = report_on(Path(), runs, {}).bills
+    assert [one.label for one in found.series] == ["cnn, width 4", "cnn, width 4, rate 0.001", "cnn, width 8"]
+    assert {one.optimiser for one in found.series} == {"sgd", "adamw"}

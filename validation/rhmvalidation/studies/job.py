@@ -20,7 +20,7 @@ from rhmvalidation.studies.execution import Shard, execute, groups
 from rhmvalidation.studies.folder import ResultFolder
 from rhmvalidation.studies.preset import Preset, Sweep, load_preset
 from rhmvalidation.studies.progress import Display
-from rhmvalidation.studies.report import Report, compared, learning_curves, recorded_provenance
+from rhmvalidation.studies.report import Report, learning_curves, recorded_provenance, report_on
 from rhmvalidation.training.devices import pick_device
 from rhmvalidation.training.signals import terminated_as_interrupted
 
@@ -88,8 +88,7 @@ def study(
         all_there = training.of(wider) and all_there
     finished = results.finished(wider.runs())
     made_by = recorded_provenance(results.path) if all_there else {}
-    curves = compared(learning_curves(finished, _names(chosen)), finished)
-    out = Report(results.path, finished, curves, made_by or _provenance(device))
+    out = report_on(results.path, finished, made_by or _provenance(device), names=_names(chosen))
     out.write()
     return out
 

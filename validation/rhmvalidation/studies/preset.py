@@ -106,8 +106,8 @@ class Preset:
 
         Examples
         --------
-        >>> [sweep.title for sweep in load_preset("quick").select(network="lcn", m=3).sweeps]
-        ['lcn(width=128) RHM(v=12, m=3, s=2, L=3) online, batch 128']
+        >>> [sweep.title for sweep in load_preset("quick").select(network="lcn", batch=32).sweeps]
+        ['lcn(width=128) RHM(v=6, m=3, s=2, L=4) online, batch 32']
         """
         names = {name.casefold() for name in ([network] if isinstance(network, str) else network)}
         asked = {"v": v, "m": m, "s": s, "L": L, "protocol": protocol, "batch": batch, "width": width}

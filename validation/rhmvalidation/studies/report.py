@@ -12,14 +12,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from rhmtheory import RHM, InputError
-from rhmtheory.comparison import LearningCurves, Study, step_crossings, study
+from rhmtheory.comparison import LearningCurves, Study, TwoBills, step_crossings, study
 from rhmtheory.plotting import new_figure, plot_context, save_figure
+from rhmtheory.plotting.bills import bills_figures
 from rhmtheory.support.files import write_atomically
 from rhmtheory.support.json import plain
 from rhmtheory.support.tables import Table
 from rhmtheory.support.types import FloatArray
 from rhmvalidation.networks import registry as networks
 from rhmvalidation.networks.objectives import WHOLE
+from rhmvalidation.studies.bills import bills_of
 from rhmvalidation.studies.folder import ResultFolder, with_room
 from rhmvalidation.studies.published import published_curves
 from rhmvalidation.studies.records import Finished, read_json
@@ -42,29 +44,36 @@ class Report:
     finished : list of (Run, Outcome)
     study : Study
     provenance : dict
+    bills : TwoBills, optional
+        Samples and updates of every step, where networks were trained online at several batch sizes or rates.
     """
 
     folder: Path
     finished: list[Finished]
     study: Study
     provenance: dict[str, Any]
+    bills: TwoBills | None = None
 
     def __str__(self) -> str:
-        others = _without_laws(self.finished)
-        return "\n\n\n".join(part for part in (str(self.study), str(others) if others else "") if part)
+        tables = (self.study, _without_laws(self.finished), self.bills)
+        return "\n\n\n".join(str(one) for one in tables if one is not None)
 
     def _repr_html_(self) -> str:
         """Tables for notebooks."""
         others = _without_laws(self.finished)
-        return self.study._repr_html_() + (others.html() if others else "")
+        tables = (self.study._repr_html_(), others and others.html(), self.bills and self.bills._repr_html_())
+        return "".join(one for one in tables if one)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain numbers and lists, ready for JSON."""
-        return {"provenance": self.provenance, **self.study.to_dict()}
+        bills = {} if self.bills is None else {"bills": self.bills.to_dict()}
+        return {"provenance": self.provenance, **self.study.to_dict(), **bills}
 
     def figures(self) -> dict[str, Figure]:
-        """Figures of the study by name, and ``context`` where context in use was probed."""
+        """Figures by name: those of the study, ``bills``, and ``context`` where context in use was probed."""
         out: dict[str, Figure] = self.study.figures()
+        if self.bills is not None:
+            out |= bills_figures(self.bills)
         if probed := divergences(self.finished):
             out["context"], axes = new_figure(columns=len(probed), width=7.2, height=5.2, shown=False)
             for ax, (rhm, curves) in zip(axes, probed.items(), strict=True):
@@ -148,8 +157,34 @@ def report(folder: str | Path, *more: str | Path) -> Report:
         finished += ResultFolder(path).finished()
         made[str(path)] = recorded_provenance(path)
     unique = list({run.key: (run, outcome) for run, outcome in finished}.values())
-    curves += learning_curves(unique)
-    return Report(folders[0], unique, compared(curves, unique), made if more else made[str(folders[0])])
+    return report_on(folders[0], unique, made if more else made[str(folders[0])], beside=curves)
+
+
+def report_on(
+    folder: Path,
+    finished: list[Finished],
+    made: dict[str, Any],
+    *,
+    beside: Sequence[LearningCurves] = (),
+    names: Iterable[str] = (),
+) -> Report:
+    """Hold finished runs against theory.
+
+    Parameters
+    ----------
+    folder : Path
+        Where the report is written by default.
+    finished : list of (Run, Outcome)
+    made : dict
+        Where they come from.
+    beside : sequence of LearningCurves
+        Further curves.
+    names : iterable of str
+        Names of further networks, from which labels tell these apart.
+    """
+    told = _told_curves(finished, names)
+    bills = bills_of(((group.network, group.members[0][0].settings, curves) for group, curves in told))
+    return Report(folder, finished, compared([*beside, *(curves for _, curves in told)], finished), made, bills)
 
 
 def recorded_provenance(folder: Path) -> dict[str, Any]:
@@ -165,6 +200,8 @@ class _Group:
     """Runs of one curve, and what tells it from others of the same network."""
 
     label: str
+    network: str
+    """The label, and those arguments that other networks of that name have otherwise."""
     variant: str
     members: list[Finished]
 
@@ -189,6 +226,11 @@ def learning_curves(finished: Sequence[Finished], beside: Iterable[str] = ()) ->
     InputError
         Where the runs of one curve differ in any other setting, such as the optimiser.
     """
+    return [curves for _, curves in _told_curves(finished, beside)]
+
+
+def _told_curves(finished: Sequence[Finished], beside: Iterable[str] = ()) -> list[tuple[_Group, LearningCurves]]:
+    """Curves of all groups but those whose runs all diverged."""
     out = []
     for group in _groups(finished, beside):
         if group.members[0][0].settings.objective in WHOLE:
@@ -201,7 +243,7 @@ def learning_curves(finished: Sequence[Finished], beside: Iterable[str] = ()) ->
                 stacklevel=2,
             )
             continue
-        out.append(_curves(group))
+        out.append((group, _curves(group)))
     return out
 
 
@@ -267,8 +309,11 @@ def _groups(finished: Sequence[Finished], beside: Iterable[str] = ()) -> list[_G
         for members, one in sorted(zip(group, told, strict=True), key=lambda pair: _order(differing, pair[1])):
             run = members[0][0]
             label = networks.label(run.network.name, run.settings.objective, names)
-            variant = ", ".join(f"{name} {_number(one[name])}" for name in differing if name in one)
-            out.append(_Group(label, variant, members))
+            variant = {name: f"{name} {_number(one[name])}" for name in differing if name in one}
+            network = ", ".join(
+                [label, *(variant[name] for name in variant if name in dict(run.network.arguments))]
+            )
+            out.append(_Group(label, network, ", ".join(variant.values()), members))
     return out
 
 
