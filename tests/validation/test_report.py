@@ -326,7 +326,7 @@ def test_several_batch_sizes_tell_samples_from_updates(tmp_path):
     content = json.loads((tmp_path / "out" / "comparison.json").read_text())
     assert [step["k"] for step in content["bills"]["series"][0]["steps"]] == [0, 1]
     assert (tmp_path / "out" / "bills.png").stat().st_size > 1000
-    assert report(tmp_path / "out").bills == made.bills
+    assert str(report(tmp_path / "out").bills) == str(made.bills)
 
 
 def test_one_batch_over_rate_tells_no_bills():
