@@ -25,7 +25,8 @@ from rhmvalidation.networks.custom import AdaptedNetwork
 from rhmvalidation.training.examples import Examples, Task
 from rhmvalidation.training.trainer import Trainer
 
-WIDTHS = {2: 128, 3: 128, 4: 256, 5: 256, 6: 256}
+WIDE_FROM = 64
+"""Layers hold v m tuples; at this many of them the presets take width 256."""
 HIGHEST = 1 << 25
 PACKAGES = ("rhmtheory", "numpy", "torch")
 
@@ -106,7 +107,7 @@ class Stack(AdaptedNetwork):
 
 def train(rhm: RHM, seed: int, batch: int, rate: float, tuples: int) -> dict[str, object]:
     """Samples at which the loss crosses each step of one grammar."""
-    grammar, width = rhm.grammar(seed=seed), WIDTHS[rhm.n_rules(1)]
+    grammar, width = rhm.grammar(seed=seed), 256 if rhm.n_symbols(0) * rhm.n_rules(1) >= WIDE_FROM else 128
     settings = Settings(learning_rate=rate, batch_size=batch, protocol="online", after_last_step=1.2)
     examples = Symbols([Task(grammar, HIGHEST, seed, rate)], settings, torch.device("cpu"), tuples)
     trainer = Trainer(Stack(rhm, width, tuples=bool(tuples)), examples, settings)
