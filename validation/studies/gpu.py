@@ -1,8 +1,8 @@
 """What a GPU is good for, in ten minutes: tests, one against twenty replicas, and decoder and attention at m = 4.
 
 `python gpu.py OUT` runs the training tests on the device, times a step of each network alone and as twenty
-replicas, and trains the preset `bills-gpu` into OUT/bills-gpu until ten minutes are over; `rhmtheory study bills-gpu --out
-OUT/bills-gpu` goes on with what is unfinished. OUT/gpu.json holds the figures. A dry run takes
+replicas, and trains the preset `bills-gpu` into OUT/bills-gpu until ten minutes are over. The rest goes on
+with `rhmtheory study bills-gpu --out OUT/bills-gpu`. OUT/gpu.json holds the figures. A dry run takes
 `--device cpu --preset quick --batch 32 --seconds 60`.
 """
 
@@ -26,7 +26,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def run(command: list[str], seconds: float) -> dict[str, object]:
-    """Run a command, ended softly after some seconds; return its exit code (None if it was ended) and last words."""
+    """Run a command, ended softly after some seconds; return its last words and exit code, None if it was ended."""
     start = time.monotonic()
     process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     code = None
