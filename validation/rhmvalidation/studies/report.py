@@ -56,7 +56,7 @@ class Report:
 
     def __str__(self) -> str:
         tables = (self.study, _without_laws(self.finished), self.bills)
-        return "\n\n\n".join(str(one) for one in tables if one is not None)
+        return "\n\n\n".join(filter(None, (str(one) for one in tables if one is not None)))
 
     def _repr_html_(self) -> str:
         """Tables for notebooks."""
