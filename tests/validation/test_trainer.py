@@ -313,7 +313,7 @@ def test_a_checkpoint_that_is_refused_is_as_none(tmp_path):
         *("format", "device", "keys", "replicas", "steps", "next"),
         *("network", "optimiser", "batches", "records", "seconds"),
     }
-    assert (state["format"], state["device"], state["steps"], state["next"]) == (3, "cpu", 10, 12)
+    assert (state["format"], state["device"], state["steps"], state["next"]) == (4, "cpu", 10, 12)
     for change in ({"more": 0}, {"format": 1}, {"keys": ["other"]}):
         checkpoints.write_checkpoint(path, {**state, **change})
         fresh = trainer_of([run], CPU)
