@@ -290,8 +290,8 @@ def test_the_asymptotic_formula_is_the_limit_of_large_v():
         ({"lca_level": 2, "hidden_levels": (0, -1)}, r"hidden_levels\[1\]=-1 is too small"),
         ({"lca_level": 2, "hidden_levels": 1}, "not a pair"),
         ({"lca_level": 2, "hidden_levels": (1, 0), "tuples": True}, "not a pair"),
-        ({"lca_level": 2, "tuples": (True, False)}, "needs a parent"),
-        ({"lca_level": 2, "hidden_levels": (2, 0), "tuples": (True, False)}, "needs a parent"),
+        ({"lca_level": 2, "tuples": (True, False)}, "a tuple needs one"),
+        ({"lca_level": 2, "hidden_levels": (2, 0), "tuples": (True, False)}, "a tuple needs one"),
     ],
 )
 def test_second_moment_refuses(arguments, message):

@@ -3,6 +3,8 @@
 Online, with batch B and learning rate eta, step k is made after ``P*_k = E_k + (B / eta) tau_k`` samples seen. The
 first term are samples, the second are ``tau_k / eta`` updates. It is the trade-off of large-batch training
 (arXiv:1812.06162) at a fixed rate; ``(B / eta)_k = E_k / tau_k`` is where both terms are equal.
+
+The sum is bills-two of docs/theory_bills.md; bills-sde, bills-samples and bills-growth say where it comes from.
 """
 
 from __future__ import annotations
@@ -86,7 +88,13 @@ class TwoBills(ByValue):
         raise InputError("label", (label, other), "are not on one ensemble", f"choose two of {labels}")
 
     def plot(self, axes: Any = None, *, rhm: RHM | None = None) -> Any:
-        """Draw ``P*_k`` against B / eta and both terms against k, by `plotting.plot_bills`; returns the axes."""
+        """Draw ``P*_k`` against B / eta and both terms against k, by `plotting.plot_bills`; returns the axes.
+
+        Parameters
+        ----------
+        axes, rhm
+            As there.
+        """
         from rhmtheory.plotting import plot_bills
 
         return plot_bills(self, axes, rhm=rhm)

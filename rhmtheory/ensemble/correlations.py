@@ -57,6 +57,7 @@ def rms_correlation(
 
     Examples
     --------
+    >>> from rhmtheory import RHM
     >>> rhm = RHM(v=16, m=4, s=2, L=4)
     >>> rms_correlation(rhm, 4) / rms_correlation(rhm, 4, method="published")
     0.7868...
@@ -118,6 +119,7 @@ def correlation_function(rhm: Ensemble, method: str = "finite-size") -> FloatArr
 
     Examples
     --------
+    >>> from rhmtheory import RHM
     >>> curve = correlation_function(RHM(v=16, m=4, s=2, L=2))
     >>> curve.shape, float(curve[1]) == rms_correlation(RHM(v=16, m=4, s=2, L=2), 1)
     ((4,), True)
@@ -245,6 +247,7 @@ def second_moment(
 
     Examples
     --------
+    >>> from rhmtheory import RHM
     >>> second_moment(RHM(v=2, m=1, s=2, L=2), 1, fractions=True)
     Fraction(1, 72)
     """
@@ -377,6 +380,7 @@ def marginal_moments(rhm: Ensemble, level: int, *, fractions: bool = False) -> P
 
     Examples
     --------
+    >>> from rhmtheory import RHM
     >>> marginal_moments(RHM(v=16, m=4, s=2, L=1), 0, fractions=True)[0]
     Fraction(5, 68)
     """

@@ -57,11 +57,13 @@ def plateaus(rhm: Ensemble, method: str = "chain") -> FloatArray:
 
     Notes
     -----
-    Derived in docs/theory_predictions.md, prediction-chain. Of the numbers n_k, those more likely than 1e-18
+    Derived in docs/theory_predictions.md, prediction-chain; few classes in inference-reached of
+    docs/theory_inference.md. Of the numbers n_k, those more likely than 1e-18
     are followed, a few standard deviations about their mean.
 
     Examples
     --------
+    >>> from rhmtheory import RHM
     >>> plateaus(RHM(v=16, m=4, s=2, L=4)).round(4)
     array([2.7726, 1.4809, 0.595 , 0.2673, 0.1806])
     """

@@ -1,6 +1,8 @@
 """Sentences noised and denoised by an ideal observer: which symbols change, and how tokens change together.
 
 Noise a sentence, draw a derivation from its exact posterior, and compare the two. No network takes part.
+
+Equation noise-susceptibility of docs/theory_noise.md.
 """
 
 from __future__ import annotations

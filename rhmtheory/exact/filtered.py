@@ -3,6 +3,8 @@
 In the law of filter level k the nodes of level k are independent given the root. Each is drawn with its true
 marginal ``p(h_k | root, position)``, and below it grows a true subtree. k = L is the grammar itself; for k = 0 the
 tokens are independent given the root. The root is never observed.
+
+Equation noise-filtered of docs/theory_noise.md.
 """
 
 from __future__ import annotations

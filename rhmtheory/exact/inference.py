@@ -128,7 +128,8 @@ def posteriors(
 
     Notes
     -----
-    Sources: arXiv:2402.16991 for belief propagation on this model; the messages are in ``docs/theory_inference``.
+    Sources: arXiv:2402.16991 for belief propagation on this model; the messages are in ``docs/theory_inference``,
+    beliefs in inference-belief.
 
     Examples
     --------

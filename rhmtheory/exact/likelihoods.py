@@ -1,4 +1,7 @@
-"""How likely what is observed is, and the likeliest derivation behind it."""
+"""How likely what is observed is, and the likeliest derivation behind it.
+
+Equation inference-likelihood of docs/theory_inference.md.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The look-up null: the most that any table of seen contexts can know after P sentences."""
+"""The look-up null: the most that any table of seen contexts can know after P sentences.
+
+Equation bills-lookup of docs/theory_bills.md.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""What the beginning of a sentence tells about every symbol of its derivation."""
+"""What the beginning of a sentence tells about every symbol of its derivation.
+
+Equation noise-ceiling of docs/theory_noise.md is `PrefixPosteriors.explained`.
+"""
 
 from __future__ import annotations
 

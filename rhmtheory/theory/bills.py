@@ -1,4 +1,7 @@
-"""Predicted bills: the samples and the updates that each step costs a network trained online."""
+"""Predicted bills: the samples and the updates that each step costs a network trained online.
+
+Equations bills-sum, bills-balance, bills-updates and bills-ratio of docs/theory_predictions.md.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""Laws: which correlation tells a learner of a level, as data; the samples it takes follow from the record."""
+"""Laws: which correlation tells a learner of a level, as data; the samples it takes follow from the record.
+
+Equations prediction-first, prediction-unshared and prediction-shared of docs/theory_predictions.md are the laws of
+architectures; prediction-path is what all laws have in common.
+"""
 
 from __future__ import annotations
 

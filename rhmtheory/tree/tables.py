@@ -117,7 +117,13 @@ class Tables:
         return self.look_up(level, tuples)[0]
 
     def look_up(self, level: int, tuples: npt.ArrayLike) -> tuple[_Numbers, _Numbers]:
-        """Parents and the numbers of their rules, as `parents`, for tuples (..., s); -1 where there are none."""
+        """Parents and the numbers of their rules, as `parents`, for tuples (..., s); -1 where there are none.
+
+        Parameters
+        ----------
+        level, tuples
+            As in `parents`.
+        """
         level = as_int("level", level, low=1, high=self.shape.L)
         base, s = self.shape.n_symbols(level - 1), self.shape.n_children(level)
         array = as_integers("tuples", tuples)
@@ -192,7 +198,15 @@ class Tables:
         return tuple(out)
 
     def path(self, level: int, position: int) -> tuple[int, ...]:
-        """Branches taken from the root down to node ``position`` of a level; the first one is at level L."""
+        """Branches taken from the root down to node ``position`` of a level; the first one is at level L.
+
+        Parameters
+        ----------
+        level : int
+            0..L.
+        position : int
+            Number of the node within its level, from the left.
+        """
         position = as_int("position", position, low=0, high=self.shape.width(level) - 1)
         branches = []
         for above in range(level + 1, self.shape.L + 1):
@@ -201,7 +215,15 @@ class Tables:
         return tuple(branches[::-1])
 
     def marginal(self, level: int, position: int) -> FloatArray:
-        """Probability of each symbol at node ``position`` of a ``level``, shape (v_l,); it depends on the path."""
+        """Probability of each symbol at node ``position`` of a ``level``, shape (v_l,); it depends on the path.
+
+        Parameters
+        ----------
+        level : int
+            0..L.
+        position : int
+            Number of the node within its level, from the left.
+        """
         pi = self.prior
         for above, branch in zip(range(self.shape.L, level, -1), self.path(level, position), strict=True):
             weight = pi[:, None] * self.rule_probabilities(above)

@@ -126,7 +126,7 @@ def test_presets_of_the_package_load(name):
         ("learning_rate = 1.0", "learning_rate = [1.0, 0]", "learning_rate=0.0 must be positive"),
         ("m = 2", "m = 4", "has f = 1: every sentence is grammatical"),
         ("width = 8", "widht = 8", "widht=8 is no argument of cnn: leave it out"),
-        ("m = 2", "m = 5", "sweep 1: m=5 rules x v=4 symbols need 20 tuples"),
+        ("m = 2", "m = 5", "sweep 1 says: m=5 rules x v=4 symbols need 20 tuples"),
         ('"cnn"', '"rnn"', "network='rnn' is unknown: choose one of cnn, lcn"),
         ("grammars = 2", "grammars = [", "is not valid TOML"),
         ("grammars = 2", "grammars = 1" + "0" * 5000, "is not valid TOML: Exceeds the limit"),

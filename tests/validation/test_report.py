@@ -52,7 +52,7 @@ def test_an_online_run_is_a_curve_of_its_own():
     curve = [(0, 2.0), (1, 1.0), (2, 1.5), (4, 0.5)]
     (online,) = learning_curves([finished("cnn", 0, 40, 0.5, protocol="online", curve=curve)])
     np.testing.assert_array_equal(online.P, [10, 20, 40])
-    np.testing.assert_array_equal(online.loss, [[1.0, 1.0, 0.5]])
+    np.testing.assert_array_equal(online.loss, [[1.0, 1.5, 0.5]])
     assert online.protocol == "online"
 
 
