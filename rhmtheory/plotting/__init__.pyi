@@ -1,5 +1,6 @@
 from .bills import plot_bills as plot_bills
 from .clocks import plot_clocks as plot_clocks
+from .ladders import plot_ladders as plot_ladders
 from .languages import plot_correlations as plot_correlations
 from .languages import plot_derivation as plot_derivation
 from .languages import plot_plateaus as plot_plateaus
@@ -17,6 +18,5 @@ from .verdicts import plot_context as plot_context
 from .verdicts import plot_curves as plot_curves
 from .verdicts import plot_exponents as plot_exponents
 from .verdicts import plot_factors as plot_factors
-from .verdicts import plot_ladders as plot_ladders
 from .verdicts import plot_verdict as plot_verdict
 from .verdicts import study_figures as study_figures

@@ -18,8 +18,9 @@ from rhmtheory.comparison.studies import Comparison, Study
 from rhmtheory.fitting.intervals import Estimate, t_bounds
 from rhmtheory.fitting.levels import falling
 from rhmtheory.language.rhm import RHM
-from rhmtheory.plotting._axes import ensemble_name, file_name, plain_ticks
+from rhmtheory.plotting._axes import draw_estimate, ensemble_name, estimate_text, file_name, plain_ticks
 from rhmtheory.plotting.clocks import clock_pairs, plot_clocks
+from rhmtheory.plotting.ladders import plot_ladders
 from rhmtheory.plotting.style import (
     FINITE_SIZE,
     PUBLISHED,
@@ -161,57 +162,6 @@ def plot_factors(measurements: Sequence[Measurement], ax: Axes | None = None) ->
 
 
 @house_style()
-def plot_ladders(ladders: Sequence[Ladder], ax: Axes | None = None) -> Axes:
-    """Step factor against m, one network per colour, between the lines ``m`` and ``m**2`` of the published laws.
-
-    Raises `InputError` where there is no ladder.
-
-    Parameters
-    ----------
-    ladders : sequence of Ladder
-        One network each.
-    ax : Axes, optional
-        By default those of a new figure; returned.
-    """
-    ax = new_figure()[1][0] if ax is None else ax
-    if not ladders:
-        raise InputError(
-            "ladders", rule="are none", way_out="a ladder needs one network on ensembles with several m"
-        )
-    style = styles([one.label for one in ladders])
-    ms = np.array(sorted({multiplicity(m.curves.rhm) for one in ladders for m in one.measurements}))
-    wide = np.array([ms[0] / 1.1, ms[-1] * 1.1])
-    for power, name in ((1, "m"), (2, "m^2")):
-        ax.plot(wide, wide**power, color=PUBLISHED.color, lw=1, ls=PUBLISHED.line, zorder=1)
-        ax.annotate(
-            f"${name}$",
-            (wide[1], wide[1] ** power),
-            xytext=(3, 0),
-            textcoords="offset points",
-            va="center",
-            color="0.35",
-        )
-    for law in dict.fromkeys(one.slope.judged[0].law for one in ladders if one.slope.judged):
-        members = next(one for one in ladders if one.slope.judged and one.slope.judged[0].law == law).measurements
-        exact = [(multiplicity(m.curves.rhm), m.step_factor.against("finite_size", law).predicted) for m in members]
-        ax.plot(*zip(*exact, strict=True), color=FINITE_SIZE.color, lw=1, ls=FINITE_SIZE.line, zorder=1)
-    for i, one in enumerate(ladders):
-        _draw_ladder(one, style[one.label], ax, shift=1 + 0.012 * (i - (len(ladders) - 1) / 2))
-    ax.plot([], [], color=FINITE_SIZE.color, lw=1, ls=FINITE_SIZE.line, label="finite-size prediction")
-    ax.set(
-        xscale="log", yscale="log", xlabel="production rules per symbol, $m$", ylabel="factor in samples per level"
-    )
-    ax.set_xticks(ms, [f"{m:g}" for m in ms])
-    ax.set_xticks([], minor=True)
-    plain_ticks(ax.yaxis)
-    rhm = ladders[0].measurements[0].curves.rhm
-    where = ", ".join(filter(None, (f"$f={rhm.f:g}$, $s={rhm.s}$, $L={rhm.L}$", ladders[0].protocol)))
-    ax.set_title(f"one more level costs $m^a$ times the samples ({where})", fontsize=10)
-    ax.legend(fontsize=8, loc="upper left", title="slope $a$ [95%]", title_fontsize=8)
-    return ax
-
-
-@house_style()
 def plot_exponents(
     measurements: Sequence[Measurement], ax: Axes | None = None, *, prediction: str = "finite_size"
 ) -> Axes:
@@ -247,7 +197,7 @@ def plot_exponents(
         else:
             x = m.exponent.against(prediction).predicted
         name, look = m.curves.name, style[m.curves.name]
-        _draw_estimate(x, m.exponent.measured, look, ax, label=None if name in named else name)
+        draw_estimate(x, m.exponent.measured, look, ax, label=None if name in named else name)
         named.add(name)
         everything += [x, m.exponent.measured.best]
     values = np.array([x for x in everything if np.isfinite(x)])
@@ -464,7 +414,7 @@ def _draw_steps(m: Measurement, look: Style, ax: Axes, shift: float) -> None:
 
 
 def _legend(m: Measurement) -> str:
-    lines = [f"{m.curves.name}: $\\times$ {_estimate(m.step_factor.measured)}"]
+    lines = [f"{m.curves.name}: $\\times$ {estimate_text(m.step_factor.measured)}"]
     own = [one for one in m.step_factor.judged if one.law == m.curves.law_names[0] and not isnan(one.predicted)]
     if own:
         lines.append(", ".join(f"{METHODS[one.method]} {one.predicted:.3g}: {_judged(one)}" for one in own))
@@ -477,44 +427,6 @@ def _judged(one: Judged) -> str:
     return word if isnan(one.percent) or abs(one.percent) > 1e4 else f"{word}, {one.percent:+.0f}%"
 
 
-def _estimate(measured: Estimate) -> str:
+def estimate_text(measured: Estimate) -> str:
     text = str(measured)
     return text.replace(">= ", r"$\geq$ ")
-
-
-def _draw_ladder(one: Ladder, look: Style, ax: Axes, shift: float) -> None:
-    for m in one.measurements:
-        found, x = m.step_factor.measured, multiplicity(m.curves.rhm) * shift
-        if isnan(found.best):
-            continue
-        _draw_estimate(x, found, look, ax)
-    label = f"{one.label}: {_estimate(one.slope.measured)}"
-    fitted = one.fitted
-    a = one.slope.measured.best
-    if len(fitted) > 1 and not isnan(a):
-        ln_m = np.log([multiplicity(m.curves.rhm) for m in fitted])
-        ln_F = np.log([m.step_factor.measured.best for m in fitted])
-        ends = np.array([ln_m.min(), ln_m.max()])
-        ax.plot(
-            np.exp(ends) * shift,
-            np.exp(ln_F.mean() + a * (ends - ln_m.mean())),
-            color=look.color,
-            ls=look.line,
-            lw=1.5,
-        )
-    ax.plot([], [], look.marker, color=look.color, ls=look.line, mec="black", label=label)
-
-
-def _draw_estimate(x: float, found: Estimate, look: Style, ax: Axes, label: str | None = None) -> None:
-    """One point with its interval, or with an arrow where it is a lower bound."""
-    if found.at_least:
-        ax.plot([x], [found.best], look.marker, color=look.color, mfc="white", ms=7, zorder=4, label=label)
-        ax.annotate(
-            "", (x, found.best * 1.6), (x, found.best), arrowprops={"arrowstyle": "->", "color": look.color}
-        )
-        return
-    bars = None if isnan(found.low) else [[found.best - found.low], [found.high - found.best]]
-    ax.errorbar(
-        [x], [found.best], bars, fmt=look.marker, color=look.color, mec="black", mew=0.8, ms=7, capsize=3, zorder=4,
-        label=label,
-    )  # fmt: skip

@@ -299,10 +299,10 @@ def tree(tables: Tables, sentence: npt.ArrayLike | Sequence[npt.ArrayLike]) -> T
     --------
     >>> from rhmtheory import RHM
     >>> g = RHM(v=8, m=2, s=2, L=2).grammar(seed=0)
-    >>> print(g.tree([3, 5, 7, 5]))
-    4
-    ├─ 3 → 3 5
-    └─ 3 → 7 5
+    >>> print(g.tree([2, 7, 3, 0]))
+    3
+    ├─ 6 → 2 7
+    └─ 6 → 3 0
     """
     shape = tables.shape
     if shape.d > LARGEST_TREE:
