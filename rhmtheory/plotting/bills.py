@@ -146,12 +146,13 @@ def _draw_terms(series: Sequence[Bills], look: dict[str, Style], axes: Sequence[
                     _draw_estimate(step, term, step.k + 0.12 * (i - (len(series) - 1) / 2), style, ax)
             ax.plot([], [], style.marker, color=style.color, label=one.label)
         ax.set(yscale="log", xlabel="level $k$", xticks=levels, xlim=(0.6, rhm.L - 0.4))
-    known = [first.E.best for one in series if (first := one.step(1)) is not None and not first.E.at_most]
-    anchor = float(np.exp(np.mean(np.log(known)))) if known else np.nan
+    known = {k: [x.E.best for one in series if (x := one.step(k)) is not None and not x.E.at_most] for k in levels}
+    first = next((k for k in levels if known[k]), 1)  # the laws begin at the first level that is no mere bound
+    anchor = float(np.exp(np.mean(np.log(known[first])))) if known[first] else np.nan
     for (name, law), line, text in zip(LAWS.items(), ("-", "--"), ("$m$", "$m^2$"), strict=True):
-        P = predicted_steps(rhm, law, "finite_size")[1:]
+        P = predicted_steps(rhm, law, "finite_size")
         label = f"{name} law, {text} per level"
-        axes[0].plot(levels, P * anchor / P[0], line, color="0.6", lw=1.2, zorder=0, label=label)
+        axes[0].plot(levels, P[1:] * anchor / P[first], line, color="0.6", lw=1.2, zorder=0, label=label)
     m = rhm.m_eff(1)
     entries = rhm.n_symbols(0) * np.cumprod([rhm.m_eff(level) for level in range(1, rhm.L + 1)])[1:]
     axes[1].plot(levels, _PER_ENTRY * entries, "-", color="0.6", lw=1.2, zorder=0,
