@@ -146,8 +146,13 @@ def _draw_terms(series: Sequence[Bills], look: dict[str, Style], axes: Sequence[
                     _draw_estimate(step, term, step.k + 0.12 * (i - (len(series) - 1) / 2), style, ax)
             ax.plot([], [], style.marker, color=style.color, label=one.label)
         ax.set(yscale="log", xlabel="level $k$", xticks=levels, xlim=(0.6, rhm.L - 0.4))
-    known = {k: [x.E.best for one in series if (x := one.step(k)) is not None and not x.E.at_most] for k in levels}
-    first = next((k for k in levels if known[k]), 1)  # the laws begin at the first level that is no mere bound
+    known = {
+        k: [x.E.best for one in series if (x := one.step(k)) is not None and not x.E.at_most]
+        for k in levels.tolist()
+    }
+    first = next(
+        (k for k, values in known.items() if values), 1
+    )  # the laws begin at the first level that is no mere bound
     anchor = float(np.exp(np.mean(np.log(known[first])))) if known[first] else np.nan
     for (name, law), line, text in zip(LAWS.items(), ("-", "--"), ("$m$", "$m^2$"), strict=True):
         P = predicted_steps(rhm, law, "finite_size")
