@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -17,9 +17,6 @@ from rhmtheory.support.errors import InputError
 from rhmtheory.support.tables import Table
 from rhmtheory.support.types import FloatArray, IntArray
 from rhmtheory.support.values import ByValue
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
 
 Fit = Callable[[IntArray, IntArray], Any]
 """From inputs (P, tokens) and targets (P,) to a predictor: a function, or an object with ``predict_proba``."""
@@ -65,7 +62,7 @@ class LearnerCurve(ByValue):
         about: dict[str, Any] = {"loss_error": self.loss_error, "label": self.label, "protocol": "offline"}
         return compare(self.P, self.loss, self.grammar, law=law, **about)
 
-    def plot(self, ax: Axes | None = None) -> Axes:
+    def plot(self, ax: Any = None) -> Any:
         """Draw the test loss against samples; returns the axes."""
         from rhmtheory.plotting.style import house_style, new_figure, styles
 

@@ -15,7 +15,7 @@ from rhmtheory.comparison.findings import METHODS, Judged
 from rhmtheory.comparison.ladders import Ladder
 from rhmtheory.comparison.measurement import Measurement, step_curves
 from rhmtheory.comparison.studies import Comparison, Study
-from rhmtheory.fitting.intervals import Estimate, t_bounds
+from rhmtheory.fitting.intervals import t_bounds
 from rhmtheory.fitting.levels import falling
 from rhmtheory.language.rhm import RHM
 from rhmtheory.plotting._axes import draw_estimate, ensemble_name, estimate_text, file_name, plain_ticks
@@ -425,8 +425,3 @@ def _judged(one: Judged) -> str:
     """Verdict, and by how much."""
     word = one.verdict.split(",")[0]
     return word if isnan(one.percent) or abs(one.percent) > 1e4 else f"{word}, {one.percent:+.0f}%"
-
-
-def estimate_text(measured: Estimate) -> str:
-    text = str(measured)
-    return text.replace(">= ", r"$\geq$ ")

@@ -4,9 +4,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from enum import Enum
 from typing import Any
 
-NOT_SAID: Any = object()
+
+class _NotSaid(Enum):
+    # an enumeration stays the same object when an error is handed on by another process
+    NOT_SAID = "not said"
+
+    def __repr__(self) -> str:
+        return self.name
+
+
+NOT_SAID: Any = _NotSaid.NOT_SAID
 """Stands for a value that an error does not show."""
 _LONGEST_VALUE = 80
 _NAME = re.compile(r"`([^`]+)`")
