@@ -24,18 +24,20 @@ PAGE = floors.ROOT / "docs" / "api.md"
 
 
 class _Named:
-    """A function as a default, by its name: its address changes from run to run."""
+    """A default by its name: the addresses that functions show change from run to run."""
 
-    def __init__(self, function: Any) -> None:
-        self._name = function.__qualname__
+    def __init__(self, name: str) -> None:
+        self._name = name
 
     def __repr__(self) -> str:
-        return str(self._name)
+        return self._name
 
     @classmethod
     def of(cls, default: Any) -> Any:
-        """The default, or the name of a function."""
-        return cls(default) if inspect.isfunction(default) else default
+        """The default; functions by their names, and what holds functions by its type."""
+        if inspect.isfunction(default):
+            return cls(default.__qualname__)
+        return cls(f"a {type(default).__name__}") if " at 0x" in repr(default) else default
 
 
 def signature(function: Any) -> str:
