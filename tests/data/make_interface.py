@@ -81,27 +81,35 @@ def _members(thing: type) -> dict[str, Any]:
     return {name: raw for base in bases for name, raw in vars(base).items()}
 
 
-def interface(package: str) -> list[str]:
-    """The lines of one package: all that its faces list, each name at the first face that has it."""
+def listed(package: str) -> Iterator[tuple[str, dict[str, str]]]:
+    """Faces of a package, and of each the names that no face before it has listed."""
     seen: set[tuple[str, str]] = set()
-    out: list[str] = []
     for face, names in sorted(floors.faces({package: floors.PACKAGES[package]}).items()):
-        fresh = {name: home for name, home in names.items() if (home, name) not in seen}
-        seen |= {(home, name) for name, home in fresh.items()}
-        out += lines(face, fresh)
-    return out
+        yield face, {name: home for name, home in names.items() if (home, name) not in seen}
+        seen |= {(home, name) for name, home in names.items()}
+
+
+def interface(package: str) -> list[str]:
+    """The lines of one package: all that its faces list."""
+    return [line for face, names in listed(package) for line in lines(face, names)]
 
 
 def reference() -> str:
     """The page of the reference, ``docs/api.md``: faces, and what each hands out."""
     parts = [PAGE_HEAD]
-    for face, names in sorted(floors.faces(floors.PACKAGES).items()):
-        if names:
-            says = (importlib.import_module(face).__doc__ or "").split("\n")[0]
-            listed = "\n".join(f"   {name}" for name in names)
+    for face, names in (row for package in floors.PACKAGES for row in listed(package)):
+        things = {name: getattr(importlib.import_module(face), name) for name in names}
+        documented = [name for name, thing in things.items() if inspect.isroutine(thing) or inspect.isclass(thing)]
+        constants = ", ".join(f"`{name}`" for name in things if name not in documented)
+        if not names:
+            continue
+        says = (importlib.import_module(face).__doc__ or "").split("\n")[0]
+        parts.append(f"## {face}\n\n{says}\n" + (f"\nConstants: {constants}.\n" if constants else ""))
+        if documented:
+            shown = "\n".join(f"   {name}" for name in documented)
             parts.append(
-                f"## {face}\n\n{says}\n\n```{{eval-rst}}\n.. currentmodule:: {face}\n\n.. autosummary::\n"
-                f"   :toctree: api/generated\n\n{listed}\n```\n"
+                f"```{{eval-rst}}\n.. currentmodule:: {face}\n\n.. autosummary::\n   :toctree: api/generated\n\n"
+                f"{shown}\n```\n"
             )
     return "\n".join(parts)
 
