@@ -23,7 +23,7 @@ _MOST_TRANSITIONS = 1 << 29
 
 
 def plateaus(rhm: Ensemble, method: str = "chain") -> FloatArray:
-    r"""Loss plateaus ``H_0 .. H_L`` of the ensemble.
+    r"""Loss plateaus ``H_k`` of the ensemble, k = 0..L.
 
     Of ``v`` symbols, ``n_k`` remain compatible with the context when ``k`` levels have been read. With a
     uniform prior and rules drawn without replacement they form a Markov chain, ``n_0 = v`` and
