@@ -201,7 +201,7 @@ def loaded_by(statement, names):
     ],
 )
 def test_a_prediction_waits_for_no_compiler(statement):
-    heavy = ["torch", "sympy", "numba", "matplotlib", "rhmvalidation", "pandas"]
+    heavy = ["torch", "sympy", "numba", "matplotlib", "rhmvalidation", "pandas", "scipy.special"]
     assert loaded_by(statement, heavy) == []
 
 

@@ -8,7 +8,6 @@ from math import isnan, nan
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import fdtrc
 
 from rhmtheory.support.types import FloatArray, as_floats
 from rhmtheory.support.values import ByValue
@@ -90,5 +89,7 @@ def line_fit(x: npt.ArrayLike, samples: Sequence[npt.ArrayLike], known: npt.Arra
     design = np.stack([np.ones_like(points), points], axis=1) / np.sqrt(variance)[:, None]
     scaled: FloatArray = means / np.sqrt(variance)
     residual = scaled - design @ np.linalg.lstsq(design, scaled, rcond=None)[0]
+    from scipy.special import fdtrc  # a prediction, which needs slopes, does not wait for it
+
     chi_square = float(residual @ residual)
     return LineFit(chi_square, freedom, float(fdtrc(freedom, spare, chi_square / freedom)), local)
