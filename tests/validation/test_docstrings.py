@@ -10,9 +10,7 @@ pytest.importorskip("torch")
 
 PACKAGE = "rhmvalidation"
 WITH_EXAMPLES = sorted(
-    name
-    for name, path in floors.modules({PACKAGE: floors.PACKAGES[PACKAGE]}).items()
-    if "    >>> " in path.read_text()
+    name for name, path in floors.modules({PACKAGE: floors.PACKAGES[PACKAGE]}).items() if ">>> " in path.read_text()
 )
 
 
